@@ -1,0 +1,2 @@
+//! Writes captures.
+fn main() {}

@@ -1,0 +1,44 @@
+//! What one needs to check a signal by hand, from conn.log.
+
+use std::net::IpAddr;
+
+use flow_table::Uid;
+use serde::Serialize;
+
+/// The measure behind a signal. Bounded: samples are cut at `max_evidence`.
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+pub struct Evidence {
+    /// What was measured, in one sentence with its numbers, window and limit.
+    pub measure: String,
+    /// Whether `value` is exact, or an estimate because a cap was reached.
+    pub approximate: bool,
+    /// Where a learnt baseline or its prior was used: mean, deviation, windows seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BaselineEvidence>,
+    /// Named numbers that belong to the measure, in a fixed order.
+    pub numbers: Vec<(&'static str, f64)>,
+    /// Some of the peers.
+    pub peers: Vec<IpAddr>,
+    /// Some of the ports.
+    pub ports: Vec<u16>,
+    /// Some of the flows, as named in conn.log.
+    #[serde(serialize_with = "as_text")]
+    pub uids: Vec<Uid>,
+}
+
+/// The baseline a measure was held against.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct BaselineEvidence {
+    /// Mean of the measure over earlier windows, or the prior's.
+    pub mean: f64,
+    /// Standard deviation, or the prior's.
+    pub deviation: f64,
+    /// How many windows were learnt from.
+    pub windows: u64,
+    /// Whether the configured prior stood in for too short a history.
+    pub prior: bool,
+}
+
+fn as_text<S: serde::Serializer>(uids: &[Uid], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(uids.iter().map(Uid::to_string))
+}

@@ -1,0 +1,10 @@
+//! From flow events to signals, and from signals to detections.
+#![forbid(unsafe_code)]
+
+mod detection;
+mod evidence;
+mod signal;
+
+pub use detection::{Confidence, Detection, Finding, RuleInfo};
+pub use evidence::{BaselineEvidence, Evidence};
+pub use signal::{Severity, Signal, SignalKind, StableId, Subject, Window};

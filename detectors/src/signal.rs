@@ -1,0 +1,140 @@
+//! What a detector hands out: one weak observation about one subject in one window.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use flow_table::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::Evidence;
+
+/// How much it matters, in ascending order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth a row.
+    Low,
+    /// Worth a look.
+    Medium,
+    /// Worth an interruption.
+    High,
+    /// Act now.
+    Critical,
+}
+
+impl Severity {
+    /// The word in every output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A stable 128-bit name: a hash of what is named, printed as 32 hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct StableId(pub u128);
+
+impl fmt::Display for StableId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// Whom a signal or a detection is about. What does not apply is `None`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Subject {
+    /// The acting host.
+    pub src: Option<IpAddr>,
+    /// The host acted upon.
+    pub dst: Option<IpAddr>,
+    /// The port acted upon.
+    pub dst_port: Option<u16>,
+}
+
+/// A stretch of packet time, `[start, end]`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Window {
+    /// First moment inside.
+    pub start: Timestamp,
+    /// Last moment inside.
+    pub end: Timestamp,
+}
+
+/// One weak observation about one subject in one window. Never an alert alone.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Signal {
+    /// Hash of kind, rule version, subject and the window in which it fired.
+    pub id: StableId,
+    /// Which signal.
+    pub kind: SignalKind,
+    /// May rise while the signal is open, never fall.
+    pub severity: Severity,
+    /// Whom it is about.
+    pub subject: Subject,
+    /// From the start of the window in which it fired to the last event over the limit.
+    pub window: Window,
+    /// The measure at its peak.
+    pub value: f64,
+    /// The limit it crossed.
+    pub threshold: f64,
+    /// What one needs to check it by hand.
+    pub evidence: Evidence,
+    /// The suppression or allow-list entry that applies, if one does.
+    pub suppressed_by: Option<Arc<str>>,
+}
+
+/// Every kind of signal there is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(missing_docs, reason = "each is explained where its detector stands, in signals/")]
+pub enum SignalKind {
+    PortScan,
+    ConnectionSpike,
+    PrivilegedAccess,
+    PeriodicBeacon,
+    PersistentDestination,
+    CommandExchange,
+    DataStaging,
+    OutboundSpike,
+    DestinationDiversity,
+    FanInDdos,
+    FanOutScan,
+    SynBurst,
+}
+
+impl SignalKind {
+    /// The name in rules and in every output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PortScan => "PORT_SCAN",
+            Self::ConnectionSpike => "CONNECTION_SPIKE",
+            Self::PrivilegedAccess => "PRIVILEGED_ACCESS",
+            Self::PeriodicBeacon => "PERIODIC_BEACON",
+            Self::PersistentDestination => "PERSISTENT_DESTINATION",
+            Self::CommandExchange => "COMMAND_EXCHANGE",
+            Self::DataStaging => "DATA_STAGING",
+            Self::OutboundSpike => "OUTBOUND_SPIKE",
+            Self::DestinationDiversity => "DESTINATION_DIVERSITY",
+            Self::FanInDdos => "FAN_IN_DDOS",
+            Self::FanOutScan => "FAN_OUT_SCAN",
+            Self::SynBurst => "SYN_BURST",
+        }
+    }
+}
+
+impl fmt::Display for SignalKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
