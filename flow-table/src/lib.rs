@@ -1,11 +1,65 @@
 //! From bytes and a timestamp to flows.
+//!
+//! A [`Decoder`] turns a captured [`Frame`] into a [`Packet`], or says why it cannot. A [`Shard`]
+//! owns the flows of its share of the hash space: it takes packets in order and hands out
+//! [`FlowEvent`]s while flows live, and a [`FlowRecord`] for each when it ends. Rows are those
+//! that Zeek would write (`docs/conn-log.md`).
+//!
+//! Nothing here reads a clock, starts a thread or does I/O: time is what packets say it is.
+//!
+//! ```
+//! use flow_table::{Checksums, Clock, Decoder, FlowConfig, Frame, LinkType, Shard, ShardId};
+//! use flow_table::{Span, TableOutput, Timestamp};
+//!
+//! let decoder = Decoder::new(1, Checksums::Ignore);
+//! let config = FlowConfig { seed: 1, progress_interval: Span::from_secs(10), memory: 1 << 20 };
+//! let mut shard = Shard::new(ShardId { index: 0, of: 1 }, &config);
+//! let mut out = TableOutput::default();
+//!
+//! // A UDP datagram from 10.0.0.1:4000 to 10.0.0.2:9999 with two bytes of payload.
+//! let bytes = [
+//!     0x45, 0, 0, 30, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, // IPv4
+//!     0x0f, 0xa0, 0x27, 0x0f, 0, 10, 0, 0, b'h', b'i', // UDP
+//! ];
+//! let ts = Timestamp::new(1_700_000_000, 0);
+//! let frame = Frame { ts, bytes: &bytes, wire_len: 30, link: LinkType::RawIp, index: 0 };
+//! let packet = decoder.decode(frame)?;
+//! shard.take(&[packet], &Clock::new(&[ts]), &mut out);
+//! shard.finish(ts, &mut out);
+//! assert_eq!(out.records[0].traffic.orig.bytes, 2);
+//! # Ok::<(), flow_table::DropReason>(())
+//! ```
 
+mod clock;
+mod community;
+mod decode;
 mod event;
+mod expiry;
+mod flow;
+mod history;
 mod id;
+mod key;
+mod packet;
+mod ports;
+mod record;
+mod shard;
+mod table;
+mod tcp;
 mod time;
+mod timers;
 mod uid;
 
+pub use clock::Clock;
+pub use community::community_id;
+pub use decode::{Checksums, Decoder, DropCounts, DropReason, Frame, LinkType};
 pub use event::{ConnState, FlowEvent, FlowEventKind, Traffic};
+pub use flow::{PerSide, Side};
+pub use history::History;
 pub use id::{Endpoint, FlowId, IpProto};
-pub use time::{Span, Timestamp};
+pub use key::{FlowKey, KEY_GROUPS, Way};
+pub use packet::{Body, Datagram, Message, Packet, Segment, TcpFlags};
+pub use record::FlowRecord;
+pub use shard::{FLOW_BYTES, FlowConfig, Shard, ShardId, shard_of};
+pub use table::TableOutput;
+pub use time::{Span, SpanError, Timestamp};
 pub use uid::Uid;

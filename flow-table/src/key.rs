@@ -1,0 +1,227 @@
+//! The name of a conversation inside the flow table, equal for both directions.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
+
+use crate::{Endpoint, FlowId, IpProto};
+
+/// An IP address as two words: IPv4 in its IPv6-mapped form (RFC 4291, 2.5.5.2), so that one
+/// comparison and one hash serve both families.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Addr {
+    high: u64,
+    low: u64,
+}
+
+impl Addr {
+    const V4_PREFIX: u64 = 0xffff_0000_0000;
+
+    /// From the four bytes of an IPv4 header.
+    pub const fn v4(bytes: [u8; 4]) -> Self {
+        Self { high: 0, low: Self::V4_PREFIX | u32::from_be_bytes(bytes) as u64 }
+    }
+
+    /// From the sixteen bytes of an IPv6 header.
+    pub const fn v6(bytes: [u8; 16]) -> Self {
+        let whole = u128::from_be_bytes(bytes);
+        Self { high: (whole >> 64) as u64, low: (whole & u64::MAX as u128) as u64 }
+    }
+
+    /// Whether this is an IPv4 address (or one mapped into IPv6, which is the same here).
+    pub const fn is_v4(self) -> bool {
+        self.high == 0 && self.low >> 32 == Self::V4_PREFIX >> 32
+    }
+
+    /// Whether this is 255.255.255.255.
+    pub const fn is_broadcast(self) -> bool {
+        self.high == 0 && self.low == Self::V4_PREFIX | 0xffff_ffff
+    }
+
+    /// Whether this is a multicast address of either family.
+    pub fn is_multicast(self) -> bool {
+        IpAddr::from(self).is_multicast()
+    }
+}
+
+impl From<Addr> for IpAddr {
+    fn from(addr: Addr) -> Self {
+        if addr.is_v4() {
+            let [.., a, b, c, d] = addr.low.to_be_bytes();
+            return Self::V4(Ipv4Addr::new(a, b, c, d));
+        }
+        let whole = (u128::from(addr.high) << 64) | u128::from(addr.low);
+        Self::V6(Ipv6Addr::from_bits(whole))
+    }
+}
+
+impl From<IpAddr> for Addr {
+    fn from(addr: IpAddr) -> Self {
+        match addr {
+            IpAddr::V4(addr) => Self::v4(addr.octets()),
+            IpAddr::V6(addr) => Self::v6(addr.octets()),
+        }
+    }
+}
+
+/// One end as a packet names it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct End {
+    /// Its address.
+    pub addr: Addr,
+    /// Its port (for ICMP: type, counterpart type or code).
+    pub port: u16,
+}
+
+impl From<End> for Endpoint {
+    fn from(end: End) -> Self {
+        Self { addr: end.addr.into(), port: end.port }
+    }
+}
+
+/// Which of a key's ends a packet comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// From the low end to the high one.
+    Up,
+    /// From the high end to the low one.
+    Down,
+}
+
+/// Names a conversation. Ends are kept sorted: who spoke first is a fact about the flow, not
+/// part of its name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FlowKey {
+    low: End,
+    high: End,
+    proto: IpProto,
+}
+
+impl FlowKey {
+    /// The key of a packet from `src` to `dst`, and which way it travels.
+    pub fn of(src: End, dst: End, proto: IpProto) -> (Self, Way) {
+        if src <= dst {
+            (Self { low: src, high: dst, proto }, Way::Up)
+        } else {
+            (Self { low: dst, high: src, proto }, Way::Down)
+        }
+    }
+
+    /// The key of a message that nobody answers (one-way ICMP): each direction is a flow of its
+    /// own, so the ends stay as the packet has them.
+    pub const fn one_way(src: End, dst: End, proto: IpProto) -> (Self, Way) {
+        (Self { low: src, high: dst, proto }, Way::Up)
+    }
+
+    /// The protocol above IP.
+    pub const fn proto(&self) -> IpProto {
+        self.proto
+    }
+
+    /// The end a packet travelling `way` comes from.
+    pub const fn source(&self, way: Way) -> End {
+        match way {
+            Way::Up => self.low,
+            Way::Down => self.high,
+        }
+    }
+
+    /// The end a packet travelling `way` goes to.
+    pub const fn destination(&self, way: Way) -> End {
+        match way {
+            Way::Up => self.high,
+            Way::Down => self.low,
+        }
+    }
+
+    /// The ids of a flow whose originator sends `way`.
+    pub fn id(&self, way: Way) -> FlowId {
+        FlowId {
+            orig: self.source(way).into(),
+            resp: self.destination(way).into(),
+            proto: self.proto,
+        }
+    }
+
+    fn bytes(&self) -> [u8; 37] {
+        let mut bytes = [0; 37];
+        let parts: [&[u8]; 7] = [
+            &self.low.addr.high.to_le_bytes(),
+            &self.low.addr.low.to_le_bytes(),
+            &self.high.addr.high.to_le_bytes(),
+            &self.high.addr.low.to_le_bytes(),
+            &self.low.port.to_le_bytes(),
+            &self.high.port.to_le_bytes(),
+            &[self.proto.0],
+        ];
+        let mut rest = bytes.as_mut_slice();
+        for part in parts {
+            if let Some((place, after)) = std::mem::take(&mut rest).split_at_mut_checked(part.len()) {
+                place.copy_from_slice(part);
+                rest = after;
+            }
+        }
+        bytes
+    }
+}
+
+/// Hashes keys with a seed that an attacker does not know, the same on every machine.
+#[derive(Clone, Debug)]
+pub struct KeyHasher {
+    secrets: RapidSecrets,
+}
+
+impl KeyHasher {
+    /// A hasher for `seed`: fixed for replay, random for live capture.
+    pub const fn new(seed: u64) -> Self {
+        Self { secrets: RapidSecrets::seed(seed) }
+    }
+
+    /// The hash of `key`: its top six bits are the key's group, see [`group_of`].
+    pub fn hash(&self, key: &FlowKey) -> u64 {
+        rapidhash_v3_seeded(&key.bytes(), &self.secrets)
+    }
+}
+
+/// Number of slices of the hash space. Quotas belong to a slice, not to a thread, so that what
+/// is evicted does not depend on how many threads run.
+pub const KEY_GROUPS: usize = 64;
+
+/// The slice a hash belongs to, below [`KEY_GROUPS`].
+pub const fn group_of(hash: u64) -> usize {
+    (hash >> 58) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(addr: &str, port: u16) -> End {
+        End { addr: addr.parse::<IpAddr>().unwrap().into(), port }
+    }
+
+    #[test]
+    fn both_directions_have_one_key() {
+        for (a, b) in [("10.0.0.1", "10.0.0.2"), ("2001:db8::1", "fe80::9"), ("::1", "10.0.0.1")] {
+            let (a, b) = (end(a, 1000), end(b, 53));
+            let (there, up) = FlowKey::of(a, b, IpProto::UDP);
+            let (back, down) = FlowKey::of(b, a, IpProto::UDP);
+            assert_eq!(there, back);
+            assert_ne!(up, down);
+            assert_eq!((there.source(up), there.destination(up)), (a, b));
+            let hasher = KeyHasher::new(7);
+            assert_eq!(hasher.hash(&there), hasher.hash(&back));
+            assert_ne!(hasher.hash(&there), KeyHasher::new(8).hash(&there));
+        }
+    }
+
+    #[test]
+    fn addresses_keep_their_family() {
+        for text in ["1.2.3.4", "255.255.255.255", "::", "::1", "2001:db8::ffff:1"] {
+            let addr: IpAddr = text.parse().unwrap();
+            assert_eq!(IpAddr::from(Addr::from(addr)), addr);
+        }
+        assert!(Addr::v4([255; 4]).is_broadcast());
+        assert!(!Addr::v4([255, 255, 255, 0]).is_broadcast());
+    }
+}

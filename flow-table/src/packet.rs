@@ -1,0 +1,115 @@
+//! What the flow table needs to know of a packet: a descriptor that travels to a shard while the
+//! bytes stay where they were read.
+
+use crate::key::{FlowKey, Way};
+use crate::{IpProto, Timestamp};
+
+/// A decoded packet.
+#[derive(Clone, Debug)]
+pub struct Packet {
+    /// Its own timestamp.
+    pub ts: Timestamp,
+    /// Hash of `key`.
+    pub hash: u64,
+    /// Its place in the block it was read in; tells packet time, see [`crate::Clock`].
+    pub index: u32,
+    /// Length of the IP packet as its header states it, in bytes (for a segment that the sender's
+    /// network card was to cut, RFC-wise 0).
+    pub ip_len: u32,
+    /// The conversation it belongs to.
+    pub key: FlowKey,
+    /// Which way it travels.
+    pub way: Way,
+    /// What stands above IP.
+    pub body: Body,
+}
+
+impl Packet {
+    /// The protocol above IP.
+    pub const fn proto(&self) -> IpProto {
+        self.key.proto()
+    }
+}
+
+/// What stands above IP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Body {
+    /// A TCP segment with a valid header and checksum.
+    Tcp(Segment),
+    /// A UDP datagram.
+    Udp(Datagram),
+    /// An ICMP or ICMPv6 message.
+    Icmp(Message),
+    /// Any other protocol.
+    Other,
+    /// Names a flow but adds nothing to it: its checksum is wrong.
+    BadChecksum {
+        /// The TCP flags, where it is TCP: they still tell who opened the flow.
+        flags: TcpFlags,
+        /// The TCP sequence number: with a SYN it still tells a new flow from the one before.
+        seq: u32,
+    },
+    /// Names a flow but adds nothing to it: its transport header is cut or impossible.
+    BadHeader {
+        /// The TCP flags, where it is TCP and they were captured.
+        flags: TcpFlags,
+    },
+}
+
+/// A TCP segment (RFC 9293, 3.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Segment {
+    /// Sequence number.
+    pub seq: u32,
+    /// Acknowledgement number; means something only with the ACK flag.
+    pub ack: u32,
+    /// Payload bytes by the IP header.
+    pub len: u32,
+    /// Window as sent, unscaled: only a window of zero is told.
+    pub window: u16,
+    /// Control bits.
+    pub flags: TcpFlags,
+    /// Whether all of the payload was captured.
+    pub whole: bool,
+}
+
+/// A UDP datagram (RFC 768).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Datagram {
+    /// Payload bytes by the UDP length field; 0 where it claims less than its own header.
+    pub len: u32,
+    /// Port 53 and its kin: the payload is a DNS message whose QR bit says "response".
+    pub dns_reply: bool,
+}
+
+/// An ICMP message (RFC 792, RFC 4443).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Message {
+    /// Bytes after the first eight, by the IP header.
+    pub len: u32,
+    /// Whether all of it was captured; Zeek counts no packet for the others.
+    pub whole: bool,
+}
+
+/// TCP control bits.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct TcpFlags(pub u8);
+
+impl TcpFlags {
+    /// FIN.
+    pub const fn fin(self) -> bool {
+        self.0 & 0x01 != 0
+    }
+    /// SYN.
+    pub const fn syn(self) -> bool {
+        self.0 & 0x02 != 0
+    }
+    /// RST.
+    pub const fn rst(self) -> bool {
+        self.0 & 0x04 != 0
+    }
+    /// ACK.
+    pub const fn ack(self) -> bool {
+        self.0 & 0x10 != 0
+    }
+}

@@ -1,0 +1,90 @@
+//! A share of the hash space: what one thread owns.
+
+use crate::clock::Clock;
+use crate::key::{KEY_GROUPS, group_of};
+use crate::packet::Packet;
+use crate::table::{FlowTable, TableConfig, TableOutput};
+use crate::{Span, Timestamp};
+
+/// Which of how many shares.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ShardId {
+    /// Which, from 0.
+    pub index: usize,
+    /// Of how many; at most [`KEY_GROUPS`].
+    pub of: usize,
+}
+
+/// The shard that owns a hash, of `shards`.
+pub const fn shard_of(hash: u64, shards: usize) -> usize {
+    group_of(hash) % shards
+}
+
+/// Settings of all tables together.
+#[derive(Clone, Copy, Debug)]
+pub struct FlowConfig {
+    /// Goes into uids: fixed for replay, random for live capture.
+    pub seed: u64,
+    /// How often a live flow reports what moved.
+    pub progress_interval: Span,
+    /// How many bytes flows may take in all.
+    pub memory: u64,
+}
+
+/// Bytes a flow takes with its share of the indexes.
+pub const FLOW_BYTES: u64 = (size_of::<Option<crate::flow::Flow>>()
+    + size_of::<Timestamp>()
+    + 2 * size_of::<crate::expiry::Entry>()
+    + 3 * size_of::<u32>()) as u64;
+
+/// The tables of one share.
+#[derive(Debug)]
+pub struct Shard {
+    id: ShardId,
+    tables: Vec<FlowTable>,
+}
+
+impl Shard {
+    /// Empty tables for share `id`.
+    pub fn new(id: ShardId, config: &FlowConfig) -> Self {
+        let max_flows = config.memory / FLOW_BYTES / KEY_GROUPS as u64;
+        let table = TableConfig {
+            seed: config.seed,
+            progress_interval: config.progress_interval,
+            max_flows: usize::try_from(max_flows).unwrap_or(usize::MAX).max(1),
+        };
+        let groups = (0..KEY_GROUPS).filter(|group| group % id.of == id.index);
+        Self { id, tables: groups.map(|_| FlowTable::new(table)).collect() }
+    }
+
+    /// Takes a block's packets that belong to this share, in order, and then every timer that
+    /// the block's time made due.
+    pub fn take(&mut self, packets: &[Packet], clock: &Clock<'_>, out: &mut TableOutput) {
+        for packet in packets {
+            let table = group_of(packet.hash) / self.id.of;
+            if let Some(table) = self.tables.get_mut(table) {
+                table.take(packet, clock, out);
+            }
+        }
+        for table in &mut self.tables {
+            table.advance(clock, out);
+        }
+    }
+
+    /// The input is over: every flow leaves at `now`.
+    pub fn finish(&mut self, now: Timestamp, out: &mut TableOutput) {
+        for table in &mut self.tables {
+            table.finish(now, out);
+        }
+    }
+
+    /// Number of flows in it.
+    pub fn len(&self) -> usize {
+        self.tables.iter().map(FlowTable::len).sum()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.tables.iter().all(FlowTable::is_empty)
+    }
+}
