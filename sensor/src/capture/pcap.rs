@@ -1,0 +1,72 @@
+//! The classic capture format: micro- or nanoseconds, either byte order
+//! (draft-ietf-opsawg-pcap).
+
+use flow_table::{LinkType, Timestamp};
+
+use super::Record;
+use super::format::{Item, MAGIC_LEN, Order};
+
+const FILE_HEADER: usize = 24;
+const RECORD_HEADER: usize = 16;
+
+/// A file of this format.
+#[derive(Debug)]
+pub struct Pcap {
+    order: Order,
+    /// Nanoseconds that a unit of a timestamp's second word stands for.
+    unit: i64,
+    /// Bytes of a record header; one old Linux variant has more.
+    record_header: usize,
+    /// From the file header, once it was seen.
+    link_number: Option<u32>,
+}
+
+impl Pcap {
+    /// The variant that begins with these bytes.
+    pub fn of(magic: [u8; MAGIC_LEN]) -> Option<Self> {
+        let (order, unit, record_header) = match magic {
+            [0xd4, 0xc3, 0xb2, 0xa1] => (Order::Little, 1_000, RECORD_HEADER),
+            [0xa1, 0xb2, 0xc3, 0xd4] => (Order::Big, 1_000, RECORD_HEADER),
+            [0x4d, 0x3c, 0xb2, 0xa1] => (Order::Little, 1, RECORD_HEADER),
+            [0xa1, 0xb2, 0x3c, 0x4d] => (Order::Big, 1, RECORD_HEADER),
+            // Alexey Kuznetzov's variant adds interface, protocol and packet type.
+            [0x34, 0xcd, 0xb2, 0xa1] => (Order::Little, 1_000, RECORD_HEADER + 8),
+            [0xa1, 0xb2, 0xcd, 0x34] => (Order::Big, 1_000, RECORD_HEADER + 8),
+            _ => return None,
+        };
+        Some(Self { order, unit, record_header, link_number: None })
+    }
+
+    /// What stands at the beginning of `bytes`: the file header first, then records.
+    pub fn next(&mut self, bytes: &[u8]) -> Item {
+        let Some(link_number) = self.link_number else {
+            if bytes.len() < FILE_HEADER {
+                return Item::Incomplete(FILE_HEADER as u64);
+            }
+            // The upper bits say whether frames carry a checksum.
+            self.link_number = Some(self.order.u32(bytes, 20) & 0x03ff_ffff);
+            return Item::Other(FILE_HEADER);
+        };
+        if bytes.len() < self.record_header {
+            return Item::Incomplete(self.record_header as u64);
+        }
+        let len = self.order.u32(bytes, 8);
+        let item = u64::from(len) + self.record_header as u64;
+        let (Ok(len), Ok(item_len)) = (usize::try_from(len), usize::try_from(item)) else {
+            return Item::Incomplete(item);
+        };
+        if bytes.len() < item_len {
+            return Item::Incomplete(item);
+        }
+        let (secs, fraction) = (self.order.u32(bytes, 0), self.order.u32(bytes, 4));
+        let record = Record {
+            ts: Timestamp::new(secs.into(), i64::from(fraction) * self.unit),
+            offset: self.record_header,
+            len,
+            wire_len: self.order.u32(bytes, 12),
+            link_number,
+            link: LinkType::of(link_number),
+        };
+        Item::Packet(record, item_len)
+    }
+}

@@ -1,0 +1,197 @@
+//! conn.log: a row for each flow, by Zeek's names, order and types, `community_id` after them as
+//! Zeek's policy script appends it.
+
+use std::fs::File;
+use std::io::{self, Write};
+
+use crossbeam_channel::Receiver;
+use flow_table::{FlowRecord, Timestamp, Traffic, community_id};
+use serde::Serialize;
+
+use super::local::is_local;
+use super::zeek::{Column, ZeekLog};
+use crate::cli::LogFormat;
+
+const COLUMNS: [Column; 23] = [
+    ("ts", "time"),
+    ("uid", "string"),
+    ("id.orig_h", "addr"),
+    ("id.orig_p", "port"),
+    ("id.resp_h", "addr"),
+    ("id.resp_p", "port"),
+    ("proto", "enum"),
+    ("service", "string"),
+    ("duration", "interval"),
+    ("orig_bytes", "count"),
+    ("resp_bytes", "count"),
+    ("conn_state", "string"),
+    ("local_orig", "bool"),
+    ("local_resp", "bool"),
+    ("missed_bytes", "count"),
+    ("history", "string"),
+    ("orig_pkts", "count"),
+    ("orig_ip_bytes", "count"),
+    ("resp_pkts", "count"),
+    ("resp_ip_bytes", "count"),
+    ("tunnel_parents", "set[string]"),
+    ("ip_proto", "count"),
+    ("community_id", "string"),
+];
+
+/// conn.log.
+pub(crate) struct ConnLog {
+    log: ZeekLog<File>,
+    format: LogFormat,
+    rows: Vec<u8>,
+    /// Start of the first flow that ended, and the end of the last.
+    last: Timestamp,
+}
+
+impl ConnLog {
+    pub(crate) fn new(file: File, format: LogFormat) -> Self {
+        Self {
+            log: ZeekLog::new(file, format, "conn", &COLUMNS),
+            format,
+            rows: Vec::new(),
+            last: Timestamp::ZERO,
+        }
+    }
+
+    /// Writes rows as they come, until there are no more. After a failure the rest is taken and
+    /// left out, so that nobody waits for a log that cannot be written.
+    pub(crate) fn run(mut self, rows: &Receiver<Vec<FlowRecord>>) -> io::Result<()> {
+        let mut failed = None;
+        for rows in rows {
+            if failed.is_none() {
+                failed = self.write(&rows).err();
+            }
+        }
+        match failed {
+            Some(error) => Err(error),
+            None => self.log.close(self.last),
+        }
+    }
+
+    fn write(&mut self, records: &[FlowRecord]) -> io::Result<()> {
+        self.rows.clear();
+        for record in records {
+            match self.format {
+                LogFormat::Tsv => write_tsv(&mut self.rows, record)?,
+                LogFormat::Json => write_json(&mut self.rows, record)?,
+            }
+        }
+        if let Some(record) = records.last() {
+            self.last = self.last.max(record.end);
+        }
+        let first = records.first().map_or(self.last, |record| record.end);
+        self.log.write(&self.rows, first)
+    }
+}
+
+fn write_tsv(out: &mut Vec<u8>, record: &FlowRecord) -> io::Result<()> {
+    let (id, traffic) = (&record.id, &record.traffic);
+    out.extend_from_slice(record.start.to_string().as_bytes());
+    out.push(b'\t');
+    out.extend_from_slice(&record.uid.text());
+    write!(
+        out,
+        "\t{}\t{}\t{}\t{}\t{}\t-\t",
+        id.orig.addr,
+        id.orig.port,
+        id.resp.addr,
+        id.resp.port,
+        id.proto.name()
+    )?;
+    if let Some(micros) = duration_micros(record) {
+        let (secs, rest) = (micros / 1_000_000, micros % 1_000_000);
+        write!(out, "{secs}.{rest:06}\t{}\t{}", traffic.orig.bytes, traffic.resp.bytes)?;
+    } else {
+        out.extend_from_slice(b"-\t-\t-");
+    }
+    let flag = |local| if local { 'T' } else { 'F' };
+    write!(
+        out,
+        "\t{}\t{}\t{}\t{}\t",
+        record.state,
+        flag(is_local(id.orig.addr)),
+        flag(is_local(id.resp.addr)),
+        record.missed_bytes
+    )?;
+    let history = record.history.letters();
+    out.extend_from_slice(if history.is_empty() { b"-" } else { history });
+    let Traffic { packets, ip_bytes, .. } = traffic.orig;
+    write!(out, "\t{packets}\t{ip_bytes}")?;
+    let Traffic { packets, ip_bytes, .. } = traffic.resp;
+    writeln!(out, "\t{packets}\t{ip_bytes}\t-\t{}\t{}", id.proto.0, community_id(id))
+}
+
+/// Zeek tells duration and bytes only where time passed.
+fn duration_micros(record: &FlowRecord) -> Option<i64> {
+    let duration = record.duration();
+    (duration.as_nanos() > 0).then(|| duration.as_micros_rounded())
+}
+
+/// A row as an object: the same names, unset fields left out.
+#[derive(Serialize)]
+struct Row<'a> {
+    ts: f64,
+    uid: &'a str,
+    #[serde(rename = "id.orig_h")]
+    orig_h: std::net::IpAddr,
+    #[serde(rename = "id.orig_p")]
+    orig_p: u16,
+    #[serde(rename = "id.resp_h")]
+    resp_h: std::net::IpAddr,
+    #[serde(rename = "id.resp_p")]
+    resp_p: u16,
+    proto: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    orig_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resp_bytes: Option<u64>,
+    conn_state: &'static str,
+    local_orig: bool,
+    local_resp: bool,
+    missed_bytes: u64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    history: &'a str,
+    orig_pkts: u64,
+    orig_ip_bytes: u64,
+    resp_pkts: u64,
+    resp_ip_bytes: u64,
+    ip_proto: u8,
+    community_id: String,
+}
+
+fn write_json(out: &mut Vec<u8>, record: &FlowRecord) -> io::Result<()> {
+    let (id, traffic) = (&record.id, &record.traffic);
+    let (uid, micros) = (record.uid.text(), duration_micros(record));
+    let row = Row {
+        ts: record.start.as_secs_f64(),
+        uid: std::str::from_utf8(&uid).unwrap_or_default(),
+        orig_h: id.orig.addr,
+        orig_p: id.orig.port,
+        resp_h: id.resp.addr,
+        resp_p: id.resp.port,
+        proto: id.proto.name(),
+        duration: micros.map(|micros| micros as f64 / 1e6),
+        orig_bytes: micros.map(|_| traffic.orig.bytes),
+        resp_bytes: micros.map(|_| traffic.resp.bytes),
+        conn_state: record.state.name(),
+        local_orig: is_local(id.orig.addr),
+        local_resp: is_local(id.resp.addr),
+        missed_bytes: record.missed_bytes,
+        history: std::str::from_utf8(record.history.letters()).unwrap_or_default(),
+        orig_pkts: traffic.orig.packets,
+        orig_ip_bytes: traffic.orig.ip_bytes,
+        resp_pkts: traffic.resp.packets,
+        resp_ip_bytes: traffic.resp.ip_bytes,
+        ip_proto: id.proto.0,
+        community_id: community_id(id),
+    };
+    serde_json::to_writer(&mut *out, &row)?;
+    out.push(b'\n');
+    Ok(())
+}

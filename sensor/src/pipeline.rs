@@ -1,0 +1,63 @@
+//! The threads between the captures and the outputs.
+//!
+//! Workers share the work: whichever is idle reads the next block (one at a time, so the order of
+//! packets is that of the capture), decodes it alone, and hands each shard its packets in the
+//! order of blocks. Each worker owns a shard. With one worker there is nothing between reader and
+//! table but a function call. What shards hand out goes to the [`Stage`], which puts it into one
+//! order: the same for any number of workers.
+
+mod decode;
+mod stage;
+mod work;
+
+use flow_table::{Checksums, DropCounts, FlowConfig, TableOutput, Timestamp};
+
+use crate::capture::CaptureError;
+
+pub(crate) use stage::{Sealed, Stage};
+pub(crate) use work::run;
+
+/// How a pipeline is to run.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Workers, each with a shard; at most [`flow_table::KEY_GROUPS`].
+    pub(crate) threads: usize,
+    pub(crate) flows: FlowConfig,
+    pub(crate) checksums: Checksums,
+    /// tcpdump's language; compiles, that was tried.
+    pub(crate) filter: Option<String>,
+}
+
+/// What went through a pipeline.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) packets: u64,
+    /// Bytes captured.
+    pub(crate) bytes: u64,
+    pub(crate) processed: u64,
+    pub(crate) processed_bytes: u64,
+    pub(crate) dropped: DropCounts,
+    pub(crate) first: Option<Timestamp>,
+    pub(crate) last: Timestamp,
+    /// What could not be read.
+    pub(crate) problems: Vec<CaptureError>,
+}
+
+impl Totals {
+    fn add(&mut self, other: &Self) {
+        self.packets += other.packets;
+        self.bytes += other.bytes;
+        self.processed += other.processed;
+        self.processed_bytes += other.processed_bytes;
+        self.dropped.merge(&other.dropped);
+    }
+
+    /// Packets in = packets processed + packets dropped by reason, always; bytes too.
+    pub(crate) fn add_up(&self) -> bool {
+        let (packets, bytes) = self.dropped.total();
+        self.packets == self.processed + packets && self.bytes == self.processed_bytes + bytes
+    }
+}
+
+/// What a shard hands out after each block.
+pub(crate) type ShardOutput = TableOutput;

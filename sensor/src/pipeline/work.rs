@@ -1,0 +1,237 @@
+//! Workers.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
+use flow_table::{Clock, Packet, Shard, ShardId};
+
+use super::decode::BlockDecoder;
+use super::{Sealed, Settings, ShardOutput, Totals};
+use crate::capture::{Block, Input};
+use crate::progress::Live;
+
+/// A block with its packets, on its way to the shards.
+#[derive(Debug, Default)]
+struct Chunk {
+    block: Block,
+    /// A list for each shard.
+    packets: Vec<Vec<Packet>>,
+}
+
+/// Runs the captures through the shards; what those hand out goes to `sealed`. Returns when all
+/// is done.
+pub(crate) fn run(mut input: Input, settings: &Settings, sealed: &Sender<Sealed>, live: &Live) -> Totals {
+    let mut totals = if settings.threads == 1 {
+        run_alone(&mut input, settings, sealed, live)
+    } else {
+        run_shared(&mut input, settings, sealed, live)
+    };
+    totals.first = input.first();
+    totals.last = input.now();
+    totals.problems = input.into_problems();
+    debug_assert!(totals.add_up(), "packets or bytes got lost uncounted: {totals:?}");
+    totals
+}
+
+/// One worker: read, decode, update, again.
+fn run_alone(input: &mut Input, settings: &Settings, sealed: &Sender<Sealed>, live: &Live) -> Totals {
+    let mut decoder = BlockDecoder::new(settings);
+    let mut worker = Worker::new(0, settings, sealed.clone());
+    let mut chunk = Chunk::default();
+    while input.read(&mut chunk.block) {
+        decoder.decode(&chunk.block, &mut chunk.packets);
+        live.packets.fetch_add(chunk.block.records.len() as u64, Relaxed);
+        worker.take(&chunk, live);
+    }
+    worker.finish(live);
+    decoder.totals
+}
+
+/// Several workers around one input.
+fn run_shared(input: &mut Input, settings: &Settings, sealed: &Sender<Sealed>, live: &Live) -> Totals {
+    let (mut to_shards, from_readers): (Vec<_>, Vec<_>) =
+        (0..settings.threads).map(|_| unbounded::<Arc<Chunk>>()).unzip();
+    let chunks = 2 * settings.threads + 4;
+    let (give_back, empty) = bounded(chunks);
+    for _ in 0..chunks {
+        // There is room for all of them.
+        let _ = give_back.send(Box::new(Chunk::default()));
+    }
+    let desk = Desk {
+        input: Mutex::new(input),
+        order: Mutex::new(Order { to_shards: std::mem::take(&mut to_shards), ..Order::default() }),
+        empty,
+        give_back,
+    };
+    let mut totals = Totals::default();
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..)
+            .zip(from_readers)
+            .map(|(index, chunks)| {
+                let (desk, sealed) = (&desk, sealed.clone());
+                let work = move || desk.work(Worker::new(index, settings, sealed), &chunks, settings, live);
+                thread::Builder::new().name(format!("shard-{index}")).spawn_scoped(scope, work)
+            })
+            .collect();
+        for worker in workers {
+            match worker.map(thread::ScopedJoinHandle::join) {
+                Ok(Ok(counted)) => totals.add(&counted),
+                Ok(Err(panic)) => std::panic::resume_unwind(panic),
+                // Its channel is gone with it, so the others end, too.
+                Err(_) => {}
+            }
+        }
+    });
+    totals
+}
+
+/// What the workers share: touched once for each block.
+struct Desk<'a> {
+    input: Mutex<&'a mut Input>,
+    order: Mutex<Order>,
+    /// Chunks to read into. There are only so many, so that readers do not run ahead of shards.
+    empty: Receiver<Box<Chunk>>,
+    give_back: Sender<Box<Chunk>>,
+}
+
+/// Puts decoded chunks into the order they were read in.
+#[derive(Default)]
+struct Order {
+    to_shards: Vec<Sender<Arc<Chunk>>>,
+    next: u64,
+    /// Number of chunks in all, once the input is exhausted.
+    total: Option<u64>,
+    waiting: BTreeMap<u64, Arc<Chunk>>,
+}
+
+impl Order {
+    /// Passes on a decoded chunk, and those that waited for it.
+    fn publish(&mut self, chunk: Arc<Chunk>) {
+        self.waiting.insert(chunk.block.number, chunk);
+        while let Some(chunk) = self.waiting.remove(&self.next) {
+            for shard in &self.to_shards {
+                // A worker that is gone takes its panic to whoever joins it.
+                let _ = shard.send(Arc::clone(&chunk));
+            }
+            self.next += 1;
+        }
+        self.close_when_done();
+    }
+
+    /// There are no more than `blocks`.
+    fn end(&mut self, blocks: u64) {
+        self.total = Some(blocks);
+        self.close_when_done();
+    }
+
+    fn close_when_done(&mut self) {
+        if self.total == Some(self.next) {
+            self.to_shards.clear();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Desk<'_> {
+    fn work(&self, mut worker: Worker, chunks: &Receiver<Arc<Chunk>>, settings: &Settings, live: &Live) -> Totals {
+        let mut decoder = BlockDecoder::new(settings);
+        let mut reading = true;
+        loop {
+            // Chunks that are ready come first: others wait for them to be given back.
+            if let Ok(chunk) = chunks.try_recv() {
+                self.apply(chunk, &mut worker, live);
+                continue;
+            }
+            if !reading {
+                let Ok(chunk) = chunks.recv() else { break };
+                self.apply(chunk, &mut worker, live);
+                continue;
+            }
+            select! {
+                recv(chunks) -> chunk => match chunk {
+                    Ok(chunk) => self.apply(chunk, &mut worker, live),
+                    Err(_) => break,
+                },
+                recv(self.empty) -> chunk => {
+                    reading = chunk.is_ok_and(|chunk| self.read(chunk, &mut decoder, live));
+                }
+            }
+        }
+        worker.finish(live);
+        decoder.totals
+    }
+
+    /// Reads and decodes one block. Returns whether there may be more.
+    fn read(&self, mut chunk: Box<Chunk>, decoder: &mut BlockDecoder, live: &Live) -> bool {
+        if let Err(blocks) = self.fill(&mut chunk.block) {
+            lock(&self.order).end(blocks);
+            return false;
+        }
+        decoder.decode(&chunk.block, &mut chunk.packets);
+        live.packets.fetch_add(chunk.block.records.len() as u64, Relaxed);
+        lock(&self.order).publish(Arc::from(chunk));
+        true
+    }
+
+    /// Reads the next block; the error is the number of blocks there were.
+    fn fill(&self, block: &mut Block) -> Result<(), u64> {
+        let mut input = lock(&self.input);
+        if input.read(block) { Ok(()) } else { Err(input.blocks()) }
+    }
+
+    fn apply(&self, chunk: Arc<Chunk>, worker: &mut Worker, live: &Live) {
+        worker.take(&chunk, live);
+        if let Some(chunk) = Arc::into_inner(chunk) {
+            let _ = self.give_back.send(Box::new(chunk));
+        }
+    }
+}
+
+/// A shard and where its output goes.
+struct Worker {
+    shard: Shard,
+    index: usize,
+    last: flow_table::Timestamp,
+    sealed: Sender<Sealed>,
+    out: ShardOutput,
+}
+
+impl Worker {
+    fn new(index: usize, settings: &Settings, sealed: Sender<Sealed>) -> Self {
+        let id = ShardId { index, of: settings.threads };
+        Self {
+            shard: Shard::new(id, &settings.flows),
+            index,
+            last: flow_table::Timestamp::ZERO,
+            sealed,
+            out: ShardOutput::default(),
+        }
+    }
+
+    fn take(&mut self, chunk: &Chunk, live: &Live) {
+        let clock = Clock::new(&chunk.block.times);
+        let packets = chunk.packets.get(self.index).map(Vec::as_slice).unwrap_or_default();
+        self.shard.take(packets, &clock, &mut self.out);
+        self.last = clock.end();
+        self.seal(Some(self.last), live);
+    }
+
+    fn finish(mut self, live: &Live) {
+        self.shard.finish(self.last, &mut self.out);
+        self.seal(None, live);
+    }
+
+    /// Hands out what came of a block; `until` is `None` at the end.
+    fn seal(&mut self, until: Option<flow_table::Timestamp>, live: &Live) {
+        live.flows.fetch_add(self.out.records.len() as u64, Relaxed);
+        let out = std::mem::take(&mut self.out);
+        // Nobody there to take it: the stage failed, and says so itself.
+        let _ = self.sealed.send(Sealed { shard: self.index, until, out });
+    }
+}
