@@ -1,1 +1,138 @@
-fn main() {}
+//! The command `flowhawk`: what it is asked to do, and how it tells what came of it.
+
+mod check;
+mod cli;
+mod clock;
+mod config;
+mod detections;
+mod exit;
+mod expect;
+mod findings;
+mod output;
+mod progress;
+mod run;
+#[cfg(test)]
+mod samples;
+mod summary;
+mod text;
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use detectors::Severity;
+
+use cli::{Cli, Command, ReplayArgs};
+use exit::Exit;
+use expect::Expected;
+use findings::Tally;
+
+fn main() -> ExitCode {
+    // Usage errors exit with 2 from within.
+    let cli = Cli::parse();
+    let result = match &cli.command {
+        Command::Replay(args) => replay(args),
+        Command::Detections(args) => detections::run(args),
+        Command::Check(args) => check::run(args),
+    };
+    let exit = result.unwrap_or_else(|error| {
+        if is_closed_pipe(&error) {
+            return Exit::Done;
+        }
+        say(format_args!("{error:#}"));
+        Exit::NotStarted
+    });
+    exit.into()
+}
+
+fn replay(args: &ReplayArgs) -> anyhow::Result<Exit> {
+    let verdict = &args.common.verdict;
+    // Whatever can be wrong with the request is said before a packet is read.
+    let config = config::load(args.common.input.config.as_deref());
+    let expected = verdict.expect.as_deref().map(Expected::read).transpose();
+    let (config, expected) = match (config, expected) {
+        (Ok(config), Ok(expected)) => (config.value, expected),
+        (Err(mut problems), Err(more)) => {
+            problems.0.extend(more.0);
+            return Err(problems.into());
+        }
+        (Err(problems), _) | (_, Err(problems)) => return Err(problems.into()),
+    };
+    let outcome = run::replay(args, &config)?;
+    outcome.losses.iter().for_each(say);
+    Ok(judge(
+        &outcome.losses,
+        &outcome.found,
+        expected.as_ref(),
+        verdict.fail_on,
+    ))
+}
+
+/// A difference from what was expected weighs most, then severity, then loss.
+fn judge(
+    losses: &[String],
+    found: &Tally,
+    expected: Option<&Expected>,
+    fail_on: Option<Severity>,
+) -> Exit {
+    if let Some(difference) = expected.and_then(|expected| expected.differs(&found.detections())) {
+        say(difference);
+        return Exit::Unexpected;
+    }
+    match fail_on {
+        Some(limit) if found.worst() >= Some(limit) => Exit::TooSevere,
+        _ if losses.is_empty() => Exit::Done,
+        _ => Exit::Lost,
+    }
+}
+
+/// Tells people, who may have gone.
+fn say(message: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "flowhawk: {message}");
+}
+
+/// Whether whoever read our stdout has had enough.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let io = cause.downcast_ref::<io::Error>();
+        io.is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use detectors::Finding;
+
+    use super::*;
+
+    #[test]
+    fn the_gravest_verdict_wins() {
+        let dir = tempfile::tempdir().unwrap();
+        let read = |text: &str| {
+            let file = dir.path().join("e");
+            fs::write(&file, text).unwrap();
+            Expected::read(&file).unwrap()
+        };
+        let mut found = Tally::default();
+        found.add(&Finding::DetectionMade(samples::detection(1, "10.0.0.1")));
+        let (same, other) = (read("LM-001"), read("RECON-001"));
+        let lost = ["a log".to_owned()];
+        let cases: [(&[String], _, _, Exit); 8] = [
+            (&[], None, None, Exit::Done),
+            (&lost, None, None, Exit::Lost),
+            (&[], None, Some(Severity::Critical), Exit::Done),
+            (&[], None, Some(Severity::High), Exit::TooSevere),
+            (&lost, None, Some(Severity::Low), Exit::TooSevere),
+            (&[], Some(&same), None, Exit::Done),
+            (&lost, Some(&same), None, Exit::Lost),
+            (&[], Some(&other), Some(Severity::Low), Exit::Unexpected),
+        ];
+        for (losses, expected, fail_on, want) in cases {
+            let got = judge(losses, &found, expected, fail_on);
+            assert_eq!(got, want, "{losses:?} {expected:?} {fail_on:?}");
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! The command line.
+
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use detectors::Severity;
+use serde::{Deserialize, Serialize};
+
+/// Where outputs go unless told otherwise.
+pub(crate) const DEFAULT_OUT: &str = "flowhawk-out";
+/// The database in the output directory.
+pub(crate) const DATABASE: &str = "flowhawk.db";
+
+/// Watches network traffic: writes flow logs and tells what looks like an attack.
+#[derive(Parser, Debug)]
+#[command(
+    name = "flowhawk",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  done, but something was lost or could not be read; stderr says what
+  2  could not start: usage, configuration or permission
+  3  a detection as severe as --fail-on asks was made
+  4  the detections differ from those that --expect lists";
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    Replay(Box<ReplayArgs>),
+    Detections(DetectionsArgs),
+    Check(CheckArgs),
+}
+
+/// Reads capture files as if their packets arrived now
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES, after_long_help = REPLAY_EXAMPLES)]
+pub(crate) struct ReplayArgs {
+    /// Captures to read, in this order: pcap or pcapng, also .gz or .zst; '-' is stdin
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  flowhawk replay office.pcap.gz
+      Logs and a database in ./flowhawk-out, a summary on stderr.
+  flowhawk replay --no-db --json - office.pcap | jq 'select(.type == \"detection\")'
+      Detections into a pipe.
+  flowhawk replay -q --fail-on high --expect expected.txt nightly.pcap
+      In a test: tells by its exit code whether the detections are as expected.
+
+Exit codes:
+  0  done
+  1  done, but something was lost or could not be read; stderr says what
+  2  could not start: usage, configuration or permission
+  3  a detection as severe as --fail-on asks was made
+  4  the detections differ from those that --expect lists";
+
+/// What every command that looks at traffic can be told.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct CommonArgs {
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) verdict: VerdictArgs,
+    #[command(flatten)]
+    pub(crate) talk: TalkArgs,
+}
+
+#[derive(Args, Clone, Default, Debug)]
+#[command(next_help_heading = "Input")]
+pub(crate) struct InputArgs {
+    /// Read settings from this TOML file
+    ///
+    /// Unknown keys are refused. `flowhawk check --print-defaults` writes a file to start from,
+    /// `flowhawk check --config FILE` tests one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Look only at packets that match, written as for tcpdump
+    #[arg(long, value_name = "BPF")]
+    pub(crate) filter: Option<String>,
+    /// Take packets with a wrong checksum for good
+    ///
+    /// Captures made on the sending host hold such packets when its network card fills
+    /// the checksums in.
+    #[arg(short = 'C', long)]
+    pub(crate) ignore_checksums: bool,
+    /// Share the work among N threads [default: one for each core]
+    ///
+    /// The output does not depend on it.
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+}
+
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutputArgs {
+    /// Put logs and the database into DIR
+    #[arg(short, long, value_name = "DIR", default_value = DEFAULT_OUT)]
+    pub(crate) out: PathBuf,
+    /// Format of conn.log and the other logs [default: tsv]
+    ///
+    /// Zeek's names, columns and order in either: tab-separated with its header, or a JSON object
+    /// on each line. The configuration can set it, too.
+    #[arg(long, value_name = "tsv|json", hide_possible_values = true)]
+    pub(crate) log_format: Option<LogFormat>,
+    /// Keep findings in this SQLite database [default: OUT/flowhawk.db]
+    ///
+    /// Findings are signals and detections. What is in it already stays; the same capture replayed again changes nothing.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) db: Option<PathBuf>,
+    /// Write no database
+    #[arg(long, conflicts_with = "db")]
+    pub(crate) no_db: bool,
+    /// Write findings as JSON lines; '-' is stdout
+    ///
+    /// Findings are signals and detections; an object's keys are the columns of the database.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+impl OutputArgs {
+    /// Where the database is to be, if one is wanted.
+    pub(crate) fn database(&self) -> Option<PathBuf> {
+        let named = || self.db.clone().unwrap_or_else(|| self.out.join(DATABASE));
+        (!self.no_db).then(named)
+    }
+}
+
+#[derive(Args, Clone, Default, Debug)]
+#[command(next_help_heading = "Verdict")]
+pub(crate) struct VerdictArgs {
+    /// Exit with 3 if a detection at least this severe was made
+    ///
+    /// low, medium, high or critical. Suppressed detections do not count.
+    #[arg(long, value_name = "SEVERITY", value_parser = severity(), hide_possible_values = true)]
+    pub(crate) fail_on: Option<Severity>,
+    /// Exit with 4 unless exactly the detections listed were made
+    ///
+    /// A line for each: RULE_ID, then any of src=ADDRESS, dst=ADDRESS, port=NUMBER; what is not
+    /// stated is not compared. '#' begins a comment. Suppressed detections do not count.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) expect: Option<PathBuf>,
+}
+
+#[derive(Args, Clone, Default, Debug)]
+#[command(next_help_heading = "Messages")]
+pub(crate) struct TalkArgs {
+    /// Say nothing but errors
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more: counters that are zero, every detection
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    /// Show progress on stderr: auto, always, never
+    ///
+    /// auto shows it on a terminal; always shows it as lines where there is none.
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
+    pub(crate) progress: ProgressWhen,
+}
+
+/// Format of the flow logs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// Tab-separated with Zeek's header
+    Tsv,
+    /// A JSON object on each line
+    Json,
+}
+
+/// When to show progress.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, ValueEnum)]
+pub(crate) enum ProgressWhen {
+    /// On a terminal, unless -q
+    #[default]
+    Auto,
+    /// As lines where there is no terminal
+    Always,
+    /// Not at all
+    Never,
+}
+
+/// Shows what was found
+#[derive(Args, Debug)]
+#[command(after_long_help = DETECTIONS_EXAMPLES)]
+pub(crate) struct DetectionsArgs {
+    #[command(subcommand)]
+    pub(crate) action: Option<DetectionsAction>,
+    /// Database to look into [default: flowhawk-out/flowhawk.db]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) db: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) pick: PickArgs,
+}
+
+const DETECTIONS_EXAMPLES: &str = "\
+Examples:
+  flowhawk detections --severity high
+      A table of what is high or critical.
+  flowhawk detections show 3f2a
+      Everything about the detection whose id begins with 3f2a.
+  flowhawk detections export --format csv > detections.csv";
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum DetectionsAction {
+    /// A line for each detection; what happens when no action is named
+    List {
+        #[command(flatten)]
+        pick: PickArgs,
+    },
+    /// Everything about one detection: signals, evidence, flows, what to do
+    Show {
+        /// Its id, or as much of the beginning as makes it unique
+        id: String,
+    },
+    /// Writes detections to stdout for other programs
+    Export {
+        /// json: an object on each line; csv: RFC 4180 with a header
+        #[arg(
+            long,
+            value_name = "json|csv",
+            default_value = "json",
+            hide_possible_values = true
+        )]
+        format: ExportFormat,
+        #[command(flatten)]
+        pick: PickArgs,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum ExportFormat {
+    Json,
+    Csv,
+}
+
+/// Which detections.
+#[derive(Args, Clone, PartialEq, Default, Debug)]
+#[command(next_help_heading = "Which detections")]
+pub(crate) struct PickArgs {
+    /// Only those at least this severe: low, medium, high, critical
+    #[arg(long, value_name = "SEVERITY", value_parser = severity(), hide_possible_values = true)]
+    pub(crate) severity: Option<Severity>,
+    /// Only those of this rule, such as LM-001
+    #[arg(long, value_name = "ID")]
+    pub(crate) rule: Option<String>,
+    /// Only those about this host, acting or acted upon
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) host: Option<IpAddr>,
+    /// Suppressed ones, too
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// Tests a configuration and its rules, and names every problem
+#[derive(Args, Debug)]
+#[command(after_long_help = CHECK_EXAMPLES)]
+pub(crate) struct CheckArgs {
+    /// The TOML file; without it, what is built in
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Write every setting with its default to stdout, as a file to start from
+    #[arg(long, conflicts_with = "config")]
+    pub(crate) print_defaults: bool,
+}
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  flowhawk check --print-defaults > flowhawk.toml
+  flowhawk check --config flowhawk.toml
+
+Exits with 2 if there is a problem.";
+
+const SEVERITIES: [Severity; 4] = [
+    Severity::Low,
+    Severity::Medium,
+    Severity::High,
+    Severity::Critical,
+];
+
+/// The severity of that name.
+pub(crate) fn severity_named(name: &str) -> Option<Severity> {
+    SEVERITIES
+        .into_iter()
+        .find(|severity| severity.name() == name)
+}
+
+fn severity() -> impl TypedValueParser<Value = Severity> {
+    // The parser lets only the four names through.
+    PossibleValuesParser::new(SEVERITIES.map(Severity::name))
+        .map(|name| severity_named(&name).unwrap_or(Severity::Low))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn short_help_is_a_line_for_each_flag() {
+        let mut command = Cli::command();
+        command.build();
+        for name in ["replay", "detections", "check"] {
+            let help = command
+                .find_subcommand_mut(name)
+                .unwrap()
+                .render_help()
+                .to_string();
+            // What does not fit goes on under the text of the line before.
+            let more = help
+                .lines()
+                .filter(|line| line.starts_with(&" ".repeat(12)));
+            assert_eq!(more.count(), 0, "{help}");
+        }
+    }
+
+    #[test]
+    fn long_help_has_an_example() {
+        let mut command = Cli::command();
+        command.build();
+        for name in ["replay", "detections", "check"] {
+            let help = command
+                .find_subcommand_mut(name)
+                .unwrap()
+                .render_long_help()
+                .to_string();
+            assert!(
+                help.contains(&format!("Examples:\n  flowhawk {name}")),
+                "{help}"
+            );
+        }
+    }
+
+    fn common(args: &[&str]) -> Result<CommonArgs, clap::error::ErrorKind> {
+        let line = ["flowhawk", "replay", "a.pcap"].iter().chain(args);
+        match Cli::try_parse_from(line).map(|cli| cli.command) {
+            Ok(Command::Replay(replay)) => Ok(replay.common),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.kind()),
+        }
+    }
+
+    #[test]
+    fn the_database_is_where_asked() {
+        let cases: [(&[&str], Option<&str>); 4] = [
+            (&[], Some("flowhawk-out/flowhawk.db")),
+            (&["-o", "x"], Some("x/flowhawk.db")),
+            (&["-o", "x", "--db", "y.db"], Some("y.db")),
+            (&["--no-db"], None),
+        ];
+        for (args, want) in cases {
+            assert_eq!(
+                common(args).unwrap().output.database(),
+                want.map(PathBuf::from),
+                "{args:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let cases: [&[&str]; 5] = [
+            &["--threads", "0"],
+            &["--no-db", "--db", "x"],
+            &["--fail-on", "terrible"],
+            &["-q", "-v"],
+            &["--log-format", "xml"],
+        ];
+        for args in cases {
+            assert!(common(args).is_err(), "{args:?}");
+        }
+        assert_eq!(
+            common(&["--fail-on", "high"]).unwrap().verdict.fail_on,
+            Some(Severity::High)
+        );
+    }
+}

@@ -1,0 +1,120 @@
+//! What can be set in the file given with `--config`.
+
+mod defaults;
+mod place;
+mod problems;
+mod size;
+mod wording;
+
+use std::fs;
+use std::hash::Hasher;
+use std::path::Path;
+
+use flow_table::Span;
+use serde::{Deserialize, Deserializer, Serialize};
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+use crate::cli::LogFormat;
+pub(crate) use defaults::commented_defaults;
+pub(crate) use problems::{Document, Problem, Problems};
+pub(crate) use size::ByteSize;
+
+/// What the detectors can be told.
+pub(crate) type DetectorConfig = placeholder::Config;
+
+/// Everything that can be set. Options of the command line win over it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Divided among flow tables, fragments, parsers, detectors and queues.
+    #[serde(deserialize_with = "enough_memory")]
+    pub(crate) memory_limit: ByteSize,
+    /// How often a living flow reports what it moved, in packet time.
+    #[serde(deserialize_with = "more_than_zero")]
+    pub(crate) progress_interval: Span,
+    /// The steps in which packet time moves for the detectors.
+    #[serde(deserialize_with = "more_than_zero")]
+    pub(crate) tick: Span,
+    pub(crate) log_format: LogFormat,
+    pub(crate) ignore_checksums: bool,
+    pub(crate) detectors: DetectorConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            memory_limit: ByteSize::mebibytes(1024),
+            progress_interval: Span::from_secs(10),
+            tick: Span::from_secs(1),
+            log_format: LogFormat::Tsv,
+            ignore_checksums: false,
+            detectors: DetectorConfig::default(),
+        }
+    }
+}
+
+impl Config {
+    /// What is wrong only in combination, each a sentence that starts with the keys.
+    fn together(&self) -> Vec<String> {
+        let problems = self.detectors.problems();
+        problems
+            .iter()
+            .map(|problem| format!("detectors.{problem}"))
+            .collect()
+    }
+
+    /// 32 hex digits that change with any setting.
+    pub(crate) fn digest(&self) -> String {
+        let mut hasher = SipHasher13::new();
+        hasher.write(toml::to_string(self).unwrap_or_default().as_bytes());
+        format!("{:032x}", hasher.finish128().as_u128())
+    }
+}
+
+fn more_than_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
+    let span = Span::deserialize(deserializer)?;
+    if span == Span::ZERO {
+        return Err(serde::de::Error::custom("must be longer than 0s"));
+    }
+    Ok(span)
+}
+
+fn enough_memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByteSize, D::Error> {
+    const LEAST: ByteSize = ByteSize::mebibytes(64);
+    let size = ByteSize::deserialize(deserializer)?;
+    if size < LEAST {
+        return Err(serde::de::Error::custom(format!(
+            "{size} is too little; at least {LEAST}"
+        )));
+    }
+    Ok(size)
+}
+
+/// Reads the file, or takes the defaults when there is none.
+pub(crate) fn load(file: Option<&Path>) -> Result<Document<Config>, Problems> {
+    let Some(file) = file else {
+        return Ok(Document {
+            value: Config::default(),
+            settings: 0,
+        });
+    };
+    let text = fs::read(file)
+        .map_err(|error| error.to_string())
+        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned()))
+        .map_err(|message| Problems(vec![Problem::of_file(file, message)]))?;
+    problems::read(file, &text, Config::together)
+}
+
+/// Stands in until the detectors have settings.
+mod placeholder {
+    #[derive(Clone, PartialEq, Debug, Default, serde::Serialize, serde::Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    pub(crate) struct Config {}
+
+    impl Config {
+        #[expect(clippy::unused_self, reason = "the detectors' settings have state")]
+        pub(crate) fn problems(&self) -> Vec<String> {
+            Vec::new()
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The default configuration as a file to start from.
+
+use std::fmt::Write as _;
+
+use super::Config;
+
+/// What each setting outside the detectors is for.
+const NOTES: [(&str, &str); 5] = [
+    (
+        "memory_limit",
+        "Divided among flow tables, fragments, parsers, detectors and queues.",
+    ),
+    (
+        "progress_interval",
+        "How often a living flow reports what it moved, in packet time.",
+    ),
+    (
+        "tick",
+        "The steps in which packet time moves for the detectors.",
+    ),
+    (
+        "log_format",
+        "Format of conn.log and the others: \"tsv\" as Zeek's, or \"json\".",
+    ),
+    (
+        "ignore_checksums",
+        "Take segments with a wrong checksum for good (offloading hosts).",
+    ),
+];
+
+/// Every setting with its default, commented out, so that a line takes effect once it is changed.
+pub(crate) fn commented_defaults() -> Result<String, toml::ser::Error> {
+    let mut file = String::from(
+        "# Every setting of flowhawk with its default. Remove the '#' before what you change;\n\
+         # `flowhawk check --config FILE` tells whether the result is sound.\n\n",
+    );
+    for line in toml::to_string_pretty(&Config::default())?.lines() {
+        let key = line.split(' ').next().unwrap_or_default();
+        if let Some((_, note)) = NOTES.iter().find(|(name, _)| *name == key) {
+            let _ = writeln!(file, "# {note}");
+        }
+        let comment = if line.is_empty() || line.starts_with('[') {
+            ""
+        } else {
+            "# "
+        };
+        let _ = writeln!(file, "{comment}{line}");
+    }
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::problems;
+    use super::*;
+
+    #[test]
+    fn they_are_the_defaults_with_and_without_the_comments() {
+        let commented = commented_defaults().unwrap();
+        let bare = |line: &str| {
+            line.strip_prefix("# ")
+                .filter(|rest| !rest.contains(' ') || rest.contains(" = "))
+                .unwrap_or("")
+                .to_owned()
+        };
+        let active: Vec<String> = commented
+            .lines()
+            .map(|line| {
+                if line.starts_with('#') {
+                    bare(line)
+                } else {
+                    line.to_owned()
+                }
+            })
+            .collect();
+        for text in [commented.clone(), active.join("\n")] {
+            let read: problems::Document<Config> =
+                problems::read(Path::new("x"), &text, Config::together).unwrap();
+            assert_eq!(read.value, Config::default(), "{text}");
+        }
+        for (key, _) in NOTES {
+            assert!(
+                commented.contains(&format!("\n# {key} = ")),
+                "{key} is no setting"
+            );
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Where findings go. Everything is opened before the first packet is read, and written by a thread
+//! of its own, so that nothing slow or full is met on the packet path.
+
+mod jsonl;
+mod locks;
+mod rows;
+mod run_record;
+mod sink;
+mod sqlite;
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use crate::cli::OutputArgs;
+pub(crate) use run_record::RunRecord;
+pub(crate) use sink::{FindingSender, Sink, SinkReport};
+pub(crate) use sqlite::open_for_reading;
+
+use jsonl::JsonLines;
+use sqlite::SqliteStore;
+
+/// The directory that logs go into.
+#[derive(Clone, Debug)]
+pub(crate) struct OutputDir(PathBuf);
+
+impl OutputDir {
+    /// Makes it if missing.
+    pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(path)
+            .with_context(|| format!("cannot make the output directory {}", path.display()))?;
+        Ok(Self(path.to_owned()))
+    }
+
+    /// Creates or empties a file in it.
+    pub(crate) fn create_file(&self, name: &str) -> anyhow::Result<File> {
+        let path = self.0.join(name);
+        File::create(&path).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+/// The outputs that findings go to, open.
+#[derive(Debug, Default)]
+pub(crate) struct Outputs {
+    jsonl: Option<JsonLines>,
+    store: Option<SqliteStore>,
+}
+
+impl Outputs {
+    /// Opens what is asked for. `inputs` are the files about to be read: none of them is written.
+    pub(crate) fn open(args: &OutputArgs, inputs: &[PathBuf]) -> anyhow::Result<Self> {
+        let database = args.database();
+        let json = args.json.as_deref().filter(|path| *path != Path::new("-"));
+        for (option, path) in [("--json", json), ("--db", database.as_deref())] {
+            let Some(path) = path else { continue };
+            if inputs.iter().any(|input| same_file(input, path)) {
+                bail!(
+                    "{option} {}: this is an input; it would be overwritten",
+                    path.display()
+                );
+            }
+        }
+        if let (Some(json), Some(database)) = (json, &database)
+            && same_file(json, database)
+        {
+            bail!("--json and --db are the same file {}", json.display());
+        }
+        // The database first: opening it harms nothing, while a JSON file is emptied.
+        let store = database.as_deref().map(SqliteStore::open).transpose()?;
+        let jsonl = args.json.as_deref().map(JsonLines::create).transpose()?;
+        Ok(Self { jsonl, store })
+    }
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    let file = |path: &Path| fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+    one == other || file(one).is_some_and(|one| file(other) == Some(one))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(out: &Path) -> OutputArgs {
+        OutputArgs {
+            out: out.to_owned(),
+            log_format: None,
+            db: None,
+            no_db: false,
+            json: None,
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_said_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "x").unwrap();
+        let error = OutputDir::create(&file.join("sub")).unwrap_err();
+        assert!(
+            format!("{error:#}").starts_with("cannot make the output directory"),
+            "{error:#}"
+        );
+        let out = OutputDir::create(&dir.path().join("a/b")).unwrap();
+        fs::create_dir(out.path().join("conn.log")).unwrap();
+        let error = out.create_file("conn.log").unwrap_err();
+        assert!(
+            format!("{error:#}").contains("a/b/conn.log: Is a directory"),
+            "{error:#}"
+        );
+    }
+
+    #[test]
+    fn inputs_are_not_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let capture = dir.path().join("a.pcap");
+        fs::write(&capture, "precious").unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&capture, &link).unwrap();
+        for name in [&capture, &link] {
+            let json = OutputArgs {
+                json: Some(name.clone()),
+                ..args(dir.path())
+            };
+            let db = OutputArgs {
+                db: Some(name.clone()),
+                ..args(dir.path())
+            };
+            for args in [json, db] {
+                let error = Outputs::open(&args, std::slice::from_ref(&capture)).unwrap_err();
+                assert!(error.to_string().contains("this is an input"), "{error}");
+            }
+        }
+        assert_eq!(fs::read_to_string(&capture).unwrap(), "precious");
+    }
+}

@@ -1,0 +1,127 @@
+//! Signals and detections as JSON lines.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use anyhow::Context;
+use detectors::Finding;
+
+use super::rows::Row;
+
+/// Writes a line for each finding. When the reader of a pipe goes away, the rest goes nowhere:
+/// whoever reads with `head` has what it wants.
+pub(super) struct JsonLines {
+    out: BufWriter<Box<dyn Write + Send>>,
+    reader: Reader,
+}
+
+#[derive(PartialEq, Eq, Debug)]
+enum Reader {
+    There,
+    Gone,
+}
+
+impl JsonLines {
+    /// To the file, emptied first, or to stdout for `-`.
+    pub(super) fn create(path: &Path) -> anyhow::Result<Self> {
+        if path == Path::new("-") {
+            return Ok(Self::to(Box::new(io::stdout())));
+        }
+        let file =
+            File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self::to(Box::new(file)))
+    }
+
+    fn to(out: Box<dyn Write + Send>) -> Self {
+        Self {
+            out: BufWriter::with_capacity(1 << 16, out),
+            reader: Reader::There,
+        }
+    }
+
+    pub(super) fn write(&mut self, finding: &Finding) -> io::Result<()> {
+        if self.reader == Reader::Gone {
+            return Ok(());
+        }
+        let mut written = serde_json::to_writer(&mut self.out, &Row::from(finding));
+        if written.is_ok() {
+            written = self.out.write_all(b"\n").map_err(serde_json::Error::io);
+        }
+        self.unless_gone(written.map_err(io::Error::from))
+    }
+
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        if self.reader == Reader::Gone {
+            return Ok(());
+        }
+        let flushed = self.out.flush();
+        self.unless_gone(flushed)
+    }
+
+    fn unless_gone(&mut self, result: io::Result<()>) -> io::Result<()> {
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.reader = Reader::Gone;
+                Ok(())
+            }
+            other => other,
+        }
+    }
+}
+
+impl fmt::Debug for JsonLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JsonLines")
+            .field("reader", &self.reader)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::samples;
+
+    #[test]
+    fn a_line_holds_the_columns_and_the_evidence() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f.jsonl");
+        let mut lines = JsonLines::create(&path).unwrap();
+        lines
+            .write(&Finding::SignalOpened(samples::signal(1, "10.0.0.1")))
+            .unwrap();
+        lines
+            .write(&Finding::DetectionMade(samples::detection(1, "fe80::9")))
+            .unwrap();
+        lines.flush().unwrap();
+        let want = [
+            r#"{"type":"signal","event":"opened","signal_id":"00000000000000000000000000000001","signal_type":"PORT_SCAN","severity":"medium","src_ip":"10.0.0.1","dst_ip":null,"dst_port":null,"window_start":1700000000.000000,"window_end":1700000042.123457,"value":25.0,"threshold":20.0,"evidence":{"measure":"25 distinct ports in 60s, limit 20","approximate":false,"baseline":{"mean":10.0,"deviation":3.5,"windows":0,"prior":true},"numbers":[["hosts",1.0]],"peers":["10.9.9.9","fe80::1"],"ports":[22,445],"uids":["C00000000000000007","C00000000000000008"]},"suppressed_by":null}"#,
+            r#"{"type":"detection","event":"made","detection_id":"00000000000000010000000000000000","rule_id":"LM-001","detection_type":"LATERAL_MOVEMENT","severity":"high","confidence":"high","src_ip":"fe80::9","dst_ip":null,"dst_port":445,"first_ts":1700000000.000000,"last_ts":1700000042.123457,"count":1,"signal_count":2,"status":"open","suppressed_by":null,"mitre":["TA0008","T1021"],"actions":["Isolate the host."],"summary":"fe80::9 scanned, spiked and logged in.","signals":["00000000000000000000000000000064","00000000000000000000000000000065"],"uids":["C00000000000000007"]}"#,
+        ];
+        let got = fs::read_to_string(&path).unwrap();
+        assert_eq!(got.lines().collect::<Vec<_>>(), want);
+    }
+
+    #[test]
+    fn a_reader_that_leaves_is_no_error_and_a_full_disk_is() {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let mut lines = JsonLines::to(Box::new(writer));
+        let finding = Finding::SignalOpened(samples::signal(1, "10.0.0.1"));
+        (0..1_000).for_each(|_| lines.write(&finding).unwrap());
+        lines.flush().unwrap();
+        assert_eq!(lines.reader, Reader::Gone);
+
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let mut lines = JsonLines::to(Box::new(full));
+        lines.write(&finding).unwrap();
+        assert_eq!(
+            lines.flush().unwrap_err().kind(),
+            io::ErrorKind::StorageFull
+        );
+    }
+}

@@ -1,0 +1,309 @@
+//! The thread that writes findings.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
+use detectors::Finding;
+
+use super::jsonl::JsonLines;
+use super::sqlite::SqliteStore;
+use super::{Outputs, RunRecord};
+use crate::findings::Tally;
+use crate::progress::Live;
+
+/// Batches that may wait; then whoever finds waits for whoever writes.
+const QUEUE: usize = 64;
+/// Rows that make a transaction, if a second does not make one first.
+const TRANSACTION: usize = 4_096;
+/// A crash loses no more than this.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// Hands findings to the outputs.
+#[derive(Clone, Debug)]
+pub(crate) struct FindingSender(Sender<Message>);
+
+/// The outputs' thread is gone, which it never is before [`Sink::finish`].
+#[derive(Debug, thiserror::Error)]
+#[error("the output thread has stopped")]
+pub(crate) struct SinkGone;
+
+impl FindingSender {
+    /// Waits while the queue is full.
+    pub(crate) fn send(&self, findings: Vec<Finding>) -> Result<(), SinkGone> {
+        if findings.is_empty() {
+            return Ok(());
+        }
+        self.0
+            .send(Message::Findings(findings))
+            .map_err(|_| SinkGone)
+    }
+}
+
+#[derive(Debug)]
+enum Message {
+    Findings(Vec<Finding>),
+    End(Box<RunRecord>),
+}
+
+/// The outputs at work on a thread of their own.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    sender: FindingSender,
+    thread: JoinHandle<SinkReport>,
+}
+
+/// What became of the findings.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct SinkReport {
+    pub(crate) tally: Tally,
+    /// A sentence for each output that failed. The others have everything.
+    pub(crate) lost: Vec<String>,
+}
+
+impl Sink {
+    /// Starts the thread; it tells `live` how many detections there are.
+    pub(crate) fn spawn(outputs: Outputs, live: Arc<Live>) -> std::io::Result<Self> {
+        let (sender, receiver) = bounded(QUEUE);
+        let thread = thread::Builder::new()
+            .name("findings".to_owned())
+            .spawn(move || Writer::new(outputs, live).run(&receiver))?;
+        Ok(Self {
+            sender: FindingSender(sender),
+            thread,
+        })
+    }
+
+    pub(crate) fn sender(&self) -> FindingSender {
+        self.sender.clone()
+    }
+
+    /// Writes what is left and the run's record, and closes the outputs. Every sender must have
+    /// sent its last.
+    pub(crate) fn finish(self, run: RunRecord) -> SinkReport {
+        let Self { sender, thread } = self;
+        // The thread is there until it has this; if it panicked, joining tells.
+        let _ = sender.0.send(Message::End(Box::new(run)));
+        drop(sender);
+        thread.join().unwrap_or_else(|_| SinkReport {
+            lost: vec!["findings: the output thread panicked".to_owned()],
+            ..SinkReport::default()
+        })
+    }
+}
+
+struct Writer {
+    jsonl: Option<JsonLines>,
+    store: Option<SqliteStore>,
+    /// Not yet in the database.
+    pending: Vec<Finding>,
+    live: Arc<Live>,
+    report: SinkReport,
+}
+
+impl Writer {
+    fn new(outputs: Outputs, live: Arc<Live>) -> Self {
+        let Outputs { jsonl, store } = outputs;
+        Self {
+            jsonl,
+            store,
+            pending: Vec::new(),
+            live,
+            report: SinkReport::default(),
+        }
+    }
+
+    fn run(mut self, receiver: &Receiver<Message>) -> SinkReport {
+        let clock = tick(LONGEST_WAIT);
+        loop {
+            select! {
+                recv(receiver) -> message => match message {
+                    Ok(Message::Findings(findings)) => self.take(findings),
+                    Ok(Message::End(run)) => return self.end(Some(&run)),
+                    // The run broke off: keep what was found, but there is no record to make.
+                    Err(_) => return self.end(None),
+                },
+                recv(clock) -> _ => self.flush(),
+            }
+        }
+    }
+
+    fn take(&mut self, findings: Vec<Finding>) {
+        for finding in &findings {
+            self.report.tally.add(finding);
+            let written = self
+                .jsonl
+                .as_mut()
+                .map_or(Ok(()), |jsonl| jsonl.write(finding));
+            self.check_jsonl(written);
+        }
+        self.live
+            .detections
+            .store(self.report.tally.made() as u64, Relaxed);
+        if self.store.is_some() {
+            self.pending.extend(findings);
+        }
+        if self.pending.len() >= TRANSACTION {
+            self.write_pending();
+        }
+    }
+
+    fn flush(&mut self) {
+        let flushed = self.jsonl.as_mut().map_or(Ok(()), JsonLines::flush);
+        self.check_jsonl(flushed);
+        self.write_pending();
+    }
+
+    fn write_pending(&mut self) {
+        let Some(store) = &mut self.store else { return };
+        if let Err(error) = store.write(&self.pending) {
+            let rows = self.pending.len();
+            self.report.lost.push(format!(
+                "{error}; {rows} findings and all later ones are not in it"
+            ));
+            self.store = None;
+        }
+        self.pending.clear();
+    }
+
+    fn check_jsonl(&mut self, result: std::io::Result<()>) {
+        if let Err(error) = result {
+            self.report
+                .lost
+                .push(format!("--json: {error}; later findings are not in it"));
+            self.jsonl = None;
+        }
+    }
+
+    fn end(mut self, run: Option<&RunRecord>) -> SinkReport {
+        self.flush();
+        if let (Some(store), Some(run)) = (self.store.take(), run)
+            && let Err(error) = store.finish(run)
+        {
+            self.report.lost.push(error.to_string());
+        }
+        self.report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::cli::OutputArgs;
+    use crate::samples;
+
+    fn outputs(dir: &Path, json: &str) -> Outputs {
+        let args = OutputArgs {
+            out: dir.to_owned(),
+            log_format: None,
+            db: None,
+            no_db: false,
+            json: Some(json.into()),
+        };
+        Outputs::open(&args, &[]).unwrap()
+    }
+
+    fn record() -> RunRecord {
+        RunRecord {
+            command: "replay",
+            config_digest: String::new(),
+            inputs: vec!["a.pcap".to_owned()],
+            first: None,
+            last: None,
+            packets: 3,
+            bytes: 4,
+            flows: 1,
+            counters: vec![("late", 0)],
+        }
+    }
+
+    #[test]
+    fn every_output_gets_everything_and_the_database_is_one_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let json = dir.path().join("f.jsonl");
+        let live = Arc::new(Live::default());
+        let outputs = outputs(dir.path(), json.to_str().unwrap());
+        let sink = Sink::spawn(outputs, Arc::clone(&live)).unwrap();
+        let sender = sink.sender();
+        let total: u32 = 10_000;
+        for n in 1..=total {
+            let signal = samples::signal(u128::from(n), "10.0.0.1");
+            sender.send(vec![Finding::SignalOpened(signal)]).unwrap();
+        }
+        sender
+            .send(vec![Finding::DetectionMade(samples::detection(
+                1, "10.0.0.1",
+            ))])
+            .unwrap();
+        let report = sink.finish(record());
+        assert!(report.lost.is_empty(), "{:?}", report.lost);
+        assert_eq!(report.tally.made(), 1);
+        assert_eq!(live.detections.load(Relaxed), 1);
+        assert_eq!(fs::read_to_string(&json).unwrap().lines().count(), 10_001);
+        let mut names: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["f.jsonl", "flowhawk.db"]);
+        let db = super::super::open_for_reading(&dir.path().join("flowhawk.db")).unwrap();
+        let count = |table: &str| -> u32 {
+            db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
+                row.get(0)
+            })
+            .unwrap()
+        };
+        assert_eq!(
+            [count("signals"), count("detections"), count("runs")],
+            [total, 1, 1]
+        );
+    }
+
+    #[test]
+    fn a_full_disk_is_told_and_spoils_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let outputs = outputs(dir.path(), "/dev/full");
+        let sink = Sink::spawn(outputs, Arc::new(Live::default())).unwrap();
+        let signal = samples::signal(1, "10.0.0.1");
+        sink.sender()
+            .send(vec![Finding::SignalOpened(signal)])
+            .unwrap();
+        let report = sink.finish(record());
+        assert_eq!(report.lost.len(), 1, "{:?}", report.lost);
+        assert!(
+            report.lost[0].starts_with("--json: No space left"),
+            "{:?}",
+            report.lost
+        );
+        let db = super::super::open_for_reading(&dir.path().join("flowhawk.db")).unwrap();
+        let signals: u32 = db
+            .query_row("SELECT count(*) FROM signals", [], |r| r.get(0))
+            .unwrap();
+        assert_eq!(signals, 1);
+    }
+
+    #[test]
+    fn a_run_that_breaks_off_keeps_what_it_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let outputs = outputs(dir.path(), "/dev/null");
+        let Sink { sender, thread } = Sink::spawn(outputs, Arc::new(Live::default())).unwrap();
+        let signal = samples::signal(1, "10.0.0.1");
+        sender.send(vec![Finding::SignalOpened(signal)]).unwrap();
+        drop(sender);
+        thread.join().unwrap();
+        let db = super::super::open_for_reading(&dir.path().join("flowhawk.db")).unwrap();
+        let found: (u32, u32) = db
+            .query_row(
+                "SELECT (SELECT count(*) FROM signals), (SELECT count(*) FROM runs)",
+                [],
+                |r| Ok((r.get(0)?, r.get(1)?)),
+            )
+            .unwrap();
+        assert_eq!(found, (1, 0));
+    }
+}

@@ -1,0 +1,354 @@
+//! What people are told at the end of a run, on stderr.
+
+use std::io::{self, Write};
+use std::time::{Duration, UNIX_EPOCH};
+
+use anstyle::{AnsiColor, Style};
+use detectors::Severity;
+use flow_table::{Span, Timestamp};
+
+use crate::cli::TalkArgs;
+use crate::findings::{Made, Tally};
+use crate::text::{grouped, printable, rough};
+
+/// Detections shown one by one unless more is asked for.
+const MOST_SHOWN: usize = 100;
+
+/// The totals of a run.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct RunSummary {
+    pub(crate) packets: u64,
+    /// Bytes of these packets on the wire.
+    pub(crate) bytes: u64,
+    pub(crate) flows: u64,
+    pub(crate) first: Option<Timestamp>,
+    pub(crate) last: Option<Timestamp>,
+    /// How long the run took.
+    pub(crate) wall: Duration,
+    /// What was not looked at, and why.
+    pub(crate) dropped: Vec<Dropped>,
+    /// Evictions, late events and whatever else was counted, by name.
+    pub(crate) counters: Vec<(&'static str, u64)>,
+    /// Where the outputs are.
+    pub(crate) written: Vec<String>,
+}
+
+/// Packets that were dropped for one reason.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Dropped {
+    pub(crate) reason: &'static str,
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+}
+
+/// Prints the summary, unless nothing is to be said.
+pub(crate) fn print(talk: &TalkArgs, run: &RunSummary, tally: &Tally) {
+    if talk.quiet {
+        return;
+    }
+    let detail = if talk.verbose {
+        Detail::Everything
+    } else {
+        Detail::Usual
+    };
+    // Nobody to tell when stderr is gone.
+    let _ = write(&mut anstream::stderr().lock(), detail, run, tally);
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Detail {
+    Usual,
+    Everything,
+}
+
+fn write(out: &mut impl Write, detail: Detail, run: &RunSummary, tally: &Tally) -> io::Result<()> {
+    write_totals(out, run)?;
+    write_dropped(out, detail, &run.dropped)?;
+    write_counters(out, detail, &run.counters)?;
+    write_signals(out, tally)?;
+    write_detections(out, detail, tally)?;
+    run.written
+        .iter()
+        .try_for_each(|place| writeln!(out, "{:<11} {place}", "written"))
+}
+
+fn write_totals(out: &mut impl Write, run: &RunSummary) -> io::Result<()> {
+    let RunSummary {
+        packets,
+        bytes,
+        flows,
+        wall,
+        ..
+    } = run;
+    writeln!(
+        out,
+        "{:<11} {} packets, {} bytes ({}), {} flows",
+        "read",
+        grouped(*packets),
+        grouped(*bytes),
+        rough(*bytes as f64, "B"),
+        grouped(*flows),
+    )?;
+    if let (Some(first), Some(last)) = (run.first, run.last) {
+        let length = length(last.since(first));
+        writeln!(
+            out,
+            "{:<11} {length}, {} to {}",
+            "packet time",
+            time(first),
+            time(last)
+        )?;
+    }
+    let seconds = wall.as_secs_f64().max(1e-6);
+    let packet_rate = rough(*packets as f64 / seconds, "packets/s");
+    let byte_rate = rough(*bytes as f64 / seconds, "B/s");
+    writeln!(
+        out,
+        "{:<11} {seconds:.3} s, {packet_rate}, {byte_rate}",
+        "took"
+    )
+}
+
+fn write_dropped(out: &mut impl Write, detail: Detail, dropped: &[Dropped]) -> io::Result<()> {
+    let packets: u64 = dropped.iter().map(|dropped| dropped.packets).sum();
+    let bytes: u64 = dropped.iter().map(|dropped| dropped.bytes).sum();
+    if packets == 0 && detail == Detail::Usual {
+        return writeln!(out, "{:<11} nothing", "dropped");
+    }
+    writeln!(
+        out,
+        "{:<11} {} packets, {} bytes",
+        "dropped",
+        grouped(packets),
+        grouped(bytes)
+    )?;
+    let shown = dropped
+        .iter()
+        .filter(|d| d.packets > 0 || detail == Detail::Everything);
+    for Dropped {
+        reason,
+        packets,
+        bytes,
+    } in shown
+    {
+        writeln!(
+            out,
+            "  {reason:<32} {:>14} packets {:>18} bytes",
+            grouped(*packets),
+            grouped(*bytes)
+        )?;
+    }
+    Ok(())
+}
+
+fn write_counters(
+    out: &mut impl Write,
+    detail: Detail,
+    counters: &[(&'static str, u64)],
+) -> io::Result<()> {
+    let mut shown = counters
+        .iter()
+        .filter(|(_, count)| *count > 0 || detail == Detail::Everything)
+        .peekable();
+    if shown.peek().is_some() {
+        writeln!(out, "counted")?;
+    }
+    shown.try_for_each(|(name, count)| writeln!(out, "  {name:<32} {:>14}", grouped(*count)))
+}
+
+fn write_signals(out: &mut impl Write, tally: &Tally) -> io::Result<()> {
+    let total: u64 = tally.signals().map(|(_, count)| count.opened).sum();
+    if total == 0 {
+        return writeln!(out, "{:<11} none", "signals");
+    }
+    writeln!(out, "{:<11} {}", "signals", grouped(total))?;
+    for (name, count) in tally.signals() {
+        let suppressed = match count.suppressed {
+            0 => String::new(),
+            n => format!("  ({} suppressed)", grouped(n)),
+        };
+        writeln!(
+            out,
+            "  {name:<32} {:>14}{suppressed}",
+            grouped(count.opened)
+        )?;
+    }
+    Ok(())
+}
+
+fn write_detections(out: &mut impl Write, detail: Detail, tally: &Tally) -> io::Result<()> {
+    let made = tally.detections();
+    let suppressed = match tally.suppressed() {
+        0 => String::new(),
+        n => format!(" ({n} suppressed)"),
+    };
+    if made.is_empty() {
+        return writeln!(out, "{:<11} none{suppressed}", "detections");
+    }
+    writeln!(
+        out,
+        "{:<11} {}{suppressed}",
+        "detections",
+        grouped(made.len() as u64)
+    )?;
+    let most = if detail == Detail::Everything {
+        usize::MAX
+    } else {
+        MOST_SHOWN
+    };
+    made.iter()
+        .take(most)
+        .try_for_each(|made| write_detection(out, made))?;
+    if made.len() > most {
+        writeln!(
+            out,
+            "  and {} more; `flowhawk detections` shows them",
+            made.len() - most
+        )?;
+    }
+    if tally.not_kept() > 0 {
+        writeln!(
+            out,
+            "  and more than can be counted here; the outputs have them"
+        )?;
+    }
+    Ok(())
+}
+
+fn write_detection(out: &mut impl Write, made: &Made) -> io::Result<()> {
+    let style = style(made.severity);
+    let id = made.id.to_string();
+    writeln!(
+        out,
+        "  {style}{:<8}{style:#}  {}  {}  {}  {}",
+        made.severity.name(),
+        id.get(..8).unwrap_or(&id),
+        time(made.detected),
+        made.rule.id,
+        printable(&made.summary),
+    )
+}
+
+fn style(severity: Severity) -> Style {
+    match severity {
+        Severity::Low => Style::new(),
+        Severity::Medium => AnsiColor::Yellow.on_default(),
+        Severity::High => AnsiColor::Red.on_default(),
+        Severity::Critical => AnsiColor::Red.on_default().bold(),
+    }
+}
+
+/// `2023-11-14 22:13:20Z`.
+pub(crate) fn time(time: Timestamp) -> String {
+    let since = Duration::from_nanos(u64::try_from(time.as_nanos()).unwrap_or_default());
+    // Packet time ends in 2262, long before what can be printed does.
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + since)
+        .to_string()
+        .replace('T', " ")
+}
+
+/// Whole seconds of what is long, milliseconds of what is short.
+fn length(span: Span) -> String {
+    let exact = Duration::from_nanos(u64::try_from(span.as_nanos()).unwrap_or_default());
+    let rounded = match exact.as_secs() {
+        0..10 => Duration::from_millis(exact.as_millis().try_into().unwrap_or(u64::MAX)),
+        seconds => Duration::from_secs(seconds),
+    };
+    humantime::format_duration(rounded).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use detectors::Finding;
+
+    use super::*;
+    use crate::samples;
+
+    fn shown(detail: Detail, run: &RunSummary, tally: &Tally) -> String {
+        let mut out = Vec::new();
+        write(&mut out, detail, run, tally).unwrap();
+        anstream::adapter::strip_str(std::str::from_utf8(&out).unwrap()).to_string()
+    }
+
+    fn run() -> RunSummary {
+        RunSummary {
+            packets: 12_345_678,
+            bytes: 5_210_123_456,
+            flows: 1_234,
+            first: Some(Timestamp::new(1_700_000_000, 0)),
+            last: Some(Timestamp::new(1_700_003_725, 500_000_000)),
+            wall: Duration::from_millis(1_500),
+            dropped: vec![
+                Dropped {
+                    reason: "not IP",
+                    packets: 12,
+                    bytes: 720,
+                },
+                Dropped {
+                    reason: "cut short",
+                    packets: 0,
+                    bytes: 0,
+                },
+            ],
+            counters: vec![("flows evicted", 0), ("late events", 7)],
+            written: vec!["out/flowhawk.db".to_owned()],
+        }
+    }
+
+    #[test]
+    fn a_summary() {
+        let mut tally = Tally::default();
+        let mut suppressed = samples::signal(2, "10.0.0.1");
+        suppressed.suppressed_by = Some("known".into());
+        tally.add(&Finding::SignalOpened(samples::signal(1, "10.0.0.1")));
+        tally.add(&Finding::SignalOpened(suppressed));
+        let mut hostile = samples::detection(1, "10.0.0.1");
+        hostile.summary = "a\u{1b}[31mb".to_owned();
+        tally.add(&Finding::DetectionMade(hostile));
+        let want = "\
+read        12 345 678 packets, 5 210 123 456 bytes (5.21 GB), 1 234 flows
+packet time 1h 2m 5s, 2023-11-14 22:13:20Z to 2023-11-14 23:15:25Z
+took        1.500 s, 8.23 Mpackets/s, 3.47 GB/s
+dropped     12 packets, 720 bytes
+  not IP                                       12 packets                720 bytes
+counted
+  late events                                   7
+signals     2
+  PORT_SCAN                                     2  (1 suppressed)
+detections  1
+  high      00000000  2023-11-14 22:13:50Z  LM-001  a\\u{1b}[31mb
+written     out/flowhawk.db
+";
+        assert_eq!(shown(Detail::Usual, &run(), &tally), want);
+        let everything = shown(Detail::Everything, &run(), &tally);
+        assert!(everything.contains("cut short") && everything.contains("flows evicted"));
+    }
+
+    #[test]
+    fn an_empty_run() {
+        let want = "\
+read        0 packets, 0 bytes (0 B), 0 flows
+took        0.000 s, 0 packets/s, 0 B/s
+dropped     nothing
+signals     none
+detections  none
+";
+        assert_eq!(
+            shown(Detail::Usual, &RunSummary::default(), &Tally::default()),
+            want
+        );
+    }
+
+    #[test]
+    fn a_long_list_is_cut_unless_asked_for() {
+        let mut tally = Tally::default();
+        (1..=120)
+            .for_each(|n| tally.add(&Finding::DetectionMade(samples::detection(n, "10.0.0.1"))));
+        let lines = |detail| {
+            shown(detail, &RunSummary::default(), &tally)
+                .lines()
+                .count()
+        };
+        assert_eq!(lines(Detail::Everything) - lines(Detail::Usual), 19);
+    }
+}
