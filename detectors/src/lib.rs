@@ -4,6 +4,8 @@
 mod detection;
 mod evidence;
 mod signal;
+mod stub;
+pub use stub::*;
 
 pub use detection::{Confidence, Detection, Finding, RuleInfo};
 pub use evidence::{BaselineEvidence, Evidence};

@@ -1,5 +1,6 @@
 //! The command `flowhawk`: what it is asked to do, and how it tells what came of it.
 
+mod capture;
 mod check;
 mod cli;
 mod clock;
@@ -9,6 +10,7 @@ mod exit;
 mod expect;
 mod findings;
 mod output;
+mod pipeline;
 mod progress;
 mod run;
 #[cfg(test)]

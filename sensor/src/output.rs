@@ -1,12 +1,15 @@
 //! Where findings go. Everything is opened before the first packet is read, and written by a thread
 //! of its own, so that nothing slow or full is met on the packet path.
 
+mod conn;
 mod jsonl;
+mod local;
 mod locks;
 mod rows;
 mod run_record;
 mod sink;
 mod sqlite;
+mod zeek;
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
@@ -15,6 +18,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use crate::cli::OutputArgs;
+pub(crate) use conn::ConnLog;
 pub(crate) use run_record::RunRecord;
 pub(crate) use sink::{FindingSender, Sink, SinkReport};
 pub(crate) use sqlite::open_for_reading;

@@ -14,7 +14,7 @@ use flow_table::{Checksums, DropCounts, FlowConfig, TableOutput, Timestamp};
 
 use crate::capture::CaptureError;
 
-pub(crate) use stage::{Sealed, Stage};
+pub(crate) use stage::{Sealed, Stage, StageOutputs, StageTotals};
 pub(crate) use work::run;
 
 /// How a pipeline is to run.

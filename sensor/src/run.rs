@@ -1,13 +1,31 @@
-//! From packets to outputs.
+//! The main path of `flowhawk replay`, read from top to bottom: open every output, then run the
+//! captures through workers and detection stage into them, then say what came of it.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
+use anyhow::{Context, bail};
+use crossbeam_channel::bounded;
+use detectors::{Counters, Detectors};
+use flow_table::{Checksums, FlowConfig, KEY_GROUPS};
+
+use crate::capture::{Filter, Input};
 use crate::cli::ReplayArgs;
+use crate::clock::Stopwatch;
 use crate::config::Config;
 use crate::findings::Tally;
-use crate::output::{FindingSender, OutputDir, Outputs, RunRecord, Sink, SinkReport};
+use crate::output::{ConnLog, OutputDir, Outputs, RunRecord, Sink};
+use crate::pipeline::{self, Settings, Stage, StageOutputs, StageTotals, Totals};
 use crate::progress::{Live, Progress};
-use crate::summary::{self, RunSummary};
+use crate::summary::{self, Dropped, RunSummary};
+
+/// uids of replay derive from this: the same on every run.
+const REPLAY_SEED: u64 = 0x5eed_0f10_0717_4a3e;
+/// Batches that may wait between two threads.
+const QUEUE: usize = 16;
+/// The share of `memory_limit` that flows may take; the rest is the detectors' and the queues'.
+const FLOW_SHARE: (u64, u64) = (1, 2);
 
 /// How a run ended.
 #[derive(Debug)]
@@ -19,44 +37,150 @@ pub(crate) struct Outcome {
 
 /// Reads the captures.
 pub(crate) fn replay(args: &ReplayArgs, config: &Config) -> anyhow::Result<Outcome> {
-    let talk = &args.common.talk;
-    let dir = OutputDir::create(&args.common.output.out)?;
+    let common = &args.common;
+    let watch = Stopwatch::start();
+    let settings = settings(args, config)?;
+    let size = total_size(&args.files);
     let live = Arc::new(Live::default());
-    let outputs = Outputs::open(&args.common.output, &args.files)?;
+
+    // Every output is open before the first packet is read.
+    let dir = OutputDir::create(&common.output.out)?;
+    let log_format = common.output.log_format.unwrap_or(config.log_format);
+    let conn = ConnLog::new(dir.create_file("conn.log")?, log_format);
+    let outputs = Outputs::open(&common.output, &args.files)?;
     let sink = Sink::spawn(outputs, Arc::clone(&live))?;
-    let progress = Progress::start(talk, None, live);
-    let conn_log = dir.create_file("conn.log")?;
-    let sender: FindingSender = sink.sender();
-    sender.send(Vec::new())?;
-    let record = RunRecord {
-        command: "replay",
-        config_digest: config.digest(),
-        inputs: args
-            .files
-            .iter()
-            .map(|file| file.display().to_string())
-            .collect(),
-        first: None,
-        last: None,
-        packets: 0,
-        bytes: 0,
-        flows: 0,
-        counters: Vec::new(),
-    };
-    let report: SinkReport = sink.finish(record);
+    let progress = Progress::start(&common.talk, size, Arc::clone(&live));
+
+    // Captures → workers → stage → conn.log, findings.
+    let (to_stage, sealed) = bounded(QUEUE);
+    let (to_log, rows) = bounded(QUEUE);
+    let stage_outputs = StageOutputs { rows: to_log, findings: sink.sender() };
+    let detectors = Detectors::new(&config.detectors, detectors::builtin_rules());
+    let stage = Stage::new(settings.threads, config.tick, detectors, stage_outputs);
+    let input = Input::new(args.files.clone(), Arc::clone(&live));
+    let log_thread = named("conn.log").spawn(move || conn.run(&rows))?;
+    let stage_thread = named("stage").spawn(move || stage.run(&sealed))?;
+    let totals = pipeline::run(input, &settings, &to_stage, &live);
+    drop(to_stage);
+    let (stage_totals, counters) = joined(stage_thread)?;
+    let logged = joined(log_thread)?;
+
+    let counted = Counted { totals: &totals, stage: stage_totals, detectors: &counters };
+    let report = sink.finish(counted.record(args, config));
     progress.finish();
-    drop(conn_log);
-    let written = vec![dir.path().display().to_string()];
-    summary::print(
-        talk,
-        &RunSummary {
-            written,
-            ..RunSummary::default()
+    let mut summary = counted.summary();
+    summary.wall = watch.elapsed();
+    summary.written = written(args, &dir);
+    summary::print(&common.talk, &summary, &report.tally);
+
+    let mut losses: Vec<String> = totals.problems.iter().map(ToString::to_string).collect();
+    losses.extend(logged.err().map(|error| format!("conn.log: cannot write on: {error}; rows were lost")));
+    losses.extend(report.lost);
+    Ok(Outcome { losses, found: report.tally })
+}
+
+fn settings(args: &ReplayArgs, config: &Config) -> anyhow::Result<Settings> {
+    let input = &args.common.input;
+    if let Some(text) = &input.filter {
+        Filter::new(text).map_err(|error| anyhow::anyhow!("--filter {text:?}: {error}"))?;
+    }
+    let stdin = args.files.iter().filter(|file| *file == Path::new("-")).count();
+    if stdin > 1 {
+        bail!("'-' is named {stdin} times, but stdin can be read only once");
+    }
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let threads = input.threads.map_or(cores, usize::from).min(KEY_GROUPS);
+    let (part, of) = FLOW_SHARE;
+    let ignore = input.ignore_checksums || config.ignore_checksums;
+    Ok(Settings {
+        threads,
+        flows: FlowConfig {
+            seed: REPLAY_SEED,
+            progress_interval: config.progress_interval,
+            memory: config.memory_limit.0 / of * part,
         },
-        &report.tally,
-    );
-    Ok(Outcome {
-        losses: report.lost,
-        found: report.tally,
+        checksums: if ignore { Checksums::Ignore } else { Checksums::Verify },
+        filter: input.filter.clone(),
     })
+}
+
+fn named(name: &str) -> thread::Builder {
+    thread::Builder::new().name(name.to_owned())
+}
+
+fn joined<T>(thread: thread::JoinHandle<T>) -> anyhow::Result<T> {
+    let name = thread.thread().name().unwrap_or("?").to_owned();
+    thread.join().map_err(|_| anyhow::anyhow!("the thread {name} panicked")).context("internal error")
+}
+
+/// Bytes of all inputs as they lie on disk, if that can be told.
+fn total_size(files: &[PathBuf]) -> Option<u64> {
+    files.iter().map(|file| std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file)).try_fold(
+        0,
+        |sum: u64, meta| Some(sum + meta?.len()),
+    )
+}
+
+fn written(args: &ReplayArgs, dir: &OutputDir) -> Vec<String> {
+    let output = &args.common.output;
+    let json = output.json.as_deref().filter(|path| *path != Path::new("-"));
+    let log = dir.path().join("conn.log");
+    [Some(log), output.database(), json.map(Path::to_owned)]
+        .into_iter()
+        .flatten()
+        .map(|path| path.display().to_string())
+        .collect()
+}
+
+/// Everything that was counted in a run.
+struct Counted<'a> {
+    totals: &'a Totals,
+    stage: StageTotals,
+    detectors: &'a Counters,
+}
+
+impl Counted<'_> {
+    fn summary(&self) -> RunSummary {
+        let Totals { packets, bytes, first, last, dropped, .. } = self.totals;
+        RunSummary {
+            packets: *packets,
+            bytes: *bytes,
+            flows: self.stage.flows,
+            first: *first,
+            last: first.map(|_| *last),
+            dropped: dropped
+                .iter()
+                .map(|(reason, packets, bytes)| Dropped { reason: reason.name(), packets, bytes })
+                .collect(),
+            counters: self.counters(),
+            ..RunSummary::default()
+        }
+    }
+
+    fn record(&self, args: &ReplayArgs, config: &Config) -> RunRecord {
+        let Totals { packets, bytes, first, last, dropped, .. } = self.totals;
+        let reasons = dropped.iter().filter(|(_, packets, _)| *packets > 0);
+        let dropped = reasons.map(|(reason, packets, _)| (format!("dropped.{}", reason.name()), packets));
+        RunRecord {
+            command: "replay",
+            config_digest: config.digest(),
+            inputs: args.files.iter().map(|file| file.display().to_string()).collect(),
+            first: *first,
+            last: first.map(|_| *last),
+            packets: *packets,
+            bytes: *bytes,
+            flows: self.stage.flows,
+            counters: self.counters().into_iter().chain(dropped).collect(),
+        }
+    }
+
+    fn counters(&self) -> Vec<(String, u64)> {
+        let mut counters = vec![
+            ("packets processed".to_owned(), self.totals.processed),
+            ("flow events".to_owned(), self.stage.events),
+            ("flows evicted".to_owned(), self.stage.evicted),
+        ];
+        counters.extend(self.detectors.named());
+        counters
+    }
 }

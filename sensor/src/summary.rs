@@ -28,7 +28,7 @@ pub(crate) struct RunSummary {
     /// What was not looked at, and why.
     pub(crate) dropped: Vec<Dropped>,
     /// Evictions, late events and whatever else was counted, by name.
-    pub(crate) counters: Vec<(&'static str, u64)>,
+    pub(crate) counters: Vec<(String, u64)>,
     /// Where the outputs are.
     pub(crate) written: Vec<String>,
 }
@@ -144,7 +144,7 @@ fn write_dropped(out: &mut impl Write, detail: Detail, dropped: &[Dropped]) -> i
 fn write_counters(
     out: &mut impl Write,
     detail: Detail,
-    counters: &[(&'static str, u64)],
+    counters: &[(String, u64)],
 ) -> io::Result<()> {
     let mut shown = counters
         .iter()

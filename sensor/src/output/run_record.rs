@@ -23,7 +23,7 @@ pub(crate) struct RunRecord {
     pub(crate) bytes: u64,
     pub(crate) flows: u64,
     /// Everything else that was counted, by name.
-    pub(crate) counters: Vec<(&'static str, u64)>,
+    pub(crate) counters: Vec<(String, u64)>,
 }
 
 impl RunRecord {
@@ -64,10 +64,10 @@ impl RunRecord {
 
     /// An object, in the order the counters were given.
     pub(super) fn counters_json(&self) -> String {
-        struct Object<'a>(&'a [(&'static str, u64)]);
+        struct Object<'a>(&'a [(String, u64)]);
         impl Serialize for Object<'_> {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_map(self.0.iter().copied())
+                serializer.collect_map(self.0.iter().map(|(name, count)| (name, count)))
             }
         }
         json(&Object(&self.counters))

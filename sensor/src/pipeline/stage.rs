@@ -10,6 +10,7 @@ use detectors::{Detectors, Finding};
 use flow_table::{FlowEvent, FlowRecord, Span, Timestamp};
 
 use super::ShardOutput;
+use crate::output::FindingSender;
 
 /// What one shard made of one block.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub(crate) struct Sealed {
 /// Where sorted rows and findings go.
 pub(crate) struct StageOutputs {
     pub(crate) rows: Sender<Vec<FlowRecord>>,
-    pub(crate) findings: Sender<Vec<Finding>>,
+    pub(crate) findings: FindingSender,
 }
 
 /// The detection stage.
