@@ -21,7 +21,11 @@ impl<'a> Clock<'a> {
     /// Packet time at the packet with this index.
     pub fn at(&self, index: u32) -> Timestamp {
         let index = usize::try_from(index).unwrap_or(usize::MAX);
-        self.times.get(index).or(self.times.last()).copied().unwrap_or_default()
+        self.times
+            .get(index)
+            .or(self.times.last())
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Packet time after the last packet of the block.

@@ -13,7 +13,11 @@ use crate::{Endpoint, FlowId, IpProto};
 /// type and code where nobody answers; other protocols without ports hash none.
 pub fn community_id(id: &FlowId) -> String {
     let (orig, resp) = (id.orig, id.resp);
-    let (low, high) = if keeps_order(id) || precedes(orig, resp) { (orig, resp) } else { (resp, orig) };
+    let (low, high) = if keeps_order(id) || precedes(orig, resp) {
+        (orig, resp)
+    } else {
+        (resp, orig)
+    };
     let mut hash = Sha1::new();
     hash.update([0, 0]);
     add_addr(&mut hash, low.addr);
@@ -39,18 +43,43 @@ fn add_addr(hash: &mut Sha1, addr: IpAddr) {
 
 const fn has_ports(proto: IpProto) -> bool {
     const SCTP: IpProto = IpProto(132);
-    matches!(proto, IpProto::TCP | IpProto::UDP | IpProto::ICMP | IpProto::ICMPV6 | SCTP)
+    matches!(
+        proto,
+        IpProto::TCP | IpProto::UDP | IpProto::ICMP | IpProto::ICMPV6 | SCTP
+    )
 }
 
 /// One-way ICMP is not turned round: each direction is a flow of its own.
 const fn keeps_order(id: &FlowId) -> bool {
     let (kind, code) = (id.orig.port, id.resp.port);
     match id.proto {
-        IpProto::ICMP => !matches!((kind, code), (8, 0) | (0, 8) | (13, 14) | (14, 13) | (15, 16) | (16, 15) | (10, 9) | (9, 10) | (17, 18) | (18, 17)),
+        IpProto::ICMP => !matches!(
+            (kind, code),
+            (8, 0)
+                | (0, 8)
+                | (13, 14)
+                | (14, 13)
+                | (15, 16)
+                | (16, 15)
+                | (10, 9)
+                | (9, 10)
+                | (17, 18)
+                | (18, 17)
+        ),
         IpProto::ICMPV6 => !matches!(
             (kind, code),
-            (128, 129) | (129, 128) | (133, 134) | (134, 133) | (135, 136) | (136, 135)
-                | (130, 131) | (131, 130) | (139, 140) | (140, 139) | (144, 145) | (145, 144)
+            (128, 129)
+                | (129, 128)
+                | (133, 134)
+                | (134, 133)
+                | (135, 136)
+                | (136, 135)
+                | (130, 131)
+                | (131, 130)
+                | (139, 140)
+                | (140, 139)
+                | (144, 145)
+                | (145, 144)
         ),
         _ => false,
     }
@@ -68,10 +97,22 @@ mod tests {
             proto,
         };
         let cases = [
-            ("1:yvyB8h+3dnggTZW0UEITWCst97w=", id("141.142.228.5", 59856, "192.150.187.43", 80, IpProto::TCP)),
-            ("1:yvyB8h+3dnggTZW0UEITWCst97w=", id("192.150.187.43", 80, "141.142.228.5", 59856, IpProto::TCP)),
-            ("1:d/FP5EW3wiY1vCndhwleRRKHowQ=", id("192.168.1.52", 54585, "8.8.8.8", 53, IpProto::UDP)),
-            ("1:X0snYXpgwiv9TZtqg64sgzUn6Dk=", id("192.168.0.89", 8, "192.168.0.1", 0, IpProto::ICMP)),
+            (
+                "1:yvyB8h+3dnggTZW0UEITWCst97w=",
+                id("141.142.228.5", 59856, "192.150.187.43", 80, IpProto::TCP),
+            ),
+            (
+                "1:yvyB8h+3dnggTZW0UEITWCst97w=",
+                id("192.150.187.43", 80, "141.142.228.5", 59856, IpProto::TCP),
+            ),
+            (
+                "1:d/FP5EW3wiY1vCndhwleRRKHowQ=",
+                id("192.168.1.52", 54585, "8.8.8.8", 53, IpProto::UDP),
+            ),
+            (
+                "1:X0snYXpgwiv9TZtqg64sgzUn6Dk=",
+                id("192.168.0.89", 8, "192.168.0.1", 0, IpProto::ICMP),
+            ),
         ];
         for (want, id) in cases {
             assert_eq!(community_id(&id), want, "{id}");

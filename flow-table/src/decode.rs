@@ -49,7 +49,10 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder whose keys are hashed with `seed`.
     pub const fn new(seed: u64, checksums: Checksums) -> Self {
-        Self { hasher: KeyHasher::new(seed), checksums }
+        Self {
+            hasher: KeyHasher::new(seed),
+            checksums,
+        }
     }
 
     /// Decodes one frame.
@@ -74,10 +77,18 @@ impl Decoder {
 
 /// Two bytes at `at`, in network order.
 fn be16(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..at.checked_add(2)?)?.try_into().ok().map(u16::from_be_bytes)
+    bytes
+        .get(at..at.checked_add(2)?)?
+        .try_into()
+        .ok()
+        .map(u16::from_be_bytes)
 }
 
 /// Four bytes at `at`, in network order.
 fn be32(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_be_bytes)
+    bytes
+        .get(at..at.checked_add(4)?)?
+        .try_into()
+        .ok()
+        .map(u32::from_be_bytes)
 }

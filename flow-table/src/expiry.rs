@@ -12,7 +12,7 @@ const SLOTS: i64 = 1024;
 
 /// Something that is due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// When.
     pub due: Timestamp,
     /// Which flow, by its slot in the table.
@@ -21,7 +21,7 @@ pub struct Entry {
 
 /// A wheel of entries. Memory is that of the entries in it.
 #[derive(Debug)]
-pub struct Wheel {
+pub(crate) struct Wheel {
     slots: Vec<Vec<Entry>>,
     /// Number of the step that `earliest` speaks of; all before it are empty.
     step: i64,
@@ -31,7 +31,11 @@ pub struct Wheel {
 
 impl Default for Wheel {
     fn default() -> Self {
-        Self { slots: Vec::new(), step: 0, earliest: Timestamp::MAX }
+        Self {
+            slots: Vec::new(),
+            step: 0,
+            earliest: Timestamp::MAX,
+        }
     }
 }
 
@@ -41,13 +45,16 @@ const fn step_of(time: Timestamp) -> i64 {
 
 impl Wheel {
     fn slot_mut(&mut self, step: i64) -> Option<&mut Vec<Entry>> {
-        usize::try_from(step % SLOTS).ok().and_then(|at| self.slots.get_mut(at))
+        usize::try_from(step % SLOTS)
+            .ok()
+            .and_then(|at| self.slots.get_mut(at))
     }
 
     /// Files an entry.
-    pub fn insert(&mut self, entry: Entry) {
+    pub(crate) fn insert(&mut self, entry: Entry) {
         if self.slots.is_empty() {
-            self.slots.resize_with(usize::try_from(SLOTS).unwrap_or_default(), Vec::new);
+            self.slots
+                .resize_with(usize::try_from(SLOTS).unwrap_or_default(), Vec::new);
             self.step = step_of(entry.due);
         }
         if self.earliest == Timestamp::MAX {
@@ -71,7 +78,7 @@ impl Wheel {
     }
 
     /// Moves every entry due at or before `now` to `due`.
-    pub fn advance(&mut self, now: Timestamp, due: &mut Vec<Entry>) {
+    pub(crate) fn advance(&mut self, now: Timestamp, due: &mut Vec<Entry>) {
         if now < self.earliest {
             return;
         }

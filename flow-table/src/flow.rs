@@ -22,6 +22,7 @@ pub enum Side {
 
 impl Side {
     /// The other end.
+    #[must_use]
     pub const fn peer(self) -> Self {
         match self {
             Self::Orig => Self::Resp,
@@ -55,7 +56,7 @@ impl<T> PerSide<T> {
 
 /// What every flow has.
 #[derive(Clone, Debug)]
-pub struct Common {
+pub(crate) struct Common {
     pub key: FlowKey,
     pub hash: u64,
     /// Which way the originator sends.
@@ -74,14 +75,14 @@ pub struct Common {
 
 /// Packets of one end.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Counts {
+pub(crate) struct Counts {
     pub packets: u64,
     pub ip_bytes: u64,
 }
 
 /// What the detectors were told already.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Reported {
+pub(crate) struct Reported {
     pub traffic: PerSide<Traffic>,
     pub since: Timestamp,
     /// Number of the next event; 0 while the flow has not been opened for them.
@@ -99,7 +100,7 @@ pub struct Reported {
 
 impl Common {
     /// Turns the flow round.
-    pub fn flip(&mut self) {
+    pub(crate) fn flip(&mut self) {
         self.flip_names();
         self.counts.swap();
         self.reported.traffic.swap();
@@ -112,12 +113,15 @@ impl Common {
     }
 
     /// The originator's and the responder's port.
-    pub const fn ports(&self) -> (u16, u16) {
-        (self.key.source(self.way).port, self.key.destination(self.way).port)
+    pub(crate) const fn ports(&self) -> (u16, u16) {
+        (
+            self.key.source(self.way).port,
+            self.key.destination(self.way).port,
+        )
     }
 
     /// The side a packet is from. Where both ends are the same, everything is the originator's.
-    pub fn side_of(&self, packet: &Packet) -> Side {
+    pub(crate) fn side_of(&self, packet: &Packet) -> Side {
         let same = packet.key.source(packet.way) == self.key.source(self.way);
         if same { Side::Orig } else { Side::Resp }
     }
@@ -132,15 +136,14 @@ const fn reverse(way: Way) -> Way {
 
 /// A flow of some protocol.
 #[derive(Clone, Debug)]
-pub struct Flow {
+pub(crate) struct Flow {
     pub common: Common,
     pub kind: Kind,
 }
 
 /// What only flows of one protocol have.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "flows live in a slab; nearly all of them are TCP")]
-pub enum Kind {
+pub(crate) enum Kind {
     Tcp(Tcp),
     Udp(Udp),
     Icmp(PerSide<u64>),
@@ -149,7 +152,7 @@ pub enum Kind {
 
 /// A UDP flow's state.
 #[derive(Clone, Debug, Default)]
-pub struct Udp {
+pub(crate) struct Udp {
     /// Payload bytes, `None` while nothing was seen from that end. A flip leaves them where they
     /// are, as Zeek does.
     bytes: PerSide<Option<u64>>,
@@ -160,7 +163,7 @@ pub struct Udp {
 impl Flow {
     /// A flow that begins with `packet` at packet time `now`. `seed` and `again` go into the uid:
     /// `again` tells flows apart that begin at the same time between the same ends.
-    pub fn open(packet: &Packet, now: Timestamp, seed: u64, again: u32) -> Self {
+    pub(crate) fn open(packet: &Packet, now: Timestamp, seed: u64, again: u32) -> Self {
         let kind = match packet.proto() {
             IpProto::TCP => Kind::Tcp(Tcp::new()),
             IpProto::UDP => Kind::Udp(Udp::default()),
@@ -178,7 +181,10 @@ impl Flow {
             history: History::default(),
             missed_bytes: 0,
             timers: Timers::new(packet.ts),
-            reported: Reported { since: now, ..Reported::default() },
+            reported: Reported {
+                since: now,
+                ..Reported::default()
+            },
         };
         if begins_reversed(packet) {
             common.flip_names();
@@ -192,7 +198,7 @@ impl Flow {
     }
 
     /// Whether `packet` begins a new flow between the same ends.
-    pub fn is_reused_by(&self, packet: &Packet) -> bool {
+    pub(crate) fn is_reused_by(&self, packet: &Packet) -> bool {
         match (&self.kind, packet.body) {
             (Kind::Tcp(tcp), Body::Tcp(segment)) => tcp.is_reuse(segment.flags, segment.seq),
             (Kind::Tcp(tcp), Body::BadChecksum { flags, seq }) => tcp.is_reuse(flags, seq),
@@ -201,7 +207,7 @@ impl Flow {
     }
 
     /// Takes a packet. Returns what it made known.
-    pub fn take(&mut self, packet: &Packet) -> Milestones {
+    pub(crate) fn take(&mut self, packet: &Packet) -> Milestones {
         let Self { common, kind } = self;
         let from = common.side_of(packet);
         let (side, milestones, payload) = match (kind, packet.body) {
@@ -235,9 +241,12 @@ impl Flow {
     }
 
     /// Payload bytes of each end, as conn.log counts them.
-    pub fn bytes(&self) -> PerSide<u64> {
+    pub(crate) fn bytes(&self) -> PerSide<u64> {
         match &self.kind {
-            Kind::Tcp(tcp) => PerSide { orig: tcp.size(Side::Orig), resp: tcp.size(Side::Resp) },
+            Kind::Tcp(tcp) => PerSide {
+                orig: tcp.size(Side::Orig),
+                resp: tcp.size(Side::Resp),
+            },
             Kind::Udp(udp) => PerSide {
                 orig: udp.bytes.orig.unwrap_or(0),
                 resp: udp.bytes.resp.unwrap_or(0),
@@ -248,7 +257,7 @@ impl Flow {
     }
 
     /// conn.log's `conn_state`.
-    pub fn conn_state(&self) -> ConnState {
+    pub(crate) fn conn_state(&self) -> ConnState {
         match &self.kind {
             Kind::Tcp(tcp) => tcp.conn_state(self.common.history.letters()),
             Kind::Udp(udp) => match (udp.bytes.orig, udp.bytes.resp) {
@@ -262,7 +271,7 @@ impl Flow {
     }
 
     /// Nothing but an attempt so far: the first to go when the table is full.
-    pub fn is_unanswered(&self) -> bool {
+    pub(crate) fn is_unanswered(&self) -> bool {
         match &self.kind {
             Kind::Tcp(tcp) => tcp.is_unanswered(),
             _ => self.common.counts.resp.packets == 0 || self.common.counts.orig.packets == 0,
@@ -286,7 +295,10 @@ impl Common {
 }
 
 fn answered(from: Side) -> Milestones {
-    Milestones { answered: from == Side::Resp, ..Milestones::default() }
+    Milestones {
+        answered: from == Side::Resp,
+        ..Milestones::default()
+    }
 }
 
 impl Udp {
@@ -300,7 +312,8 @@ impl Udp {
         *bytes = Some(bytes.unwrap_or(0).saturating_add(u64::from(datagram.len)));
         // An answer whose question was not seen (A.4, rule 5).
         let responder = common.key.destination(common.way);
-        let answers = first && from == Side::Orig && datagram.dns_reply && ports::is_dns(responder.port);
+        let answers =
+            first && from == Side::Orig && datagram.dns_reply && ports::is_dns(responder.port);
         if answers && !responder.addr.is_multicast() {
             common.flip_names();
             self.noted = PerSide::default();
@@ -308,7 +321,13 @@ impl Udp {
     }
 }
 
-fn take_message(common: &mut Common, bytes: &mut PerSide<u64>, from: Side, message: Message, ts: Timestamp) {
+fn take_message(
+    common: &mut Common,
+    bytes: &mut PerSide<u64>,
+    from: Side,
+    message: Message,
+    ts: Timestamp,
+) {
     common.last = ts;
     let bytes = bytes.get_mut(from);
     *bytes = bytes.saturating_add(u64::from(message.len));
@@ -328,7 +347,10 @@ fn bad_checksum(common: &mut Common, kind: &mut Kind, from: Side) {
 
 /// Whether a flow's first packet looks like an answer (A.4, rules 1 and 2).
 fn begins_reversed(packet: &Packet) -> bool {
-    let (src, dst) = (packet.key.source(packet.way), packet.key.destination(packet.way));
+    let (src, dst) = (
+        packet.key.source(packet.way),
+        packet.key.destination(packet.way),
+    );
     let flags = match packet.body {
         Body::Tcp(segment) => segment.flags,
         Body::BadChecksum { flags, .. } | Body::BadHeader { flags } => flags,
@@ -340,7 +362,9 @@ fn begins_reversed(packet: &Packet) -> bool {
             ports::is_likely_tcp_server(src.port)
                 && (!ports::is_likely_tcp_server(dst.port) || (!flags.syn() && src.port < dst.port))
         }
-        IpProto::UDP => ports::is_likely_udp_server(src.port) && !ports::is_likely_udp_server(dst.port),
+        IpProto::UDP => {
+            ports::is_likely_udp_server(src.port) && !ports::is_likely_udp_server(dst.port)
+        }
         _ => false,
     };
     reversed && !dst.addr.is_broadcast()
@@ -349,7 +373,10 @@ fn begins_reversed(packet: &Packet) -> bool {
 /// Names a flow after its ends, its first packet and a seed: the same on every run.
 fn uid(packet: &Packet, now: Timestamp, seed: u64, again: u32) -> Uid {
     let mut hasher = SipHasher13::new_with_keys(seed, 0x666c_6f77_6861_776b);
-    for end in [packet.key.source(packet.way), packet.key.destination(packet.way)] {
+    for end in [
+        packet.key.source(packet.way),
+        packet.key.destination(packet.way),
+    ] {
         let addr: IpAddr = end.addr.into();
         match addr {
             IpAddr::V4(addr) => hasher.write(&addr.octets()),

@@ -13,6 +13,10 @@ const MAX: usize = 1024;
 pub struct History {
     len: u8,
     inline: [u8; INLINE],
+    #[expect(
+        clippy::box_collection,
+        reason = "rarely there, so 8 bytes in every flow, not 24"
+    )]
     more: Option<Box<Vec<u8>>>,
 }
 
@@ -62,14 +66,14 @@ impl History {
 
 /// Counts something that gets a letter at its 1st, 10th, 100th, … time.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Scaled(u32);
+pub(crate) struct Scaled(u32);
 
 impl Scaled {
     /// Counts one more; whether it gets a letter.
-    pub fn count(&mut self) -> bool {
+    pub(crate) fn count(&mut self) -> bool {
         self.0 = self.0.saturating_add(1);
         let mut step = self.0;
-        while step % 10 == 0 && step > 0 {
+        while step.is_multiple_of(10) && step > 0 {
             step /= 10;
         }
         step == 1
@@ -84,7 +88,14 @@ mod tests {
     fn letters_spill_and_stop() {
         let mut history = History::default();
         for count in 1..=INLINE + 3 {
-            history.add(if count % 2 == 0 { Side::Resp } else { Side::Orig }, b'D');
+            history.add(
+                if count % 2 == 0 {
+                    Side::Resp
+                } else {
+                    Side::Orig
+                },
+                b'D',
+            );
             assert_eq!(history.letters().len(), count);
         }
         assert!(history.letters().starts_with(b"DdDd"));

@@ -16,7 +16,10 @@ pub struct Endpoint {
 impl Endpoint {
     /// An endpoint at `addr`, `port`.
     pub fn new(addr: impl Into<IpAddr>, port: u16) -> Self {
-        Self { addr: addr.into(), port }
+        Self {
+            addr: addr.into(),
+            port,
+        }
     }
 }
 

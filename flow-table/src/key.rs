@@ -19,13 +19,19 @@ impl Addr {
 
     /// From the four bytes of an IPv4 header.
     pub const fn v4(bytes: [u8; 4]) -> Self {
-        Self { high: 0, low: Self::V4_PREFIX | u32::from_be_bytes(bytes) as u64 }
+        Self {
+            high: 0,
+            low: Self::V4_PREFIX | u32::from_be_bytes(bytes) as u64,
+        }
     }
 
     /// From the sixteen bytes of an IPv6 header.
     pub const fn v6(bytes: [u8; 16]) -> Self {
         let whole = u128::from_be_bytes(bytes);
-        Self { high: (whole >> 64) as u64, low: (whole & u64::MAX as u128) as u64 }
+        Self {
+            high: (whole >> 64) as u64,
+            low: low_word(whole),
+        }
     }
 
     /// Whether this is an IPv4 address (or one mapped into IPv6, which is the same here).
@@ -64,6 +70,14 @@ impl From<IpAddr> for Addr {
     }
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the low word is what is wanted"
+)]
+const fn low_word(whole: u128) -> u64 {
+    whole as u64
+}
+
 /// One end as a packet names it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct End {
@@ -75,7 +89,10 @@ pub struct End {
 
 impl From<End> for Endpoint {
     fn from(end: End) -> Self {
-        Self { addr: end.addr.into(), port: end.port }
+        Self {
+            addr: end.addr.into(),
+            port: end.port,
+        }
     }
 }
 
@@ -101,16 +118,37 @@ impl FlowKey {
     /// The key of a packet from `src` to `dst`, and which way it travels.
     pub fn of(src: End, dst: End, proto: IpProto) -> (Self, Way) {
         if src <= dst {
-            (Self { low: src, high: dst, proto }, Way::Up)
+            (
+                Self {
+                    low: src,
+                    high: dst,
+                    proto,
+                },
+                Way::Up,
+            )
         } else {
-            (Self { low: dst, high: src, proto }, Way::Down)
+            (
+                Self {
+                    low: dst,
+                    high: src,
+                    proto,
+                },
+                Way::Down,
+            )
         }
     }
 
     /// The key of a message that nobody answers (one-way ICMP): each direction is a flow of its
     /// own, so the ends stay as the packet has them.
     pub const fn one_way(src: End, dst: End, proto: IpProto) -> (Self, Way) {
-        (Self { low: src, high: dst, proto }, Way::Up)
+        (
+            Self {
+                low: src,
+                high: dst,
+                proto,
+            },
+            Way::Up,
+        )
     }
 
     /// The protocol above IP.
@@ -156,7 +194,8 @@ impl FlowKey {
         ];
         let mut rest = bytes.as_mut_slice();
         for part in parts {
-            if let Some((place, after)) = std::mem::take(&mut rest).split_at_mut_checked(part.len()) {
+            if let Some((place, after)) = std::mem::take(&mut rest).split_at_mut_checked(part.len())
+            {
                 place.copy_from_slice(part);
                 rest = after;
             }
@@ -167,18 +206,20 @@ impl FlowKey {
 
 /// Hashes keys with a seed that an attacker does not know, the same on every machine.
 #[derive(Clone, Debug)]
-pub struct KeyHasher {
+pub(crate) struct KeyHasher {
     secrets: RapidSecrets,
 }
 
 impl KeyHasher {
     /// A hasher for `seed`: fixed for replay, random for live capture.
-    pub const fn new(seed: u64) -> Self {
-        Self { secrets: RapidSecrets::seed(seed) }
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self {
+            secrets: RapidSecrets::seed(seed),
+        }
     }
 
     /// The hash of `key`: its top six bits are the key's group, see [`group_of`].
-    pub fn hash(&self, key: &FlowKey) -> u64 {
+    pub(crate) fn hash(&self, key: &FlowKey) -> u64 {
         rapidhash_v3_seeded(&key.bytes(), &self.secrets)
     }
 }
@@ -188,7 +229,7 @@ impl KeyHasher {
 pub const KEY_GROUPS: usize = 64;
 
 /// The slice a hash belongs to, below [`KEY_GROUPS`].
-pub const fn group_of(hash: u64) -> usize {
+pub(crate) const fn group_of(hash: u64) -> usize {
     (hash >> 58) as usize
 }
 
@@ -197,12 +238,19 @@ mod tests {
     use super::*;
 
     fn end(addr: &str, port: u16) -> End {
-        End { addr: addr.parse::<IpAddr>().unwrap().into(), port }
+        End {
+            addr: addr.parse::<IpAddr>().unwrap().into(),
+            port,
+        }
     }
 
     #[test]
     fn both_directions_have_one_key() {
-        for (a, b) in [("10.0.0.1", "10.0.0.2"), ("2001:db8::1", "fe80::9"), ("::1", "10.0.0.1")] {
+        for (a, b) in [
+            ("10.0.0.1", "10.0.0.2"),
+            ("2001:db8::1", "fe80::9"),
+            ("::1", "10.0.0.1"),
+        ] {
             let (a, b) = (end(a, 1000), end(b, 53));
             let (there, up) = FlowKey::of(a, b, IpProto::UDP);
             let (back, down) = FlowKey::of(b, a, IpProto::UDP);
@@ -217,7 +265,13 @@ mod tests {
 
     #[test]
     fn addresses_keep_their_family() {
-        for text in ["1.2.3.4", "255.255.255.255", "::", "::1", "2001:db8::ffff:1"] {
+        for text in [
+            "1.2.3.4",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "2001:db8::ffff:1",
+        ] {
             let addr: IpAddr = text.parse().unwrap();
             assert_eq!(IpAddr::from(Addr::from(addr)), addr);
         }

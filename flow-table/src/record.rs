@@ -67,7 +67,15 @@ pub(crate) enum Evicted {
 pub(crate) fn traffic(flow: &Flow) -> PerSide<Traffic> {
     let (bytes, counts) = (flow.bytes(), flow.common.counts);
     PerSide {
-        orig: Traffic { packets: counts.orig.packets, bytes: bytes.orig, ip_bytes: counts.orig.ip_bytes },
-        resp: Traffic { packets: counts.resp.packets, bytes: bytes.resp, ip_bytes: counts.resp.ip_bytes },
+        orig: Traffic {
+            packets: counts.orig.packets,
+            bytes: bytes.orig,
+            ip_bytes: counts.orig.ip_bytes,
+        },
+        resp: Traffic {
+            packets: counts.resp.packets,
+            bytes: bytes.resp,
+            ip_bytes: counts.resp.ip_bytes,
+        },
     }
 }

@@ -54,7 +54,10 @@ impl Shard {
             max_flows: usize::try_from(max_flows).unwrap_or(usize::MAX).max(1),
         };
         let groups = (0..KEY_GROUPS).filter(|group| group % id.of == id.index);
-        Self { id, tables: groups.map(|_| FlowTable::new(table)).collect() }
+        Self {
+            id,
+            tables: groups.map(|_| FlowTable::new(table)).collect(),
+        }
     }
 
     /// Takes a block's packets that belong to this share, in order, and then every timer that

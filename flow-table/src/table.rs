@@ -21,7 +21,7 @@ const EVICTION_SAMPLE: usize = 16;
 
 /// What a table needs to know.
 #[derive(Clone, Copy, Debug)]
-pub struct TableConfig {
+pub(crate) struct TableConfig {
     /// Goes into uids.
     pub seed: u64,
     /// How often a live flow reports what moved.
@@ -43,7 +43,7 @@ pub struct TableOutput {
 
 /// The flows of one slice.
 #[derive(Debug)]
-pub struct FlowTable {
+pub(crate) struct FlowTable {
     config: TableConfig,
     index: HashTable<u32>,
     slots: Vec<Option<Flow>>,
@@ -58,7 +58,7 @@ pub struct FlowTable {
 
 impl FlowTable {
     /// An empty table.
-    pub fn new(config: TableConfig) -> Self {
+    pub(crate) fn new(config: TableConfig) -> Self {
         Self {
             config,
             index: HashTable::new(),
@@ -72,23 +72,25 @@ impl FlowTable {
     }
 
     /// Number of flows in it.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.index.len()
     }
 
     /// Whether it holds none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.index.is_empty()
     }
 
     /// Takes a packet.
-    pub fn take(&mut self, packet: &Packet, clock: &Clock<'_>, out: &mut TableOutput) {
+    pub(crate) fn take(&mut self, packet: &Packet, clock: &Clock<'_>, out: &mut TableOutput) {
         let now = clock.at(packet.index);
         let mut again = 0;
         if let Some(slot) = self.find(packet) {
             self.fire(slot, clock, now, out);
             match self.flow_mut(slot) {
-                Some(flow) if !flow.is_reused_by(packet) => return self.update(slot, packet, now, out),
+                Some(flow) if !flow.is_reused_by(packet) => {
+                    return self.update(slot, packet, now, out);
+                }
                 Some(flow) => {
                     again = u32::from(flow.common.start == packet.ts) + flow.common.reported.again;
                     self.remove(slot, now, Evicted::No, out);
@@ -104,7 +106,7 @@ impl FlowTable {
     }
 
     /// Fires every timer due at or before the end of the block.
-    pub fn advance(&mut self, clock: &Clock<'_>, out: &mut TableOutput) {
+    pub(crate) fn advance(&mut self, clock: &Clock<'_>, out: &mut TableOutput) {
         self.advance_to(clock, clock.end(), out);
     }
 
@@ -122,14 +124,22 @@ impl FlowTable {
     }
 
     /// The input is over: every flow leaves at `now`.
-    pub fn finish(&mut self, now: Timestamp, out: &mut TableOutput) {
+    pub(crate) fn finish(&mut self, now: Timestamp, out: &mut TableOutput) {
         for slot in 0..self.slots.len() {
-            self.remove(u32::try_from(slot).unwrap_or(u32::MAX), now, Evicted::No, out);
+            self.remove(
+                u32::try_from(slot).unwrap_or(u32::MAX),
+                now,
+                Evicted::No,
+                out,
+            );
         }
     }
 
     fn find(&self, packet: &Packet) -> Option<u32> {
-        let same = |slot: &u32| self.flow(*slot).is_some_and(|flow| flow.common.key == packet.key);
+        let same = |slot: &u32| {
+            self.flow(*slot)
+                .is_some_and(|flow| flow.common.key == packet.key)
+        };
         self.index.find(packet.hash, same).copied()
     }
 
@@ -153,10 +163,16 @@ impl FlowTable {
             self.filed.push(Timestamp::MAX);
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         });
-        if let Some(place) = usize::try_from(slot).ok().and_then(|at| self.slots.get_mut(at)) {
+        if let Some(place) = usize::try_from(slot)
+            .ok()
+            .and_then(|at| self.slots.get_mut(at))
+        {
             *place = Some(flow);
         }
-        if let Some(filed) = usize::try_from(slot).ok().and_then(|at| self.filed.get_mut(at)) {
+        if let Some(filed) = usize::try_from(slot)
+            .ok()
+            .and_then(|at| self.filed.get_mut(at))
+        {
             *filed = Timestamp::MAX;
         }
         let slots = &self.slots;
@@ -166,9 +182,14 @@ impl FlowTable {
     }
 
     fn remove(&mut self, slot: u32, now: Timestamp, evicted: Evicted, out: &mut TableOutput) {
-        let taken = usize::try_from(slot).ok().and_then(|at| self.slots.get_mut(at)?.take());
+        let taken = usize::try_from(slot)
+            .ok()
+            .and_then(|at| self.slots.get_mut(at)?.take());
         let Some(mut flow) = taken else { return };
-        if let Ok(entry) = self.index.find_entry(flow.common.hash, |other| *other == slot) {
+        if let Ok(entry) = self
+            .index
+            .find_entry(flow.common.hash, |other| *other == slot)
+        {
             entry.remove();
         }
         self.free.push(slot);
@@ -184,7 +205,9 @@ impl FlowTable {
 
     fn update(&mut self, slot: u32, packet: &Packet, now: Timestamp, out: &mut TableOutput) {
         let interval = self.config.progress_interval;
-        let Some(flow) = self.flow_mut(slot) else { return };
+        let Some(flow) = self.flow_mut(slot) else {
+            return;
+        };
         let milestones = flow.take(packet);
         if flow.common.reported.seq > 0 || is_settled(flow, packet) {
             open_if_not(flow, now, out);
@@ -198,8 +221,15 @@ impl FlowTable {
 
     /// Makes sure the wheel looks at the flow when it is due.
     fn file(&mut self, slot: u32, refile: Refile) {
-        let Some(due) = self.flow(slot).map(|flow| flow.common.timers.due()) else { return };
-        let Some(filed) = usize::try_from(slot).ok().and_then(|at| self.filed.get_mut(at)) else { return };
+        let Some(due) = self.flow(slot).map(|flow| flow.common.timers.due()) else {
+            return;
+        };
+        let Some(filed) = usize::try_from(slot)
+            .ok()
+            .and_then(|at| self.filed.get_mut(at))
+        else {
+            return;
+        };
         if due < *filed || refile == Refile::Always {
             *filed = due;
             self.wheel.insert(Entry { due, slot });
@@ -210,8 +240,12 @@ impl FlowTable {
     /// it would have fired.
     fn fire(&mut self, slot: u32, clock: &Clock<'_>, now: Timestamp, out: &mut TableOutput) {
         loop {
-            let Some(flow) = self.flow_mut(slot) else { return };
-            let Some((due, timer)) = flow.common.timers.take_due(now) else { return };
+            let Some(flow) = self.flow_mut(slot) else {
+                return;
+            };
+            let Some((due, timer)) = flow.common.timers.take_due(now) else {
+                return;
+            };
             let time = clock.first_reaching(due, now);
             if is_over(flow, timer, time) {
                 return self.remove(slot, time, Evicted::No, out);
@@ -257,7 +291,9 @@ enum Refile {
 }
 
 fn hash_in(slots: &[Option<Flow>], slot: u32) -> u64 {
-    let flow = usize::try_from(slot).ok().and_then(|at| slots.get(at)?.as_ref());
+    let flow = usize::try_from(slot)
+        .ok()
+        .and_then(|at| slots.get(at)?.as_ref());
     flow.map_or(0, |flow| flow.common.hash)
 }
 
@@ -302,7 +338,10 @@ fn open_if_not(flow: &mut Flow, now: Timestamp, out: &mut TableOutput) {
         return;
     }
     let letters = flow.common.history.letters();
-    let syn = letters.strip_prefix(b"^").unwrap_or(letters).starts_with(b"S");
+    let syn = letters
+        .strip_prefix(b"^")
+        .unwrap_or(letters)
+        .starts_with(b"S");
     flow.common.reported.since = now;
     tell(flow, now, FlowEventKind::Opened { syn }, out);
 }

@@ -40,7 +40,7 @@ impl Seen {
 
 /// A TCP flow's state.
 #[derive(Clone, Debug, Default)]
-pub struct Tcp {
+pub(crate) struct Tcp {
     ends: [TcpEnd; 2],
     seen: [Seen; 2],
     /// Picked up midstream, or its SYN was not seen.
@@ -53,7 +53,7 @@ pub struct Tcp {
 
 /// What a segment made known that detectors hear of at once.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Milestones {
+pub(crate) struct Milestones {
     /// The responder sent something that is no reset.
     pub answered: bool,
     /// The originator acknowledged the responder's SYN.
@@ -64,8 +64,11 @@ pub struct Milestones {
 
 impl Tcp {
     /// A flow nothing was seen of.
-    pub fn new() -> Self {
-        Self { active: true, ..Self::default() }
+    pub(crate) fn new() -> Self {
+        Self {
+            active: true,
+            ..Self::default()
+        }
     }
 
     fn end(&self, side: Side) -> &TcpEnd {
@@ -97,7 +100,7 @@ impl Tcp {
     }
 
     /// Payload bytes sent by `side`.
-    pub fn size(&self, side: Side) -> u64 {
+    pub(crate) fn size(&self, side: Side) -> u64 {
         self.end(side).size(self.state(side.peer()))
     }
 
@@ -110,7 +113,7 @@ impl Tcp {
     }
 
     /// Whether a SYN begins a new flow on this one's ends (Zeek's `IsReuse`).
-    pub fn is_reuse(&self, flags: TcpFlags, seq: u32) -> bool {
+    pub(crate) fn is_reuse(&self, flags: TcpFlags, seq: u32) -> bool {
         let (orig, resp) = (self.end(Side::Orig), self.end(Side::Resp));
         if !flags.syn() || (flags.ack() && orig.state != EndState::Inactive) {
             return false;
@@ -130,7 +133,7 @@ impl Tcp {
     }
 
     /// A segment from `side` whose checksum is wrong.
-    pub fn bad_checksum(&mut self, common: &mut Common, side: Side) {
+    pub(crate) fn bad_checksum(&mut self, common: &mut Common, side: Side) {
         if self.end_mut(side).bad_checksums.count() {
             common.history.add(side, b'C');
         }
@@ -138,7 +141,13 @@ impl Tcp {
 
     /// Takes a segment from `from`, seen at `ts`. Returns the side it is from now (the flow may
     /// have been turned round) and what it made known.
-    pub fn segment(&mut self, common: &mut Common, from: Side, seg: &Segment, ts: Timestamp) -> (Side, Milestones) {
+    pub(crate) fn segment(
+        &mut self,
+        common: &mut Common,
+        from: Side,
+        seg: &Segment,
+        ts: Timestamp,
+    ) -> (Side, Milestones) {
         let mut me = from;
         self.note_partial(me, seg.flags);
         let consumed = if seg.flags.rst() { 0 } else { seg.len }
@@ -159,8 +168,14 @@ impl Tcp {
             end.saw_fin = true;
             end.fin_seq = rel_seq.saturating_add(u64::from(consumed));
         }
-        let rel_ack = if seg.flags.ack() { Some(self.note_ack(me, seg)) } else { None };
-        if self.end_mut(me).update_last(past, seg.flags, seg.len) && self.end_mut(me).retransmits.count() {
+        let rel_ack = if seg.flags.ack() {
+            Some(self.note_ack(me, seg))
+        } else {
+            None
+        };
+        if self.end_mut(me).update_last(past, seg.flags, seg.len)
+            && self.end_mut(me).retransmits.count()
+        {
             common.history.add(me, b'T');
         }
         let before = (self.state(Side::Orig), self.state(Side::Resp));
@@ -226,14 +241,24 @@ impl Tcp {
         }
     }
 
-    fn note_history(&mut self, common: &mut Common, side: Side, seg: &Segment, rel_seq: u64) -> bool {
+    fn note_history(
+        &mut self,
+        common: &mut Common,
+        side: Side,
+        seg: &Segment,
+        rel_seq: u64,
+    ) -> bool {
         let flags = seg.flags;
         // Only "the same as last time" matters, so the low half will do.
         let rel = low_half(rel_seq);
         let rel_end = rel.wrapping_add(seg.len);
         match (flags.syn(), flags.fin(), flags.rst()) {
-            (false, false, false) if seg.len > 0 => return self.note_once(common, side, Seen::DATA, b'D'),
-            (false, false, false) if flags.ack() => return self.note_once(common, side, Seen::ACK, b'A'),
+            (false, false, false) if seg.len > 0 => {
+                return self.note_once(common, side, Seen::DATA, b'D');
+            }
+            (false, false, false) if flags.ack() => {
+                return self.note_once(common, side, Seen::ACK, b'A');
+            }
             (false, false, false) => {}
             (true, false, false) => {
                 let letter = if flags.ack() { b'H' } else { b'S' };
@@ -271,7 +296,9 @@ impl Tcp {
             peer.init_from_peer(seg.ack);
             return 1;
         }
-        let Some(rel_ack) = peer.relative_ack(seg.ack) else { return 0 };
+        let Some(rel_ack) = peer.relative_ack(seg.ack) else {
+            return 0;
+        };
         if !seg.flags.rst() {
             peer.update_ack(seg.ack);
         }
@@ -283,7 +310,11 @@ impl Tcp {
         let clean = self.ends.iter().all(TcpEnd::is_clean);
         let partial = self.partial;
         let end = self.end_mut(side);
-        let seq = if end.saw_fin && rel_ack >= end.fin_seq { end.fin_seq.saturating_sub(1) } else { rel_ack };
+        let seq = if end.saw_fin && rel_ack >= end.fin_seq {
+            end.fin_seq.saturating_sub(1)
+        } else {
+            rel_ack
+        };
         let (mut missed, mut letter) = (0, false);
         let gaps = &mut end.gaps;
         end.delivery.acked(seq, partial, |len| {
@@ -300,7 +331,8 @@ impl Tcp {
     }
 
     fn data_pending(&self, side: Side) -> bool {
-        self.end(side).data_pending(self.end(side.peer()).delivery.has_undelivered())
+        self.end(side)
+            .data_pending(self.end(side.peer()).delivery.has_undelivered())
     }
 
     /// Completes a close that waited for missing bytes, once they came or were given up.
@@ -328,7 +360,8 @@ impl Tcp {
             return;
         }
         let peer = self.end(side.peer());
-        if self.state(side) == EndState::Reset || peer.did_close || peer.state == EndState::Inactive {
+        if self.state(side) == EndState::Reset || peer.did_close || peer.state == EndState::Inactive
+        {
             common.timers.cancel_tcp();
             common.timers.delete = common.last + CLOSE_DELAY;
         } else if self.end(side).prev_state != EndState::Inactive {
@@ -361,14 +394,17 @@ impl Tcp {
     }
 
     /// The attempt timer fired: whether the flow leaves the table.
-    pub fn attempt_failed(&self) -> bool {
+    pub(crate) fn attempt_failed(&self) -> bool {
         self.active
-            && matches!(self.state(Side::Orig), EndState::SynSent | EndState::SynAckSent)
+            && matches!(
+                self.state(Side::Orig),
+                EndState::SynSent | EndState::SynAckSent
+            )
             && self.state(Side::Resp) == EndState::Inactive
     }
 
     /// An expire timer fired after the flow lingered: whether it leaves the table.
-    pub fn has_expired(&self) -> bool {
+    pub(crate) fn has_expired(&self) -> bool {
         let (orig, resp) = (self.end(Side::Orig), self.end(Side::Resp));
         let any = |state| orig.state == state || resp.state == state;
         let one_closed = orig.did_close || resp.did_close;
@@ -377,12 +413,12 @@ impl Tcp {
     }
 
     /// Whether its own timers still mean something.
-    pub const fn is_active(&self) -> bool {
+    pub(crate) const fn is_active(&self) -> bool {
         self.active
     }
 
     /// Nothing but an attempt so far: the first to go when the table is full.
-    pub fn is_unanswered(&self) -> bool {
+    pub(crate) fn is_unanswered(&self) -> bool {
         self.state(Side::Orig).is_handshake() && self.state(Side::Resp) == EndState::Inactive
     }
 
@@ -393,7 +429,10 @@ impl Tcp {
                 refused: matches!(before.0, EndState::SynSent | EndState::SynAckSent),
                 ..Milestones::default()
             },
-            Side::Resp => Milestones { answered: true, ..Milestones::default() },
+            Side::Resp => Milestones {
+                answered: true,
+                ..Milestones::default()
+            },
             Side::Orig => Milestones {
                 completed: flags.ack()
                     && !flags.rst()
@@ -406,7 +445,7 @@ impl Tcp {
     }
 
     /// conn.log's `conn_state` (`docs/conn-log.md`, A.10), first match.
-    pub fn conn_state(&self, history: &[u8]) -> ConnState {
+    pub(crate) fn conn_state(&self, history: &[u8]) -> ConnState {
         use EndState::{Closed, Established, Inactive, Reset, SynAckSent, SynSent};
         let (orig, resp) = (self.state(Side::Orig), self.state(Side::Resp));
         let empty = self.size(Side::Orig) == 0 && self.size(Side::Resp) == 0;
@@ -416,7 +455,11 @@ impl Tcp {
             (_, Reset) if orig.is_inactive_or_partial() => ConnState::Rstrh,
             (_, Reset) => ConnState::Rstr,
             (Reset, _) if resp.is_inactive_or_partial() => {
-                if is_syn_then_reset(history) { ConnState::Rstos0 } else { ConnState::Oth }
+                if is_syn_then_reset(history) {
+                    ConnState::Rstos0
+                } else {
+                    ConnState::Oth
+                }
             }
             (Reset, _) => ConnState::Rsto,
             (Closed, Closed) => ConnState::Sf,
@@ -438,7 +481,12 @@ const fn low_half(wide: u64) -> u32 {
 /// `\^?S[^HAFGIQ]*R.*`: an optional flip, a SYN, then a RST with nothing of note between.
 fn is_syn_then_reset(history: &[u8]) -> bool {
     let history = history.strip_prefix(b"^").unwrap_or(history);
-    let Some(rest) = history.strip_prefix(b"S") else { return false };
-    let quiet = rest.iter().take_while(|letter| !b"HAFGIQR".contains(letter)).count();
+    let Some(rest) = history.strip_prefix(b"S") else {
+        return false;
+    };
+    let quiet = rest
+        .iter()
+        .take_while(|letter| !b"HAFGIQR".contains(letter))
+        .count();
     rest.get(quiet) == Some(&b'R')
 }

@@ -134,7 +134,9 @@ const UNITS: [(&str, i64); 6] = [
 impl fmt::Display for Span {
     /// The longest unit that says it in whole numbers: `90s`, `5min`, `24h`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = UNITS.iter().find(|(_, unit)| self.0 != 0 && self.0 % unit == 0);
+        let whole = UNITS
+            .iter()
+            .find(|(_, unit)| self.0 != 0 && self.0 % unit == 0);
         match whole {
             Some((name, unit)) => write!(f, "{}{name}", self.0 / unit),
             None if self.0 == 0 => f.write_str("0s"),
@@ -194,7 +196,11 @@ mod tests {
             ("60", Err(SpanError("60".into())), ""),
             ("-1s", Err(SpanError("-1s".into())), ""),
             ("1 fortnight", Err(SpanError("1 fortnight".into())), ""),
-            ("9223372036854775807d", Err(SpanError("9223372036854775807d".into())), ""),
+            (
+                "9223372036854775807d",
+                Err(SpanError("9223372036854775807d".into())),
+                "",
+            ),
         ];
         for (text, want, shown) in cases {
             let got: Result<Span, _> = text.parse();

@@ -3,32 +3,32 @@
 use crate::{Span, Timestamp};
 
 /// Silence after which a TCP flow past its handshake leaves the table.
-pub const TCP_TIMEOUT: Span = Span::from_mins(5);
+pub(crate) const TCP_TIMEOUT: Span = Span::from_mins(5);
 /// Silence after which every other flow leaves it, and TCP in its handshake.
-pub const DEFAULT_TIMEOUT: Span = Span::from_mins(1);
+pub(crate) const DEFAULT_TIMEOUT: Span = Span::from_mins(1);
 /// Silence allowed to services at which people type.
-pub const INTERACTIVE_TIMEOUT: Span = Span::from_secs(3600);
+pub(crate) const INTERACTIVE_TIMEOUT: Span = Span::from_secs(3600);
 /// How long an attempt waits for an answer.
-pub const ATTEMPT_DELAY: Span = Span::from_secs(5);
+pub(crate) const ATTEMPT_DELAY: Span = Span::from_secs(5);
 /// How long a closed flow stays for stragglers.
-pub const CLOSE_DELAY: Span = Span::from_secs(5);
+pub(crate) const CLOSE_DELAY: Span = Span::from_secs(5);
 /// First look at a flow's progress after it was made.
-pub const SYN_TIMEOUT: Span = Span::from_secs(5);
+pub(crate) const SYN_TIMEOUT: Span = Span::from_secs(5);
 /// Every further look.
-pub const SESSION_TIMER: Span = Span::from_secs(6);
+pub(crate) const SESSION_TIMER: Span = Span::from_secs(6);
 /// Silence that makes such a look mean something.
-pub const LINGER: Span = Span::from_secs(5);
+pub(crate) const LINGER: Span = Span::from_secs(5);
 /// How often a DNS flow is looked at.
-pub const DNS_INTERVAL: Span = Span::from_secs(10);
+pub(crate) const DNS_INTERVAL: Span = Span::from_secs(10);
 /// Silence after which a DNS flow leaves the table then.
-pub const DNS_SILENCE: Span = Span::from_secs(9);
+pub(crate) const DNS_SILENCE: Span = Span::from_secs(9);
 
 /// A timer that is not armed.
 const OFF: Timestamp = Timestamp::MAX;
 
 /// Which timer fired.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Timer {
+pub(crate) enum Timer {
     /// The flow was silent for its time-out, perhaps.
     Inactivity,
     /// An attempt waited long enough.
@@ -45,7 +45,7 @@ pub enum Timer {
 
 /// There can be two chains of expire timers: from the flow's beginning and from its first FIN.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ExpireSlot {
+pub(crate) enum ExpireSlot {
     /// From the beginning.
     First,
     /// From the first FIN.
@@ -54,7 +54,7 @@ pub enum ExpireSlot {
 
 /// A flow's timers, each with the time it is due.
 #[derive(Clone, Debug)]
-pub struct Timers {
+pub(crate) struct Timers {
     timeout: Span,
     inactivity: Timestamp,
     expire: [Timestamp; 2],
@@ -66,7 +66,7 @@ pub struct Timers {
 
 impl Timers {
     /// Timers of a flow that begins at `start`: inactivity only.
-    pub fn new(start: Timestamp) -> Self {
+    pub(crate) fn new(start: Timestamp) -> Self {
         Self {
             timeout: DEFAULT_TIMEOUT,
             inactivity: start + DEFAULT_TIMEOUT,
@@ -79,7 +79,7 @@ impl Timers {
     }
 
     /// Changes how long the flow may be silent, counted from `last`.
-    pub fn set_timeout(&mut self, timeout: Span, last: Timestamp) {
+    pub(crate) fn set_timeout(&mut self, timeout: Span, last: Timestamp) {
         if timeout != self.timeout {
             self.timeout = timeout;
             self.inactivity = last + timeout;
@@ -87,13 +87,13 @@ impl Timers {
     }
 
     /// Arms a further chain of expire timers.
-    pub fn add_expire(&mut self, due: Timestamp) {
+    pub(crate) fn add_expire(&mut self, due: Timestamp) {
         let [first, second] = &mut self.expire;
         *if *first == OFF { first } else { second } = due;
     }
 
     /// Arms one chain again.
-    pub fn rearm_expire(&mut self, slot: ExpireSlot, due: Timestamp) {
+    pub(crate) fn rearm_expire(&mut self, slot: ExpireSlot, due: Timestamp) {
         let [first, second] = &mut self.expire;
         *match slot {
             ExpireSlot::First => first,
@@ -102,15 +102,19 @@ impl Timers {
     }
 
     /// Switches off everything that belongs to TCP; silence still ends the flow.
-    pub const fn cancel_tcp(&mut self) {
+    pub(crate) const fn cancel_tcp(&mut self) {
         self.attempt = OFF;
         self.expire = [OFF; 2];
         self.delete = OFF;
     }
 
     /// When the next one is due; [`Timestamp::MAX`] for never.
-    pub fn due(&self) -> Timestamp {
-        self.all().into_iter().map(|(due, _)| due).min().unwrap_or(OFF)
+    pub(crate) fn due(&self) -> Timestamp {
+        self.all()
+            .into_iter()
+            .map(|(due, _)| due)
+            .min()
+            .unwrap_or(OFF)
     }
 
     fn all(&self) -> [(Timestamp, Timer); 7] {
@@ -128,7 +132,7 @@ impl Timers {
 
     /// Takes the timer that is due first, if one is due at or before `now`; what it means to
     /// do so is the caller's. Of timers due at once, the one that only reports goes last.
-    pub fn take_due(&mut self, now: Timestamp) -> Option<(Timestamp, Timer)> {
+    pub(crate) fn take_due(&mut self, now: Timestamp) -> Option<(Timestamp, Timer)> {
         let (due, timer) = self.all().into_iter().min_by_key(|(due, _)| *due)?;
         if due > now || due == OFF {
             return None;
@@ -148,7 +152,7 @@ impl Timers {
     }
 
     /// Whether silence since `last` has lasted long enough at `now`; arms the timer again if not.
-    pub fn is_silent(&mut self, last: Timestamp, now: Timestamp) -> bool {
+    pub(crate) fn is_silent(&mut self, last: Timestamp, now: Timestamp) -> bool {
         let due = last + self.timeout;
         if due <= now {
             return true;
@@ -192,7 +196,10 @@ mod tests {
         let mut timers = Timers::new(at(100));
         assert!(!timers.is_silent(at(150), at(160)));
         assert_eq!(timers.due(), at(210));
-        assert!(timers.is_silent(at(150), at(210)), "the time-out itself is silence enough");
+        assert!(
+            timers.is_silent(at(150), at(210)),
+            "the time-out itself is silence enough"
+        );
         timers.set_timeout(TCP_TIMEOUT, at(150));
         assert_eq!(timers.due(), at(450));
     }

@@ -50,7 +50,11 @@ mod tests {
         let uids = [0, 1, 61, 62, 1 << 95, u128::MAX].map(Uid::from_bits);
         let texts = uids.map(|uid| uid.to_string());
         assert!(texts.is_sorted(), "{texts:?}");
-        assert!(texts.iter().all(|t| t.len() == WIDTH + 1 && t.starts_with('C')));
+        assert!(
+            texts
+                .iter()
+                .all(|t| t.len() == WIDTH + 1 && t.starts_with('C'))
+        );
         assert_eq!(texts[3], "C00000000000000010");
     }
 }

@@ -10,43 +10,43 @@ mod pcapng;
 
 use flow_table::{LinkType, Timestamp};
 
-pub use error::CaptureError;
-pub use filter::Filter;
-pub use input::Input;
+pub(crate) use error::CaptureError;
+pub(crate) use filter::Filter;
+pub(crate) use input::Input;
 
 /// A packet inside a [`Block`].
 #[derive(Clone, Copy, Debug)]
-pub struct Record {
+pub(crate) struct Record {
     /// Its timestamp.
-    pub ts: Timestamp,
+    pub(crate) ts: Timestamp,
     /// Where its captured bytes begin in the block.
-    pub offset: usize,
+    pub(crate) offset: usize,
     /// How many were captured.
-    pub len: usize,
+    pub(crate) len: usize,
     /// How many it had on the wire.
-    pub wire_len: u32,
+    pub(crate) wire_len: u32,
     /// Link type by its registered number.
-    pub link_number: u32,
+    pub(crate) link_number: u32,
     /// What that is, if we can read it.
-    pub link: Option<LinkType>,
+    pub(crate) link: Option<LinkType>,
 }
 
 /// Some records of a capture, in order, with the bytes they were cut from.
 #[derive(Debug, Default)]
-pub struct Block {
+pub(crate) struct Block {
     /// The bytes as read, record headers included.
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// The records in them.
-    pub records: Vec<Record>,
+    pub(crate) records: Vec<Record>,
     /// Packet time at each record: the latest timestamp so far.
-    pub times: Vec<Timestamp>,
+    pub(crate) times: Vec<Timestamp>,
     /// Place in the order of blocks.
-    pub number: u64,
+    pub(crate) number: u64,
 }
 
 impl Block {
     /// The captured bytes of `record`.
-    pub fn bytes_of(&self, record: &Record) -> &[u8] {
+    pub(crate) fn bytes_of(&self, record: &Record) -> &[u8] {
         let end = record.offset.saturating_add(record.len);
         self.bytes.get(record.offset..end).unwrap_or_default()
     }

@@ -54,7 +54,10 @@ pub(crate) fn replay(args: &ReplayArgs, config: &Config) -> anyhow::Result<Outco
     // Captures → workers → stage → conn.log, findings.
     let (to_stage, sealed) = bounded(QUEUE);
     let (to_log, rows) = bounded(QUEUE);
-    let stage_outputs = StageOutputs { rows: to_log, findings: sink.sender() };
+    let stage_outputs = StageOutputs {
+        rows: to_log,
+        findings: sink.sender(),
+    };
     let detectors = Detectors::new(&config.detectors, detectors::builtin_rules());
     let stage = Stage::new(settings.threads, config.tick, detectors, stage_outputs);
     let input = Input::new(args.files.clone(), Arc::clone(&live));
@@ -65,7 +68,11 @@ pub(crate) fn replay(args: &ReplayArgs, config: &Config) -> anyhow::Result<Outco
     let (stage_totals, counters) = joined(stage_thread)?;
     let logged = joined(log_thread)?;
 
-    let counted = Counted { totals: &totals, stage: stage_totals, detectors: &counters };
+    let counted = Counted {
+        totals: &totals,
+        stage: stage_totals,
+        detectors: &counters,
+    };
     let report = sink.finish(counted.record(args, config));
     progress.finish();
     let mut summary = counted.summary();
@@ -74,9 +81,16 @@ pub(crate) fn replay(args: &ReplayArgs, config: &Config) -> anyhow::Result<Outco
     summary::print(&common.talk, &summary, &report.tally);
 
     let mut losses: Vec<String> = totals.problems.iter().map(ToString::to_string).collect();
-    losses.extend(logged.err().map(|error| format!("conn.log: cannot write on: {error}; rows were lost")));
+    losses.extend(
+        logged
+            .err()
+            .map(|error| format!("conn.log: cannot write on: {error}; rows were lost")),
+    );
     losses.extend(report.lost);
-    Ok(Outcome { losses, found: report.tally })
+    Ok(Outcome {
+        losses,
+        found: report.tally,
+    })
 }
 
 fn settings(args: &ReplayArgs, config: &Config) -> anyhow::Result<Settings> {
@@ -84,7 +98,11 @@ fn settings(args: &ReplayArgs, config: &Config) -> anyhow::Result<Settings> {
     if let Some(text) = &input.filter {
         Filter::new(text).map_err(|error| anyhow::anyhow!("--filter {text:?}: {error}"))?;
     }
-    let stdin = args.files.iter().filter(|file| *file == Path::new("-")).count();
+    let stdin = args
+        .files
+        .iter()
+        .filter(|file| *file == Path::new("-"))
+        .count();
     if stdin > 1 {
         bail!("'-' is named {stdin} times, but stdin can be read only once");
     }
@@ -99,7 +117,11 @@ fn settings(args: &ReplayArgs, config: &Config) -> anyhow::Result<Settings> {
             progress_interval: config.progress_interval,
             memory: config.memory_limit.0 / of * part,
         },
-        checksums: if ignore { Checksums::Ignore } else { Checksums::Verify },
+        checksums: if ignore {
+            Checksums::Ignore
+        } else {
+            Checksums::Verify
+        },
         filter: input.filter.clone(),
     })
 }
@@ -110,20 +132,30 @@ fn named(name: &str) -> thread::Builder {
 
 fn joined<T>(thread: thread::JoinHandle<T>) -> anyhow::Result<T> {
     let name = thread.thread().name().unwrap_or("?").to_owned();
-    thread.join().map_err(|_| anyhow::anyhow!("the thread {name} panicked")).context("internal error")
+    thread
+        .join()
+        .map_err(|_| anyhow::anyhow!("the thread {name} panicked"))
+        .context("internal error")
 }
 
 /// Bytes of all inputs as they lie on disk, if that can be told.
 fn total_size(files: &[PathBuf]) -> Option<u64> {
-    files.iter().map(|file| std::fs::metadata(file).ok().filter(std::fs::Metadata::is_file)).try_fold(
-        0,
-        |sum: u64, meta| Some(sum + meta?.len()),
-    )
+    files
+        .iter()
+        .map(|file| {
+            std::fs::metadata(file)
+                .ok()
+                .filter(std::fs::Metadata::is_file)
+        })
+        .try_fold(0, |sum: u64, meta| Some(sum + meta?.len()))
 }
 
 fn written(args: &ReplayArgs, dir: &OutputDir) -> Vec<String> {
     let output = &args.common.output;
-    let json = output.json.as_deref().filter(|path| *path != Path::new("-"));
+    let json = output
+        .json
+        .as_deref()
+        .filter(|path| *path != Path::new("-"));
     let log = dir.path().join("conn.log");
     [Some(log), output.database(), json.map(Path::to_owned)]
         .into_iter()
@@ -141,7 +173,14 @@ struct Counted<'a> {
 
 impl Counted<'_> {
     fn summary(&self) -> RunSummary {
-        let Totals { packets, bytes, first, last, dropped, .. } = self.totals;
+        let Totals {
+            packets,
+            bytes,
+            first,
+            last,
+            dropped,
+            ..
+        } = self.totals;
         RunSummary {
             packets: *packets,
             bytes: *bytes,
@@ -150,7 +189,11 @@ impl Counted<'_> {
             last: first.map(|_| *last),
             dropped: dropped
                 .iter()
-                .map(|(reason, packets, bytes)| Dropped { reason: reason.name(), packets, bytes })
+                .map(|(reason, packets, bytes)| Dropped {
+                    reason: reason.name(),
+                    packets,
+                    bytes,
+                })
                 .collect(),
             counters: self.counters(),
             ..RunSummary::default()
@@ -158,13 +201,25 @@ impl Counted<'_> {
     }
 
     fn record(&self, args: &ReplayArgs, config: &Config) -> RunRecord {
-        let Totals { packets, bytes, first, last, dropped, .. } = self.totals;
+        let Totals {
+            packets,
+            bytes,
+            first,
+            last,
+            dropped,
+            ..
+        } = self.totals;
         let reasons = dropped.iter().filter(|(_, packets, _)| *packets > 0);
-        let dropped = reasons.map(|(reason, packets, _)| (format!("dropped.{}", reason.name()), packets));
+        let dropped =
+            reasons.map(|(reason, packets, _)| (format!("dropped.{}", reason.name()), packets));
         RunRecord {
             command: "replay",
             config_digest: config.digest(),
-            inputs: args.files.iter().map(|file| file.display().to_string()).collect(),
+            inputs: args
+                .files
+                .iter()
+                .map(|file| file.display().to_string())
+                .collect(),
             first: *first,
             last: first.map(|_| *last),
             packets: *packets,

@@ -24,15 +24,21 @@ pub(super) struct Ip<'a> {
 }
 
 impl Ip<'_> {
-    pub fn is_v4(&self) -> bool {
+    pub(super) fn is_v4(&self) -> bool {
         self.src.is_v4()
     }
 }
 
 /// Parses the header at `offset`, of the version it claims.
-pub(super) fn parse<'a>(frame: &Frame<'a>, offset: usize, checksums: Checksums) -> Result<Ip<'a>, DropReason> {
+pub(super) fn parse<'a>(
+    frame: &Frame<'a>,
+    offset: usize,
+    checksums: Checksums,
+) -> Result<Ip<'a>, DropReason> {
     let bytes = frame.bytes.get(offset..).ok_or(DropReason::TruncatedLink)?;
-    let wire_len = (frame.wire_len as usize).max(frame.bytes.len()).saturating_sub(offset);
+    let wire_len = (frame.wire_len as usize)
+        .max(frame.bytes.len())
+        .saturating_sub(offset);
     match bytes.first().map(|first| first >> 4) {
         Some(4) => v4(bytes, wire_len, checksums),
         Some(6) => v6(bytes, wire_len),
@@ -56,13 +62,18 @@ fn v4(bytes: &[u8], wire_len: usize, checksums: Checksums) -> Result<Ip<'_>, Dro
     if header_len > total {
         return Err(DropReason::BadIpHeader);
     }
-    if checksums == Checksums::Verify && Sum16BitWords::new().add_slice(header.slice()).ones_complement() != 0 {
+    if checksums == Checksums::Verify
+        && Sum16BitWords::new()
+            .add_slice(header.slice())
+            .ones_complement()
+            != 0
+    {
         return Err(DropReason::BadIpChecksum);
     }
     let captured = bytes.get(..total).unwrap_or(bytes);
     // The first fragment of a packet that was captured in part still has its ports.
     let offset = header.fragments_offset().value();
-    if (header.more_fragments() || offset != 0) && (offset != 0 || captured.len() == total) {
+    if offset != 0 || (header.more_fragments() && captured.len() == total) {
         return Err(DropReason::Fragment);
     }
     let (src, dst) = (header.source(), header.destination());
@@ -109,7 +120,12 @@ fn v6(bytes: &[u8], wire_len: usize) -> Result<Ip<'_>, DropReason> {
 fn walk_extensions(packet: &[u8], total: usize, first: u8) -> Result<(u8, usize), DropReason> {
     let (mut next, mut at) = (first, HEADER_LEN_V6);
     loop {
-        let length = || packet.get(at + 1).map(|units| usize::from(*units)).ok_or(DropReason::BadIpHeader);
+        let length = || {
+            packet
+                .get(at + 1)
+                .map(|units| usize::from(*units))
+                .ok_or(DropReason::BadIpHeader)
+        };
         let step = match next {
             0 | 43 | 60 => 8 + 8 * length()?,
             44 => {

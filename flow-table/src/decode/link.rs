@@ -93,7 +93,11 @@ fn mpls(bytes: &[u8], offset: usize) -> Result<usize, DropReason> {
         offset += 4;
         if label & BOTTOM != 0 {
             let version = bytes.get(offset).ok_or(DropReason::TruncatedLink)? >> 4;
-            return if matches!(version, 4 | 6) { Ok(offset) } else { Err(DropReason::NotIp) };
+            return if matches!(version, 4 | 6) {
+                Ok(offset)
+            } else {
+                Err(DropReason::NotIp)
+            };
         }
     }
     Err(DropReason::NotIp)
@@ -101,8 +105,15 @@ fn mpls(bytes: &[u8], offset: usize) -> Result<usize, DropReason> {
 
 /// PPP with its optional HDLC address and control bytes (RFC 1662).
 fn ppp_framed(bytes: &[u8]) -> Result<usize, DropReason> {
-    let start = if bytes.starts_with(&[0xff, 0x03]) { 2 } else { 0 };
-    ppp(be16(bytes, start).ok_or(DropReason::TruncatedLink)?, start + 2)
+    let start = if bytes.starts_with(&[0xff, 0x03]) {
+        2
+    } else {
+        0
+    };
+    ppp(
+        be16(bytes, start).ok_or(DropReason::TruncatedLink)?,
+        start + 2,
+    )
 }
 
 const fn ppp(protocol: u16, offset: usize) -> Result<usize, DropReason> {
@@ -114,7 +125,11 @@ const fn ppp(protocol: u16, offset: usize) -> Result<usize, DropReason> {
 
 /// The family is 2 for IPv4 everywhere; every BSD has its own for IPv6.
 const fn loopback(family: u32) -> Result<usize, DropReason> {
-    let family = if family > 0xffff { family.swap_bytes() } else { family };
+    let family = if family > 0xffff {
+        family.swap_bytes()
+    } else {
+        family
+    };
     match family {
         2 | 24 | 28 | 30 => Ok(4),
         _ => Err(DropReason::NotIp),
@@ -129,36 +144,82 @@ mod tests {
         [&[0; 12], after_addresses].concat()
     }
 
-    #[test]
-    fn finds_the_ip_header() {
+    type Case = (&'static str, LinkType, Vec<u8>, Result<usize, DropReason>);
+
+    #[expect(clippy::too_many_lines, reason = "a flat table")]
+    fn cases() -> Vec<Case> {
         use DropReason::{NotIp, TruncatedLink};
         use LinkType::{Ethernet, LinuxSll, LinuxSll2, Loopback, Ppp, RawIp};
         let sll = [&[0; 14][..], &[0x86, 0xdd]].concat();
         let sll2 = [&[0x08, 0x00][..], &[0; 18]].concat();
         let deep = ethernet(&[0x81, 0, 0, 1].repeat(40));
-        let cases: [(&str, LinkType, Vec<u8>, Result<usize, DropReason>); 20] = [
+        vec![
             ("ipv4", Ethernet, ethernet(&[8, 0]), Ok(14)),
             ("ipv6", Ethernet, ethernet(&[0x86, 0xdd]), Ok(14)),
             ("arp", Ethernet, ethernet(&[8, 6]), Err(NotIp)),
             ("cut", Ethernet, vec![0; 13], Err(TruncatedLink)),
             ("empty", Ethernet, vec![], Err(TruncatedLink)),
             ("vlan", Ethernet, ethernet(&[0x81, 0, 0, 5, 8, 0]), Ok(18)),
-            ("qinq", Ethernet, ethernet(&[0x88, 0xa8, 0, 5, 0x81, 0, 0, 6, 8, 0]), Ok(22)),
-            ("vlan cut", Ethernet, ethernet(&[0x81, 0, 0, 5]), Err(TruncatedLink)),
+            (
+                "qinq",
+                Ethernet,
+                ethernet(&[0x88, 0xa8, 0, 5, 0x81, 0, 0, 6, 8, 0]),
+                Ok(22),
+            ),
+            (
+                "vlan cut",
+                Ethernet,
+                ethernet(&[0x81, 0, 0, 5]),
+                Err(TruncatedLink),
+            ),
             ("vlans without end", Ethernet, deep, Err(NotIp)),
-            ("snap", Ethernet, ethernet(&[0, 60, 0xaa, 0xaa, 3, 0, 0, 0, 8, 0]), Ok(22)),
-            ("llc", Ethernet, ethernet(&[0, 60, 0x42, 0x42, 3]), Err(NotIp)),
-            ("mpls", Ethernet, ethernet(&[0x88, 0x47, 0, 0, 0, 9, 0, 0, 1, 9, 0x45]), Ok(22)),
-            ("pppoe", Ethernet, ethernet(&[0x88, 0x64, 0x11, 0, 0, 1, 0, 9, 0, 0x57]), Ok(22)),
-            ("pppoe lcp", Ethernet, ethernet(&[0x88, 0x64, 0x11, 0, 0, 1, 0, 9, 0xc0, 0x21]), Err(NotIp)),
+            (
+                "snap",
+                Ethernet,
+                ethernet(&[0, 60, 0xaa, 0xaa, 3, 0, 0, 0, 8, 0]),
+                Ok(22),
+            ),
+            (
+                "llc",
+                Ethernet,
+                ethernet(&[0, 60, 0x42, 0x42, 3]),
+                Err(NotIp),
+            ),
+            (
+                "mpls",
+                Ethernet,
+                ethernet(&[0x88, 0x47, 0, 0, 0, 9, 0, 0, 1, 9, 0x45]),
+                Ok(22),
+            ),
+            (
+                "pppoe",
+                Ethernet,
+                ethernet(&[0x88, 0x64, 0x11, 0, 0, 1, 0, 9, 0, 0x57]),
+                Ok(22),
+            ),
+            (
+                "pppoe lcp",
+                Ethernet,
+                ethernet(&[0x88, 0x64, 0x11, 0, 0, 1, 0, 9, 0xc0, 0x21]),
+                Err(NotIp),
+            ),
             ("sll", LinuxSll, sll, Ok(16)),
             ("sll2", LinuxSll2, sll2, Ok(20)),
             ("raw", RawIp, vec![], Ok(0)),
             ("loopback", Loopback, vec![2, 0, 0, 0], Ok(4)),
-            ("loopback, big-endian ipv6", Loopback, vec![0, 0, 0, 30], Ok(4)),
+            (
+                "loopback, big-endian ipv6",
+                Loopback,
+                vec![0, 0, 0, 30],
+                Ok(4),
+            ),
             ("ppp", Ppp, vec![0xff, 3, 0, 0x21], Ok(4)),
-        ];
-        for (name, link, bytes, want) in cases {
+        ]
+    }
+
+    #[test]
+    fn finds_the_ip_header() {
+        for (name, link, bytes, want) in cases() {
             assert_eq!(ip_offset(link, &bytes), want, "{name}");
         }
     }

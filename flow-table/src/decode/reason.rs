@@ -87,11 +87,16 @@ impl DropCounts {
 
     /// Every reason with its packets and bytes, zeros included.
     pub fn iter(&self) -> impl Iterator<Item = (DropReason, u64, u64)> + '_ {
-        DropReason::ALL.into_iter().zip(self.counts).map(|(reason, (p, b))| (reason, p, b))
+        DropReason::ALL
+            .into_iter()
+            .zip(self.counts)
+            .map(|(reason, (p, b))| (reason, p, b))
     }
 
     /// All packets dropped, and their bytes.
     pub fn total(&self) -> (u64, u64) {
-        self.counts.iter().fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1))
+        self.counts
+            .iter()
+            .fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1))
     }
 }

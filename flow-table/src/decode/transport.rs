@@ -5,9 +5,9 @@ use etherparse::{TcpHeaderSlice, UdpHeaderSlice};
 
 use super::ip::Ip;
 use super::{Checksums, DropReason, be16};
-use crate::{IpProto, ports};
 use crate::key::{End, FlowKey, Way};
 use crate::packet::{Body, Datagram, Message, Segment, TcpFlags};
+use crate::{IpProto, ports};
 
 const TCP_HEADER: usize = 20;
 const UDP_HEADER: usize = 8;
@@ -26,8 +26,14 @@ pub(super) fn parse(ip: &Ip<'_>, checksums: Checksums) -> Result<Parsed, DropRea
 }
 
 fn with_key(ip: &Ip<'_>, src_port: u16, dst_port: u16, body: Body) -> Parsed {
-    let src = End { addr: ip.src, port: src_port };
-    let dst = End { addr: ip.dst, port: dst_port };
+    let src = End {
+        addr: ip.src,
+        port: src_port,
+    };
+    let dst = End {
+        addr: ip.dst,
+        port: dst_port,
+    };
     let (key, way) = FlowKey::of(src, dst, ip.proto);
     (key, way, body)
 }
@@ -42,7 +48,10 @@ const fn need(ip: &Ip<'_>, header: usize) -> Result<(), DropReason> {
 
 fn ports(ip: &Ip<'_>) -> Result<(u16, u16), DropReason> {
     let cut = DropReason::TruncatedTransport;
-    Ok((be16(ip.payload, 0).ok_or(cut)?, be16(ip.payload, 2).ok_or(cut)?))
+    Ok((
+        be16(ip.payload, 0).ok_or(cut)?,
+        be16(ip.payload, 2).ok_or(cut)?,
+    ))
 }
 
 /// Whether the checksum can be told to be wrong: it can only where all of the packet is there.
@@ -51,7 +60,11 @@ fn checksum_is_wrong(ip: &Ip<'_>, checksums: Checksums) -> bool {
         return false;
     }
     let mut sum: Sum16BitWords = ip.pseudo.clone().add_2bytes([0, ip.proto.0]);
-    sum = sum.add_4bytes(u32::try_from(ip.payload_len).unwrap_or(u32::MAX).to_be_bytes());
+    sum = sum.add_4bytes(
+        u32::try_from(ip.payload_len)
+            .unwrap_or(u32::MAX)
+            .to_be_bytes(),
+    );
     sum.add_slice(ip.payload).ones_complement() != 0
 }
 
@@ -62,7 +75,10 @@ fn tcp(ip: &Ip<'_>, checksums: Checksums) -> Result<Parsed, DropReason> {
     let body = match TcpHeaderSlice::from_slice(ip.payload) {
         Ok(header) if header.slice().len() <= ip.payload_len => {
             if checksum_is_wrong(ip, checksums) {
-                Body::BadChecksum { flags, seq: header.sequence_number() }
+                Body::BadChecksum {
+                    flags,
+                    seq: header.sequence_number(),
+                }
             } else {
                 Body::Tcp(segment(ip, &header, flags))
             }
@@ -86,16 +102,21 @@ fn segment(ip: &Ip<'_>, header: &TcpHeaderSlice<'_>, flags: TcpFlags) -> Segment
 
 fn udp(ip: &Ip<'_>, checksums: Checksums) -> Result<Parsed, DropReason> {
     need(ip, UDP_HEADER)?;
-    let header = UdpHeaderSlice::from_slice(ip.payload).map_err(|_| DropReason::TruncatedTransport)?;
+    let header =
+        UdpHeaderSlice::from_slice(ip.payload).map_err(|_| DropReason::TruncatedTransport)?;
     let (src, dst) = (header.source_port(), header.destination_port());
     // Over IPv4 a checksum of zero means "none" (RFC 768); over IPv6 it is wrong (RFC 8200, 8.1).
     let absent = header.checksum() == 0 && ip.is_v4();
     let body = if !absent && checksum_is_wrong(ip, checksums) {
-        Body::BadChecksum { flags: TcpFlags::default(), seq: 0 }
+        Body::BadChecksum {
+            flags: TcpFlags::default(),
+            seq: 0,
+        }
     } else {
         Body::Udp(Datagram {
             len: u32::from(header.length()).saturating_sub(8),
-            dns_reply: [src, dst].iter().any(|port| ports::is_dns(*port)) && is_dns_reply(ip.payload),
+            dns_reply: [src, dst].iter().any(|port| ports::is_dns(*port))
+                && is_dns_reply(ip.payload),
         })
     };
     Ok(with_key(ip, src, dst, body))
@@ -105,7 +126,9 @@ fn udp(ip: &Ip<'_>, checksums: Checksums) -> Result<Parsed, DropReason> {
 fn is_dns_reply(datagram: &[u8]) -> bool {
     const DNS_HEADER: usize = 12;
     datagram.len() >= UDP_HEADER + DNS_HEADER
-        && datagram.get(UDP_HEADER + 2).is_some_and(|flags| flags & 0x80 != 0)
+        && datagram
+            .get(UDP_HEADER + 2)
+            .is_some_and(|flags| flags & 0x80 != 0)
 }
 
 fn icmp(ip: &Ip<'_>, checksums: Checksums) -> Result<Parsed, DropReason> {
@@ -114,7 +137,10 @@ fn icmp(ip: &Ip<'_>, checksums: Checksums) -> Result<Parsed, DropReason> {
     let kind = *ip.payload.first().ok_or(cut)?;
     let code = *ip.payload.get(1).ok_or(cut)?;
     let body = if icmp_checksum_is_wrong(ip, checksums) {
-        Body::BadChecksum { flags: TcpFlags::default(), seq: 0 }
+        Body::BadChecksum {
+            flags: TcpFlags::default(),
+            seq: 0,
+        }
     } else {
         Body::Icmp(Message {
             len: u32::try_from(ip.payload_len - ICMP_HEADER).unwrap_or(u32::MAX),
@@ -124,8 +150,14 @@ fn icmp(ip: &Ip<'_>, checksums: Checksums) -> Result<Parsed, DropReason> {
     if let Some(counterpart) = counterpart(ip.proto, kind) {
         return Ok(with_key(ip, u16::from(kind), u16::from(counterpart), body));
     }
-    let src = End { addr: ip.src, port: u16::from(kind) };
-    let dst = End { addr: ip.dst, port: u16::from(code) };
+    let src = End {
+        addr: ip.src,
+        port: u16::from(kind),
+    };
+    let dst = End {
+        addr: ip.dst,
+        port: u16::from(code),
+    };
     let (key, way) = FlowKey::one_way(src, dst, ip.proto);
     Ok((key, way, body))
 }

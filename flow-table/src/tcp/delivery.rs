@@ -15,12 +15,16 @@ const MAX_STRETCHES: usize = 256;
 
 /// What is known of one direction's bytes.
 #[derive(Clone, Debug)]
-pub struct Delivery {
+pub(super) struct Delivery {
     /// First byte not yet delivered in order.
     next: u64,
     /// First byte not yet acknowledged (or let go of).
     trimmed: u64,
     /// Stretches `[from, to)` above a hole, ascending, apart from each other.
+    #[expect(
+        clippy::box_collection,
+        reason = "rarely there, so 8 bytes in every flow, not 24"
+    )]
     above: Option<Box<Vec<(u64, u64)>>>,
     /// Whether deliveries are abandoned: no more gaps are told.
     abandoned: bool,
@@ -28,7 +32,7 @@ pub struct Delivery {
 
 /// What the endpoint knows that delivery depends on.
 #[derive(Clone, Copy, Debug)]
-pub struct Sender {
+pub(super) struct Sender {
     /// Relative number of the first byte not acknowledged.
     pub acked: u64,
     /// Whether no data was acknowledged yet.
@@ -39,28 +43,33 @@ pub struct Sender {
 
 impl Default for Delivery {
     fn default() -> Self {
-        Self { next: 1, trimmed: 1, above: None, abandoned: false }
+        Self {
+            next: 1,
+            trimmed: 1,
+            above: None,
+            abandoned: false,
+        }
     }
 }
 
 impl Delivery {
     /// First byte not yet delivered.
-    pub const fn next(&self) -> u64 {
+    pub(super) const fn next(&self) -> u64 {
         self.next
     }
 
     /// Whether deliveries were abandoned.
-    pub const fn is_abandoned(&self) -> bool {
+    pub(super) const fn is_abandoned(&self) -> bool {
         self.abandoned
     }
 
     /// Whether bytes wait above a hole.
-    pub fn has_undelivered(&self) -> bool {
+    pub(super) fn has_undelivered(&self) -> bool {
         self.above.as_ref().is_some_and(|above| !above.is_empty())
     }
 
     /// Takes note of `len` captured payload bytes at `seq`.
-    pub fn sent(&mut self, seq: u64, len: u32, sender: Sender) {
+    pub(super) fn sent(&mut self, seq: u64, len: u32, sender: Sender) {
         let upper = seq.saturating_add(u64::from(len));
         if self.abandoned || upper <= sender.acked.max(self.trimmed) {
             return;
@@ -88,7 +97,10 @@ impl Delivery {
         let last = above.last().map_or(self.next, |(_, to)| *to);
         let above_hole = last.saturating_sub(self.next);
         let waiting: u64 = above.iter().map(|(from, to)| to - from).sum();
-        let held = self.next.saturating_sub(self.trimmed).saturating_add(waiting);
+        let held = self
+            .next
+            .saturating_sub(self.trimmed)
+            .saturating_add(waiting);
         if (sender.nothing_acked && above_hole > MAX_ABOVE_HOLE_WITHOUT_ACKS)
             || held > MAX_WITHOUT_ACKS
             || above.len() > MAX_STRETCHES
@@ -107,9 +119,13 @@ impl Delivery {
         let above = self.above.get_or_insert_default();
         let first = above.partition_point(|stretch| stretch.1 < from);
         let after = above.partition_point(|stretch| stretch.0 <= to);
-        let joined = above.get(first..after).unwrap_or_default().iter().fold((from, to), |sum, stretch| {
-            (sum.0.min(stretch.0), sum.1.max(stretch.1))
-        });
+        let joined = above
+            .get(first..after)
+            .unwrap_or_default()
+            .iter()
+            .fold((from, to), |sum, stretch| {
+                (sum.0.min(stretch.0), sum.1.max(stretch.1))
+            });
         above.splice(first..after.max(first), [joined]);
     }
 
@@ -128,7 +144,7 @@ impl Delivery {
     /// Takes note that everything below `seq` was acknowledged, and tells `gap` the length of
     /// each stretch of it that was never seen. `partial`: the flow was picked up midstream, so
     /// its first acknowledgement names bytes from before.
-    pub fn acked(&mut self, seq: u64, partial: bool, mut gap: impl FnMut(u64)) {
+    pub(super) fn acked(&mut self, seq: u64, partial: bool, mut gap: impl FnMut(u64)) {
         if seq <= self.trimmed {
             return;
         }
@@ -159,8 +175,16 @@ impl Delivery {
 mod tests {
     use super::*;
 
-    const ACKING: Sender = Sender { acked: 0, nothing_acked: false, size: 0 };
-    const SILENT: Sender = Sender { acked: 0, nothing_acked: true, size: 100_000 };
+    const ACKING: Sender = Sender {
+        acked: 0,
+        nothing_acked: false,
+        size: 0,
+    };
+    const SILENT: Sender = Sender {
+        acked: 0,
+        nothing_acked: true,
+        size: 100_000,
+    };
 
     fn gaps(delivery: &mut Delivery, seq: u64) -> Vec<u64> {
         let mut told = Vec::new();
@@ -204,7 +228,12 @@ mod tests {
         let cases: [(&str, Sender, u64, bool); 4] = [
             ("16 KiB above a hole, nothing acked", SILENT, 16_385, true),
             ("a little above a hole", SILENT, 1_000, false),
-            ("16 KiB above a hole, but acks are seen", ACKING, 16_385, false),
+            (
+                "16 KiB above a hole, but acks are seen",
+                ACKING,
+                16_385,
+                false,
+            ),
             ("10 MiB above a hole", ACKING, 10 * 1024 * 1024 + 2, true),
         ];
         for (name, sender, bytes, abandoned) in cases {

@@ -9,7 +9,7 @@ const TOO_LARGE_DELTA: i32 = 1 << 20;
 
 /// What an end is known to have done.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum EndState {
+pub(super) enum EndState {
     /// Nothing seen from it.
     #[default]
     Inactive,
@@ -29,18 +29,18 @@ pub enum EndState {
 
 impl EndState {
     /// Nothing but a handshake so far.
-    pub const fn is_handshake(self) -> bool {
+    pub(super) const fn is_handshake(self) -> bool {
         matches!(self, Self::Inactive | Self::SynSent | Self::SynAckSent)
     }
 
     /// Whether what was seen of it may have begun anywhere.
-    pub const fn is_inactive_or_partial(self) -> bool {
+    pub(super) const fn is_inactive_or_partial(self) -> bool {
         matches!(self, Self::Inactive | Self::Partial)
     }
 }
 
 /// Distance from `b` to `a` in sequence space (RFC 1982), positive when `a` is ahead.
-pub const fn seq_delta(a: u32, b: u32) -> i32 {
+pub(super) const fn seq_delta(a: u32, b: u32) -> i32 {
     a.wrapping_sub(b).cast_signed()
 }
 
@@ -66,7 +66,7 @@ impl Wrapping {
 
 /// One end of a TCP flow.
 #[derive(Clone, Default, Debug)]
-pub struct TcpEnd {
+pub(super) struct TcpEnd {
     pub state: EndState,
     pub prev_state: EndState,
     pub did_close: bool,
@@ -89,12 +89,12 @@ pub struct TcpEnd {
 
 impl TcpEnd {
     /// The initial sequence number, or one less than the first one seen.
-    pub const fn start_seq(&self) -> u32 {
+    pub(super) const fn start_seq(&self) -> u32 {
         self.start
     }
 
     /// Moves to `state`; returns whether that ended this end's part of a handshake.
-    pub fn set_state(&mut self, state: EndState) -> bool {
+    pub(super) fn set_state(&mut self, state: EndState) -> bool {
         if state == self.state {
             return false;
         }
@@ -106,22 +106,29 @@ impl TcpEnd {
 
     fn init(&mut self, start: u32, last: u32) {
         self.start = start;
-        self.ack = Wrapping { seq: start, wraps: 0 };
-        self.last = Wrapping { seq: last, wraps: 0 };
+        self.ack = Wrapping {
+            seq: start,
+            wraps: 0,
+        };
+        self.last = Wrapping {
+            seq: last,
+            wraps: 0,
+        };
     }
 
     /// Sets the sequence space from a segment of this end's, where its state asks for it.
     /// `past` is the number after the segment.
-    pub fn init_from_own(&mut self, segment: &Segment, past: u32) {
+    pub(super) fn init_from_own(&mut self, segment: &Segment, past: u32) {
         let syn = segment.flags.syn();
         match self.state {
-            EndState::Inactive if syn => self.init(segment.seq, past),
             // As though a SYN had come before, to keep relative numbers the same.
-            EndState::Inactive => self.init(segment.seq.wrapping_sub(1), segment.seq),
+            EndState::Inactive if !syn => self.init(segment.seq.wrapping_sub(1), segment.seq),
             EndState::SynSent | EndState::SynAckSent if syn && segment.seq != self.start => {
                 self.init(segment.seq, past);
             }
-            EndState::Established | EndState::Partial if syn => self.init(segment.seq, past),
+            EndState::Inactive | EndState::Established | EndState::Partial if syn => {
+                self.init(segment.seq, past);
+            }
             EndState::Reset if syn && self.prev_state == EndState::Inactive => {
                 self.init(segment.seq, past);
             }
@@ -130,7 +137,7 @@ impl TcpEnd {
     }
 
     /// Sets the sequence space of an end not heard yet from what its peer acknowledges.
-    pub fn init_from_peer(&mut self, ack: u32) {
+    pub(super) fn init_from_peer(&mut self, ack: u32) {
         self.init(ack.wrapping_sub(1), ack.wrapping_sub(1));
     }
 
@@ -149,17 +156,17 @@ impl TcpEnd {
     }
 
     /// `seq` relative to the start, `None` when it lies before it.
-    pub fn relative_seq(&self, seq: u32) -> Option<u64> {
+    pub(super) fn relative_seq(&self, seq: u32) -> Option<u64> {
         self.relative_to(self.last, seq)
     }
 
     /// An acknowledgement of this end's bytes relative to the start, `None` when before it.
-    pub fn relative_ack(&self, ack: u32) -> Option<u64> {
+    pub(super) fn relative_ack(&self, ack: u32) -> Option<u64> {
         self.relative_to(self.ack, ack)
     }
 
     /// The peer acknowledged up to `ack`.
-    pub const fn update_ack(&mut self, ack: u32) {
+    pub(super) const fn update_ack(&mut self, ack: u32) {
         let delta = seq_delta(ack, self.ack.seq);
         // An ACK of zero far ahead is broken rather than a long flow that lands there.
         let broken = ack == 0 && delta > TOO_LARGE_DELTA;
@@ -169,7 +176,7 @@ impl TcpEnd {
     }
 
     /// This end sent up to `past`; returns whether it sent only what it had sent before.
-    pub fn update_last(&mut self, past: u32, flags: TcpFlags, len: u32) -> bool {
+    pub(super) fn update_last(&mut self, past: u32, flags: TcpFlags, len: u32) -> bool {
         let delta = seq_delta(past, self.last.seq);
         if (flags.syn() || flags.rst()) && !(-TOO_LARGE_DELTA..=TOO_LARGE_DELTA).contains(&delta) {
             return false;
@@ -189,7 +196,7 @@ impl TcpEnd {
     }
 
     /// Payload bytes by sequence numbers, including those acknowledged but never captured.
-    pub fn size(&self, peer: EndState) -> u64 {
+    pub(super) fn size(&self, peer: EndState) -> u64 {
         let aborted_half_open = self.prev_state == EndState::SynSent
             && self.state == EndState::Reset
             && peer == EndState::Inactive
@@ -203,24 +210,28 @@ impl TcpEnd {
     }
 
     /// Whether none of its data was acknowledged.
-    pub const fn nothing_acked(&self) -> bool {
+    pub(super) const fn nothing_acked(&self) -> bool {
         let acked = self.ack.full() - self.start as i64;
         acked == 0 || acked == 1
     }
 
     fn sender(&self, peer: EndState) -> Sender {
         let acked = u64::try_from(self.ack.full() - i64::from(self.start)).unwrap_or(0);
-        Sender { acked, nothing_acked: self.nothing_acked(), size: self.size(peer) }
+        Sender {
+            acked,
+            nothing_acked: self.nothing_acked(),
+            size: self.size(peer),
+        }
     }
 
     /// Takes note of captured payload at relative number `seq`.
-    pub fn sent(&mut self, seq: u64, len: u32, peer: EndState) {
+    pub(super) fn sent(&mut self, seq: u64, len: u32, peer: EndState) {
         let sender = self.sender(peer);
         self.delivery.sent(seq, len, sender);
     }
 
     /// Whether bytes are missing before this end's last one, so that its close must wait.
-    pub fn data_pending(&self, peer_has_undelivered: bool) -> bool {
+    pub(super) fn data_pending(&self, peer_has_undelivered: bool) -> bool {
         if self.delivery.is_abandoned() {
             return false;
         }
@@ -236,7 +247,7 @@ impl TcpEnd {
     }
 
     /// Whether it is in a state in which missing bytes mean something.
-    pub fn is_clean(&self) -> bool {
+    pub(super) fn is_clean(&self) -> bool {
         self.state == EndState::Established
             || (self.state == EndState::Closed && self.prev_state == EndState::Established)
     }

@@ -31,7 +31,9 @@ impl Tcp {
                 }
                 (me, flags.fin() || flags.rst())
             }
-            EndState::Established | EndState::Partial => (me, self.step_established(common, me, seg)),
+            EndState::Established | EndState::Partial => {
+                (me, self.step_established(common, me, seg))
+            }
             EndState::Closed => {
                 let resets = flags.rst() && self.state(me.peer()) != EndState::Closed;
                 if resets {
@@ -76,7 +78,11 @@ impl Tcp {
         ts: Timestamp,
     ) -> Side {
         if from == Side::Orig {
-            let sent = if seg.flags.ack() { EndState::SynAckSent } else { EndState::SynSent };
+            let sent = if seg.flags.ack() {
+                EndState::SynAckSent
+            } else {
+                EndState::SynSent
+            };
             self.set_state(common, me, sent);
             Self::arm_attempt(common, ts);
             return me;

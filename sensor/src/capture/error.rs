@@ -3,7 +3,7 @@
 
 /// Why a capture, or the rest of it, could not be read.
 #[derive(Debug, thiserror::Error)]
-pub enum CaptureError {
+pub(crate) enum CaptureError {
     /// It cannot be opened.
     #[error("{path}: cannot open: {source}")]
     Open {
@@ -13,7 +13,9 @@ pub enum CaptureError {
         source: std::io::Error,
     },
     /// Reading failed on the way.
-    #[error("{path}: cannot read on after byte {offset}: {source}; everything before it was processed")]
+    #[error(
+        "{path}: cannot read on after byte {offset}: {source}; everything before it was processed"
+    )]
     Read {
         /// The file.
         path: String,
@@ -74,7 +76,9 @@ pub enum CaptureError {
         limit: u64,
     },
     /// A block or record that contradicts itself.
-    #[error("{path}: record {record} at byte {offset} is broken: {what}; everything before it was processed")]
+    #[error(
+        "{path}: record {record} at byte {offset} is broken: {what}; everything before it was processed"
+    )]
     Broken {
         /// The file.
         path: String,
@@ -86,7 +90,9 @@ pub enum CaptureError {
         what: String,
     },
     /// Packets of a link type we cannot read.
-    #[error("{path}: record {record} at byte {offset}: link type {number} is not supported; its packets were counted and left out")]
+    #[error(
+        "{path}: record {record} at byte {offset}: link type {number} is not supported; its packets were counted and left out"
+    )]
     UnknownLink {
         /// The file.
         path: String,

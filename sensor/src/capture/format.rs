@@ -5,11 +5,11 @@ use super::pcapng::PcapNg;
 use super::{Block, Record};
 
 /// Bytes that a record may have, its header included. libpcap keeps at most 256 KiB of a packet.
-pub const MAX_RECORD: u64 = 1 << 20;
+pub(crate) const MAX_RECORD: u64 = 1 << 20;
 
 /// What stands at some place of a capture.
 #[derive(Clone, Copy, Debug)]
-pub enum Item {
+pub(crate) enum Item {
     /// A packet: its record (offsets relative to the item), and how many bytes the item takes.
     Packet(Record, usize),
     /// Something else of so many bytes.
@@ -20,11 +20,11 @@ pub enum Item {
 
 /// What contradicts itself.
 #[derive(Debug)]
-pub struct Broken(pub String);
+pub(crate) struct Broken(pub String);
 
 /// A capture format, once its first bytes told which.
 #[derive(Debug)]
-pub enum Format {
+pub(crate) enum Format {
     /// The classic format, all variants.
     Pcap(Pcap),
     /// The newer, block-structured format.
@@ -32,11 +32,11 @@ pub enum Format {
 }
 
 /// How many bytes tell the format.
-pub const MAGIC_LEN: usize = 4;
+pub(crate) const MAGIC_LEN: usize = 4;
 
 impl Format {
     /// The format of a file that begins with these bytes.
-    pub fn of(magic: [u8; MAGIC_LEN]) -> Option<Self> {
+    pub(crate) fn of(magic: [u8; MAGIC_LEN]) -> Option<Self> {
         if let Some(pcap) = Pcap::of(magic) {
             return Some(Self::Pcap(pcap));
         }
@@ -44,7 +44,7 @@ impl Format {
     }
 
     /// What stands at the beginning of `bytes`.
-    pub fn next(&mut self, bytes: &[u8]) -> Result<Item, Broken> {
+    pub(crate) fn next(&mut self, bytes: &[u8]) -> Result<Item, Broken> {
         match self {
             Self::Pcap(pcap) => Ok(pcap.next(bytes)),
             Self::PcapNg(pcapng) => pcapng.next(bytes),
@@ -54,38 +54,57 @@ impl Format {
 
 /// How far a walk over a block's bytes went.
 #[derive(Debug)]
-pub struct Walk {
+pub(crate) struct Walk {
     /// Bytes walked over.
-    pub consumed: usize,
+    pub(crate) consumed: usize,
     /// Bytes that the item after them takes, where it is not all there.
-    pub wanted: u64,
+    pub(crate) wanted: u64,
     /// What is wrong after them.
-    pub broken: Option<Broken>,
+    pub(crate) broken: Option<Broken>,
 }
 
 /// Finds the records in a block's bytes.
-pub fn walk(format: &mut Format, block: &mut Block) -> Walk {
+pub(crate) fn walk(format: &mut Format, block: &mut Block) -> Walk {
     let mut consumed = 0;
     loop {
         let rest = block.bytes.get(consumed..).unwrap_or_default();
         if rest.is_empty() {
-            return Walk { consumed, wanted: 0, broken: None };
+            return Walk {
+                consumed,
+                wanted: 0,
+                broken: None,
+            };
         }
         match format.next(rest) {
             Ok(Item::Packet(record, len)) => {
-                block.records.push(Record { offset: consumed + record.offset, ..record });
+                block.records.push(Record {
+                    offset: consumed + record.offset,
+                    ..record
+                });
                 consumed += len;
             }
             Ok(Item::Other(len)) => consumed += len,
-            Ok(Item::Incomplete(wanted)) => return Walk { consumed, wanted, broken: None },
-            Err(broken) => return Walk { consumed, wanted: 0, broken: Some(broken) },
+            Ok(Item::Incomplete(wanted)) => {
+                return Walk {
+                    consumed,
+                    wanted,
+                    broken: None,
+                };
+            }
+            Err(broken) => {
+                return Walk {
+                    consumed,
+                    wanted: 0,
+                    broken: Some(broken),
+                };
+            }
         }
     }
 }
 
 /// The byte order of a file's numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Order {
+pub(crate) enum Order {
     /// Least significant byte first.
     Little,
     /// Most significant byte first.
@@ -94,8 +113,11 @@ pub enum Order {
 
 impl Order {
     /// Two bytes at `at`; zero where there are none.
-    pub fn u16(self, bytes: &[u8], at: usize) -> u16 {
-        let found = bytes.get(at..at.saturating_add(2)).and_then(|b| b.try_into().ok()).unwrap_or_default();
+    pub(crate) fn u16(self, bytes: &[u8], at: usize) -> u16 {
+        let found = bytes
+            .get(at..at.saturating_add(2))
+            .and_then(|b| b.try_into().ok())
+            .unwrap_or_default();
         match self {
             Self::Little => u16::from_le_bytes(found),
             Self::Big => u16::from_be_bytes(found),
@@ -103,8 +125,11 @@ impl Order {
     }
 
     /// Four bytes at `at`; zero where there are none.
-    pub fn u32(self, bytes: &[u8], at: usize) -> u32 {
-        let found = bytes.get(at..at.saturating_add(4)).and_then(|b| b.try_into().ok()).unwrap_or_default();
+    pub(crate) fn u32(self, bytes: &[u8], at: usize) -> u32 {
+        let found = bytes
+            .get(at..at.saturating_add(4))
+            .and_then(|b| b.try_into().ok())
+            .unwrap_or_default();
         match self {
             Self::Little => u32::from_le_bytes(found),
             Self::Big => u32::from_be_bytes(found),
@@ -112,8 +137,11 @@ impl Order {
     }
 
     /// Eight bytes at `at`; zero where there are none.
-    pub fn i64(self, bytes: &[u8], at: usize) -> i64 {
-        let found = bytes.get(at..at.saturating_add(8)).and_then(|b| b.try_into().ok()).unwrap_or_default();
+    pub(crate) fn i64(self, bytes: &[u8], at: usize) -> i64 {
+        let found = bytes
+            .get(at..at.saturating_add(8))
+            .and_then(|b| b.try_into().ok())
+            .unwrap_or_default();
         match self {
             Self::Little => i64::from_le_bytes(found),
             Self::Big => i64::from_be_bytes(found),

@@ -16,7 +16,7 @@ use crate::progress::Live;
 const BLOCK_BYTES: usize = 256 * 1024;
 
 /// All captures of a run.
-pub struct Input {
+pub(crate) struct Input {
     paths: std::vec::IntoIter<PathBuf>,
     open: Option<OpenFile>,
     /// Packet time: the latest timestamp of all files so far.
@@ -45,7 +45,7 @@ struct OpenFile {
 impl Input {
     /// The captures at `paths`, in this order; `-` is standard input. `live` hears of the bytes
     /// read from disk.
-    pub fn new(paths: Vec<PathBuf>, live: Arc<Live>) -> Self {
+    pub(crate) fn new(paths: Vec<PathBuf>, live: Arc<Live>) -> Self {
         Self {
             paths: paths.into_iter(),
             open: None,
@@ -59,10 +59,12 @@ impl Input {
 
     /// Reads the next block. Returns whether there was one; problems are kept, and whatever came
     /// before them is delivered.
-    pub fn read(&mut self, block: &mut Block) -> bool {
+    pub(crate) fn read(&mut self, block: &mut Block) -> bool {
         block.clear();
         while block.records.is_empty() {
-            let Some(mut file) = self.open.take().or_else(|| self.open_next()) else { return false };
+            let Some(mut file) = self.open.take().or_else(|| self.open_next()) else {
+                return false;
+            };
             let more = file.read(block);
             self.problems.append(&mut file.problems);
             match more {
@@ -92,22 +94,22 @@ impl Input {
     }
 
     /// How many blocks were read.
-    pub const fn blocks(&self) -> u64 {
+    pub(crate) const fn blocks(&self) -> u64 {
         self.blocks
     }
 
     /// Packet time at the end.
-    pub const fn now(&self) -> Timestamp {
+    pub(crate) const fn now(&self) -> Timestamp {
         self.now
     }
 
     /// Timestamp of the first packet.
-    pub const fn first(&self) -> Option<Timestamp> {
+    pub(crate) const fn first(&self) -> Option<Timestamp> {
         self.first
     }
 
     /// What could not be read.
-    pub fn into_problems(self) -> Vec<CaptureError> {
+    pub(crate) fn into_problems(self) -> Vec<CaptureError> {
         self.problems
     }
 }
@@ -115,7 +117,10 @@ impl Input {
 impl OpenFile {
     fn open(path: &Path, live: &Arc<Live>) -> Result<Self, CaptureError> {
         let name = path.display().to_string();
-        let failed = |source| CaptureError::Open { path: name.clone(), source };
+        let failed = |source| CaptureError::Open {
+            path: name.clone(),
+            source,
+        };
         let raw: Box<dyn Read + Send> = if path == Path::new("-") {
             Box::new(io::stdin())
         } else {
@@ -125,11 +130,18 @@ impl OpenFile {
             }
             Box::new(file)
         };
-        let raw = Counting { inner: raw, live: Arc::clone(live) };
+        let raw = Counting {
+            inner: raw,
+            live: Arc::clone(live),
+        };
         let (magic, reader) = peek(raw).map_err(failed)?;
         let reader: Box<dyn Read + Send> = match magic.as_slice() {
-            [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(BufReader::with_capacity(BLOCK_BYTES, reader))),
-            [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::stream::read::Decoder::new(reader).map_err(failed)?),
+            [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(
+                BufReader::with_capacity(BLOCK_BYTES, reader),
+            )),
+            [0x28, 0xb5, 0x2f, 0xfd] => {
+                Box::new(zstd::stream::read::Decoder::new(reader).map_err(failed)?)
+            }
             [] => return Err(CaptureError::Empty { path: name }),
             _ => reader,
         };
@@ -159,12 +171,17 @@ impl OpenFile {
                 // What was read before the failure still counts.
                 let walked = self.walk(block)?;
                 let offset = self.offset + walked.consumed as u64;
-                return Err(CaptureError::Read { path: self.path.clone(), offset, source });
+                return Err(CaptureError::Read {
+                    path: self.path.clone(),
+                    offset,
+                    source,
+                });
             }
         };
         let walked = self.walk(block)?;
         self.offset += walked.consumed as u64;
-        self.carry.extend_from_slice(block.bytes.get(walked.consumed..).unwrap_or_default());
+        self.carry
+            .extend_from_slice(block.bytes.get(walked.consumed..).unwrap_or_default());
         block.bytes.truncate(walked.consumed);
         if let Some(broken) = walked.broken {
             return Err(CaptureError::Broken {
@@ -186,15 +203,28 @@ impl OpenFile {
 
     fn walk(&mut self, block: &mut Block) -> Result<Walk, CaptureError> {
         if self.format.is_none() {
-            let magic = block.bytes.get(..MAGIC_LEN).and_then(|magic| magic.try_into().ok());
+            let magic = block
+                .bytes
+                .get(..MAGIC_LEN)
+                .and_then(|magic| magic.try_into().ok());
             self.format = magic.and_then(Format::of);
         }
         let Some(format) = &mut self.format else {
             if block.bytes.is_empty() {
-                return Err(CaptureError::Empty { path: self.path.clone() });
+                return Err(CaptureError::Empty {
+                    path: self.path.clone(),
+                });
             }
-            let first: Vec<String> = block.bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-            return Err(CaptureError::NoCapture { path: self.path.clone(), found: first.join(" ") });
+            let first: Vec<String> = block
+                .bytes
+                .iter()
+                .take(8)
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            return Err(CaptureError::NoCapture {
+                path: self.path.clone(),
+                found: first.join(" "),
+            });
         };
         let walked = walk(format, block);
         self.note_unknown_links(block);

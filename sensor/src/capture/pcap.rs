@@ -11,7 +11,7 @@ const RECORD_HEADER: usize = 16;
 
 /// A file of this format.
 #[derive(Debug)]
-pub struct Pcap {
+pub(crate) struct Pcap {
     order: Order,
     /// Nanoseconds that a unit of a timestamp's second word stands for.
     unit: i64,
@@ -23,7 +23,7 @@ pub struct Pcap {
 
 impl Pcap {
     /// The variant that begins with these bytes.
-    pub fn of(magic: [u8; MAGIC_LEN]) -> Option<Self> {
+    pub(crate) fn of(magic: [u8; MAGIC_LEN]) -> Option<Self> {
         let (order, unit, record_header) = match magic {
             [0xd4, 0xc3, 0xb2, 0xa1] => (Order::Little, 1_000, RECORD_HEADER),
             [0xa1, 0xb2, 0xc3, 0xd4] => (Order::Big, 1_000, RECORD_HEADER),
@@ -34,11 +34,16 @@ impl Pcap {
             [0xa1, 0xb2, 0xcd, 0x34] => (Order::Big, 1_000, RECORD_HEADER + 8),
             _ => return None,
         };
-        Some(Self { order, unit, record_header, link_number: None })
+        Some(Self {
+            order,
+            unit,
+            record_header,
+            link_number: None,
+        })
     }
 
     /// What stands at the beginning of `bytes`: the file header first, then records.
-    pub fn next(&mut self, bytes: &[u8]) -> Item {
+    pub(crate) fn next(&mut self, bytes: &[u8]) -> Item {
         let Some(link_number) = self.link_number else {
             if bytes.len() < FILE_HEADER {
                 return Item::Incomplete(FILE_HEADER as u64);

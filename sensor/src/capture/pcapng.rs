@@ -18,7 +18,7 @@ const MAX_INTERFACES: usize = 4096;
 
 /// A file of this format, as far as it was walked.
 #[derive(Debug)]
-pub struct PcapNg {
+pub(crate) struct PcapNg {
     order: Order,
     interfaces: Vec<Interface>,
     /// Timestamp of the last packet: simple packets have none of their own.
@@ -46,7 +46,7 @@ enum Resolution {
 
 impl PcapNg {
     /// Whether a file that begins with these bytes is of this format.
-    pub fn of(magic: [u8; MAGIC_LEN]) -> Option<Self> {
+    pub(crate) fn of(magic: [u8; MAGIC_LEN]) -> Option<Self> {
         (u32::from_le_bytes(magic) == SECTION).then_some(Self {
             order: Order::Little,
             interfaces: Vec::new(),
@@ -55,7 +55,7 @@ impl PcapNg {
     }
 
     /// What stands at the beginning of `bytes`: always a block.
-    pub fn next(&mut self, bytes: &[u8]) -> Result<Item, Broken> {
+    pub(crate) fn next(&mut self, bytes: &[u8]) -> Result<Item, Broken> {
         if bytes.len() < BLOCK_OVERHEAD {
             return Ok(Item::Incomplete(BLOCK_OVERHEAD as u64));
         }
@@ -65,7 +65,9 @@ impl PcapNg {
         let kind = self.order.u32(bytes, 0);
         let claimed = u64::from(self.order.u32(bytes, 4));
         if claimed < BLOCK_OVERHEAD as u64 || !claimed.is_multiple_of(4) {
-            return Err(Broken(format!("its block claims a length of {claimed}, which cannot be")));
+            return Err(Broken(format!(
+                "its block claims a length of {claimed}, which cannot be"
+            )));
         }
         let len = usize::try_from(claimed).unwrap_or(usize::MAX);
         let Some(block) = bytes.get(..len).filter(|_| claimed <= MAX_RECORD) else {
@@ -73,7 +75,9 @@ impl PcapNg {
         };
         let again = self.order.u32(block, len - 4);
         if u64::from(again) != claimed {
-            return Err(Broken(format!("its block has length {claimed} at its beginning but {again} at its end")));
+            return Err(Broken(format!(
+                "its block has length {claimed} at its beginning but {again} at its end"
+            )));
         }
         let body = block.get(8..len - 4).unwrap_or_default();
         let packet = match kind {
@@ -93,7 +97,11 @@ impl PcapNg {
         self.order = match Order::Little.u32(bytes, 8) {
             0x1a2b_3c4d => Order::Little,
             0x4d3c_2b1a => Order::Big,
-            other => return Err(Broken(format!("its section has byte-order magic {other:#010x}"))),
+            other => {
+                return Err(Broken(format!(
+                    "its section has byte-order magic {other:#010x}"
+                )));
+            }
         };
         self.interfaces.clear();
         Ok(())
@@ -101,7 +109,9 @@ impl PcapNg {
 
     fn add_interface(&mut self, body: &[u8]) -> Result<(), Broken> {
         if self.interfaces.len() >= MAX_INTERFACES {
-            return Err(Broken(format!("its section has more than {MAX_INTERFACES} interfaces")));
+            return Err(Broken(format!(
+                "its section has more than {MAX_INTERFACES} interfaces"
+            )));
         }
         let mut interface = Interface {
             link_number: self.order.u16(body, 0).into(),
@@ -111,11 +121,16 @@ impl PcapNg {
         };
         let mut rest = body.get(8..).unwrap_or_default();
         while rest.len() >= 4 {
-            let (code, len) = (self.order.u16(rest, 0), usize::from(self.order.u16(rest, 2)));
+            let (code, len) = (
+                self.order.u16(rest, 0),
+                usize::from(self.order.u16(rest, 2)),
+            );
             let value = rest.get(4..4 + len).unwrap_or_default();
             match (code, value) {
                 (0, _) => break,
-                (9, [bits]) if bits & 0x80 == 0 => interface.resolution = Resolution::Decimal(*bits),
+                (9, [bits]) if bits & 0x80 == 0 => {
+                    interface.resolution = Resolution::Decimal(*bits)
+                }
                 (9, [bits]) => interface.resolution = Resolution::Binary(bits & 0x7f),
                 (14, [_, _, _, _, _, _, _, _]) => interface.offset = self.order.i64(value, 0),
                 _ => {}
@@ -127,10 +142,14 @@ impl PcapNg {
     }
 
     fn interface(&self, number: u32) -> Result<Interface, Broken> {
-        let found = usize::try_from(number).ok().and_then(|at| self.interfaces.get(at));
+        let found = usize::try_from(number)
+            .ok()
+            .and_then(|at| self.interfaces.get(at));
         found.copied().ok_or_else(|| {
             let known = self.interfaces.len();
-            Broken(format!("its packet names interface {number}, but {known} were described"))
+            Broken(format!(
+                "its packet names interface {number}, but {known} were described"
+            ))
         })
     }
 
@@ -143,21 +162,35 @@ impl PcapNg {
         let len = usize::try_from(claimed).unwrap_or(usize::MAX);
         let there = body.len().saturating_sub(HEADER);
         if len > there {
-            return Err(Broken(format!("its packet claims {claimed} bytes but its block has room for {there}")));
+            return Err(Broken(format!(
+                "its packet claims {claimed} bytes but its block has room for {there}"
+            )));
         }
         self.last = interface.time(units);
         let wire_len = self.order.u32(body, 16);
-        Ok(Record { offset: HEADER + 8, ..interface.record(self.last, len, wire_len) })
+        Ok(Record {
+            offset: HEADER + 8,
+            ..interface.record(self.last, len, wire_len)
+        })
     }
 
     fn simple_packet(&self, body: &[u8]) -> Result<Record, Broken> {
         const HEADER: usize = 4;
         let interface = self.interface(0)?;
         let wire_len = self.order.u32(body, 0);
-        let snap = if interface.snap_len == 0 { u32::MAX } else { interface.snap_len };
+        let snap = if interface.snap_len == 0 {
+            u32::MAX
+        } else {
+            interface.snap_len
+        };
         let there = body.len().saturating_sub(HEADER);
-        let len = usize::try_from(wire_len.min(snap)).unwrap_or(usize::MAX).min(there);
-        Ok(Record { offset: HEADER + 8, ..interface.record(self.last, len, wire_len) })
+        let len = usize::try_from(wire_len.min(snap))
+            .unwrap_or(usize::MAX)
+            .min(there);
+        Ok(Record {
+            offset: HEADER + 8,
+            ..interface.record(self.last, len, wire_len)
+        })
     }
 }
 

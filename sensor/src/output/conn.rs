@@ -104,7 +104,11 @@ fn write_tsv(out: &mut Vec<u8>, record: &FlowRecord) -> io::Result<()> {
     )?;
     if let Some(micros) = duration_micros(record) {
         let (secs, rest) = (micros / 1_000_000, micros % 1_000_000);
-        write!(out, "{secs}.{rest:06}\t{}\t{}", traffic.orig.bytes, traffic.resp.bytes)?;
+        write!(
+            out,
+            "{secs}.{rest:06}\t{}\t{}",
+            traffic.orig.bytes, traffic.resp.bytes
+        )?;
     } else {
         out.extend_from_slice(b"-\t-\t-");
     }
@@ -119,10 +123,19 @@ fn write_tsv(out: &mut Vec<u8>, record: &FlowRecord) -> io::Result<()> {
     )?;
     let history = record.history.letters();
     out.extend_from_slice(if history.is_empty() { b"-" } else { history });
-    let Traffic { packets, ip_bytes, .. } = traffic.orig;
+    let Traffic {
+        packets, ip_bytes, ..
+    } = traffic.orig;
     write!(out, "\t{packets}\t{ip_bytes}")?;
-    let Traffic { packets, ip_bytes, .. } = traffic.resp;
-    writeln!(out, "\t{packets}\t{ip_bytes}\t-\t{}\t{}", id.proto.0, community_id(id))
+    let Traffic {
+        packets, ip_bytes, ..
+    } = traffic.resp;
+    writeln!(
+        out,
+        "\t{packets}\t{ip_bytes}\t-\t{}\t{}",
+        id.proto.0,
+        community_id(id)
+    )
 }
 
 /// Zeek tells duration and bytes only where time passed.

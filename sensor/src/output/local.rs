@@ -41,14 +41,16 @@ pub(crate) fn is_local(addr: IpAddr) -> bool {
     match addr {
         IpAddr::V4(addr) => is_local_v4(addr),
         IpAddr::V6(addr) => {
-            let is_in = |net: &(Ipv6Addr, u32)| (addr.to_bits() ^ net.0.to_bits()) >> (128 - net.1) == 0;
+            let is_in =
+                |net: &(Ipv6Addr, u32)| (addr.to_bits() ^ net.0.to_bits()) >> (128 - net.1) == 0;
             V6.iter().any(is_in) || six_to_four(addr).is_some_and(is_local_v4)
         }
     }
 }
 
 fn is_local_v4(addr: Ipv4Addr) -> bool {
-    V4.iter().any(|net| (addr.to_bits() ^ net.0.to_bits()) >> (32 - net.1) == 0)
+    V4.iter()
+        .any(|net| (addr.to_bits() ^ net.0.to_bits()) >> (32 - net.1) == 0)
 }
 
 /// The IPv4 address inside a 6to4 one (RFC 3056).

@@ -20,8 +20,19 @@ pub(crate) struct ZeekLog<W: Write> {
 
 impl<W: Write> ZeekLog<W> {
     /// A log named `path` (as in `#path`) with these columns.
-    pub(crate) fn new(out: W, format: LogFormat, path: &'static str, columns: &'static [Column]) -> Self {
-        Self { out: BufWriter::with_capacity(64 * 1024, out), format, path, columns, opened: false }
+    pub(crate) fn new(
+        out: W,
+        format: LogFormat,
+        path: &'static str,
+        columns: &'static [Column],
+    ) -> Self {
+        Self {
+            out: BufWriter::with_capacity(64 * 1024, out),
+            format,
+            path,
+            columns,
+            opened: false,
+        }
     }
 
     /// Writes rows that are formatted already, the header before the first of them. `now` is
@@ -40,7 +51,11 @@ impl<W: Write> ZeekLog<W> {
             return Ok(());
         }
         let list = |which: fn(&Column) -> &'static str| {
-            self.columns.iter().map(which).collect::<Vec<_>>().join("\t")
+            self.columns
+                .iter()
+                .map(which)
+                .collect::<Vec<_>>()
+                .join("\t")
         };
         write!(
             self.out,
@@ -81,11 +96,16 @@ const fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     let year = year_of_era + era * 400 + if month <= 2 { 1 } else { 0 };
     (year, month, day)
 }

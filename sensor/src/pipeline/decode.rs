@@ -17,7 +17,10 @@ impl BlockDecoder {
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             decoder: Decoder::new(settings.flows.seed, settings.checksums),
-            filter: settings.filter.as_deref().and_then(|text| Filter::new(text).ok()),
+            filter: settings
+                .filter
+                .as_deref()
+                .and_then(|text| Filter::new(text).ok()),
             shards: settings.threads,
             totals: Totals::default(),
         }
@@ -57,6 +60,12 @@ impl BlockDecoder {
         {
             return Err(DropReason::Filtered);
         }
-        self.decoder.decode(Frame { ts: record.ts, bytes, wire_len: record.wire_len, link, index })
+        self.decoder.decode(Frame {
+            ts: record.ts,
+            bytes,
+            wire_len: record.wire_len,
+            link,
+            index,
+        })
     }
 }

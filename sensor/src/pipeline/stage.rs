@@ -50,7 +50,12 @@ pub(crate) struct StageTotals {
 }
 
 impl Stage {
-    pub(crate) fn new(shards: usize, tick: Span, detectors: Detectors, outputs: StageOutputs) -> Self {
+    pub(crate) fn new(
+        shards: usize,
+        tick: Span,
+        detectors: Detectors,
+        outputs: StageOutputs,
+    ) -> Self {
         Self {
             tick,
             detectors,

@@ -23,7 +23,12 @@ struct Chunk {
 
 /// Runs the captures through the shards; what those hand out goes to `sealed`. Returns when all
 /// is done.
-pub(crate) fn run(mut input: Input, settings: &Settings, sealed: &Sender<Sealed>, live: &Live) -> Totals {
+pub(crate) fn run(
+    mut input: Input,
+    settings: &Settings,
+    sealed: &Sender<Sealed>,
+    live: &Live,
+) -> Totals {
     let mut totals = if settings.threads == 1 {
         run_alone(&mut input, settings, sealed, live)
     } else {
@@ -32,18 +37,27 @@ pub(crate) fn run(mut input: Input, settings: &Settings, sealed: &Sender<Sealed>
     totals.first = input.first();
     totals.last = input.now();
     totals.problems = input.into_problems();
-    debug_assert!(totals.add_up(), "packets or bytes got lost uncounted: {totals:?}");
+    debug_assert!(
+        totals.add_up(),
+        "packets or bytes got lost uncounted: {totals:?}"
+    );
     totals
 }
 
 /// One worker: read, decode, update, again.
-fn run_alone(input: &mut Input, settings: &Settings, sealed: &Sender<Sealed>, live: &Live) -> Totals {
+fn run_alone(
+    input: &mut Input,
+    settings: &Settings,
+    sealed: &Sender<Sealed>,
+    live: &Live,
+) -> Totals {
     let mut decoder = BlockDecoder::new(settings);
     let mut worker = Worker::new(0, settings, sealed.clone());
     let mut chunk = Chunk::default();
     while input.read(&mut chunk.block) {
         decoder.decode(&chunk.block, &mut chunk.packets);
-        live.packets.fetch_add(chunk.block.records.len() as u64, Relaxed);
+        live.packets
+            .fetch_add(chunk.block.records.len() as u64, Relaxed);
         worker.take(&chunk, live);
     }
     worker.finish(live);
@@ -51,9 +65,15 @@ fn run_alone(input: &mut Input, settings: &Settings, sealed: &Sender<Sealed>, li
 }
 
 /// Several workers around one input.
-fn run_shared(input: &mut Input, settings: &Settings, sealed: &Sender<Sealed>, live: &Live) -> Totals {
-    let (mut to_shards, from_readers): (Vec<_>, Vec<_>) =
-        (0..settings.threads).map(|_| unbounded::<Arc<Chunk>>()).unzip();
+fn run_shared(
+    input: &mut Input,
+    settings: &Settings,
+    sealed: &Sender<Sealed>,
+    live: &Live,
+) -> Totals {
+    let (mut to_shards, from_readers): (Vec<_>, Vec<_>) = (0..settings.threads)
+        .map(|_| unbounded::<Arc<Chunk>>())
+        .unzip();
     let chunks = 2 * settings.threads + 4;
     let (give_back, empty) = bounded(chunks);
     for _ in 0..chunks {
@@ -62,7 +82,10 @@ fn run_shared(input: &mut Input, settings: &Settings, sealed: &Sender<Sealed>, l
     }
     let desk = Desk {
         input: Mutex::new(input),
-        order: Mutex::new(Order { to_shards: std::mem::take(&mut to_shards), ..Order::default() }),
+        order: Mutex::new(Order {
+            to_shards: std::mem::take(&mut to_shards),
+            ..Order::default()
+        }),
         empty,
         give_back,
     };
@@ -72,8 +95,17 @@ fn run_shared(input: &mut Input, settings: &Settings, sealed: &Sender<Sealed>, l
             .zip(from_readers)
             .map(|(index, chunks)| {
                 let (desk, sealed) = (&desk, sealed.clone());
-                let work = move || desk.work(Worker::new(index, settings, sealed), &chunks, settings, live);
-                thread::Builder::new().name(format!("shard-{index}")).spawn_scoped(scope, work)
+                let work = move || {
+                    desk.work(
+                        Worker::new(index, settings, sealed),
+                        &chunks,
+                        settings,
+                        live,
+                    )
+                };
+                thread::Builder::new()
+                    .name(format!("shard-{index}"))
+                    .spawn_scoped(scope, work)
             })
             .collect();
         for worker in workers {
@@ -139,7 +171,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Desk<'_> {
-    fn work(&self, mut worker: Worker, chunks: &Receiver<Arc<Chunk>>, settings: &Settings, live: &Live) -> Totals {
+    fn work(
+        &self,
+        mut worker: Worker,
+        chunks: &Receiver<Arc<Chunk>>,
+        settings: &Settings,
+        live: &Live,
+    ) -> Totals {
         let mut decoder = BlockDecoder::new(settings);
         let mut reading = true;
         loop {
@@ -174,7 +212,8 @@ impl Desk<'_> {
             return false;
         }
         decoder.decode(&chunk.block, &mut chunk.packets);
-        live.packets.fetch_add(chunk.block.records.len() as u64, Relaxed);
+        live.packets
+            .fetch_add(chunk.block.records.len() as u64, Relaxed);
         lock(&self.order).publish(Arc::from(chunk));
         true
     }
@@ -182,7 +221,11 @@ impl Desk<'_> {
     /// Reads the next block; the error is the number of blocks there were.
     fn fill(&self, block: &mut Block) -> Result<(), u64> {
         let mut input = lock(&self.input);
-        if input.read(block) { Ok(()) } else { Err(input.blocks()) }
+        if input.read(block) {
+            Ok(())
+        } else {
+            Err(input.blocks())
+        }
     }
 
     fn apply(&self, chunk: Arc<Chunk>, worker: &mut Worker, live: &Live) {
@@ -204,7 +247,10 @@ struct Worker {
 
 impl Worker {
     fn new(index: usize, settings: &Settings, sealed: Sender<Sealed>) -> Self {
-        let id = ShardId { index, of: settings.threads };
+        let id = ShardId {
+            index,
+            of: settings.threads,
+        };
         Self {
             shard: Shard::new(id, &settings.flows),
             index,
@@ -216,7 +262,11 @@ impl Worker {
 
     fn take(&mut self, chunk: &Chunk, live: &Live) {
         let clock = Clock::new(&chunk.block.times);
-        let packets = chunk.packets.get(self.index).map(Vec::as_slice).unwrap_or_default();
+        let packets = chunk
+            .packets
+            .get(self.index)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         self.shard.take(packets, &clock, &mut self.out);
         self.last = clock.end();
         self.seal(Some(self.last), live);
@@ -232,6 +282,10 @@ impl Worker {
         live.flows.fetch_add(self.out.records.len() as u64, Relaxed);
         let out = std::mem::take(&mut self.out);
         // Nobody there to take it: the stage failed, and says so itself.
-        let _ = self.sealed.send(Sealed { shard: self.index, until, out });
+        let _ = self.sealed.send(Sealed {
+            shard: self.index,
+            until,
+            out,
+        });
     }
 }
