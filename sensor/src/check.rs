@@ -2,16 +2,21 @@
 
 use std::io::{self, Write};
 
+use crate::answered;
 use crate::cli::CheckArgs;
 use crate::config::{self, Config, Problem, Problems};
 use crate::exit::Exit;
 
 /// Prints the defaults, or tests a configuration; every problem is in the error.
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
-    let mut stdout = io::stdout().lock();
     if args.print_defaults {
-        stdout.write_all(config::commented_defaults()?.as_bytes())?;
-        return Ok(Exit::Done);
+        let file = config::commented_defaults()?;
+        return Ok(answered(
+            io::stdout()
+                .lock()
+                .write_all(file.as_bytes())
+                .map_err(Into::into),
+        ));
     }
     let document = config::load(args.config.as_deref())?;
     let rules = check_rules(&document.value).map_err(Problems)?;
@@ -19,12 +24,12 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
         Some(file) => file.display().to_string(),
         None => "built-in configuration".to_owned(),
     };
-    writeln!(
-        stdout,
-        "ok: {what}: {} settings, {rules} rules",
-        document.settings
-    )?;
-    Ok(Exit::Done)
+    let settings = document.settings;
+    let told = writeln!(
+        io::stdout().lock(),
+        "ok: {what}: {settings} settings, {rules} rules"
+    );
+    Ok(answered(told.map_err(Into::into)))
 }
 
 /// Tests the rules that the configuration names; returns how many there are.

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
+use crate::answered;
 use crate::cli::{DATABASE, DEFAULT_OUT, DetectionsAction, DetectionsArgs, PickArgs};
 use crate::exit::Exit;
 use crate::output::open_for_reading;
@@ -23,23 +24,32 @@ pub(crate) fn run(args: &DetectionsArgs) -> anyhow::Result<Exit> {
     }
     let database = args.db.clone().unwrap_or_else(default_database);
     let connection = open_for_reading(&database)?;
-    let mut out = BufWriter::new(io::stdout().lock());
-    match &args.action {
-        None => list::list(&mut out, &query::pick(&connection, &args.pick)?)?,
+    let answer: Answer = match &args.action {
+        None => {
+            let found = query::pick(&connection, &args.pick)?;
+            Box::new(move |out| Ok(list::list(out, &found)?))
+        }
         Some(DetectionsAction::List { pick }) => {
-            list::list(&mut out, &query::pick(&connection, pick)?)?;
+            let found = query::pick(&connection, pick)?;
+            Box::new(move |out| Ok(list::list(out, &found)?))
         }
         Some(DetectionsAction::Show { id }) => {
             let found = query::by_prefix(&connection, id)?;
-            show::show(&mut out, &found, &query::signals(&connection, &found)?)?;
+            let signals = query::signals(&connection, &found)?;
+            Box::new(move |out| Ok(show::show(out, &found, &signals)?))
         }
         Some(DetectionsAction::Export { format, pick }) => {
-            export::export(&mut out, *format, &query::pick(&connection, pick)?)?;
+            let (format, found) = (*format, query::pick(&connection, pick)?);
+            Box::new(move |out| export::export(out, format, &found))
         }
-    }
-    out.flush()?;
-    Ok(Exit::Done)
+    };
+    let mut out = BufWriter::new(io::stdout().lock());
+    let written = answer(&mut out).and_then(|()| Ok(out.flush()?));
+    Ok(answered(written))
 }
+
+/// What was asked for has been found; this writes it.
+type Answer = Box<dyn FnOnce(&mut dyn Write) -> anyhow::Result<()>>;
 
 fn default_database() -> PathBuf {
     Path::new(DEFAULT_OUT).join(DATABASE)

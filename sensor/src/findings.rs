@@ -7,7 +7,7 @@ use detectors::{Detection, Finding, RuleInfo, Severity, SignalKind, StableId, Su
 use flow_table::Timestamp;
 
 /// Detections that are kept one by one; further ones are only counted.
-const MOST_KEPT: usize = 100_000;
+const MOST_KEPT: usize = 20_000;
 
 /// A detection in its latest state.
 #[derive(Clone, PartialEq, Debug)]

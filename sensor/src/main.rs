@@ -26,6 +26,7 @@ use clap::Parser;
 use detectors::Severity;
 
 use cli::{Cli, Command, ReplayArgs};
+use config::Problems;
 use exit::Exit;
 use expect::Expected;
 use findings::Tally;
@@ -39,10 +40,12 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(args),
     };
     let exit = result.unwrap_or_else(|error| {
-        if is_closed_pipe(&error) {
-            return Exit::Done;
+        if let Some(problems) = error.downcast_ref::<Problems>() {
+            // Each line begins with its file, for editors that jump there.
+            let _ = writeln!(io::stderr().lock(), "{problems}");
+        } else {
+            say(format_args!("{error:#}"));
         }
-        say(format_args!("{error:#}"));
         Exit::NotStarted
     });
     exit.into()
@@ -63,12 +66,20 @@ fn replay(args: &ReplayArgs) -> anyhow::Result<Exit> {
     };
     let outcome = run::replay(args, &config)?;
     outcome.losses.iter().for_each(say);
-    Ok(judge(
+    let exit = judge(
         &outcome.losses,
         &outcome.found,
         expected.as_ref(),
         verdict.fail_on,
-    ))
+    );
+    if let (Exit::TooSevere, Some(limit)) = (exit, verdict.fail_on)
+        && !args.common.talk.quiet
+    {
+        say(format_args!(
+            "--fail-on {limit}: there are detections at least that severe"
+        ));
+    }
+    Ok(exit)
 }
 
 /// A difference from what was expected weighs most, then severity, then loss.
@@ -94,12 +105,20 @@ fn say(message: impl Display) {
     let _ = writeln!(io::stderr().lock(), "flowhawk: {message}");
 }
 
-/// Whether whoever read our stdout has had enough.
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
+/// What became of an answer on stdout. Whoever reads it may have had enough.
+fn answered(written: anyhow::Result<()>) -> Exit {
+    let Err(error) = written else {
+        return Exit::Done;
+    };
+    let closed = error.chain().any(|cause| {
         let io = cause.downcast_ref::<io::Error>();
         io.is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe)
-    })
+    });
+    if closed {
+        return Exit::Done;
+    }
+    say(format_args!("stdout: {error:#}"));
+    Exit::Lost
 }
 
 #[cfg(test)]

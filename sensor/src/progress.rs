@@ -113,8 +113,8 @@ fn show(look: Look, total: Option<u64>, live: &Live, stopped: &Receiver<()>) {
         let bytes = live.bytes.load(Relaxed);
         let text = describe(live, watch.elapsed());
         if look == Look::Bar {
-            bar.set_position(bytes);
             bar.set_message(text);
+            bar.set_position(bytes);
         } else {
             // Nobody to tell when stderr is gone.
             let _ = writeln!(io::stderr().lock(), "{}{text}", share(bytes, total));

@@ -34,7 +34,7 @@ pub(crate) fn commented_defaults() -> Result<String, toml::ser::Error> {
         "# Every setting of flowhawk with its default. Remove the '#' before what you change;\n\
          # `flowhawk check --config FILE` tells whether the result is sound.\n\n",
     );
-    for line in toml::to_string_pretty(&Config::default())?.lines() {
+    for line in toml::to_string(&Config::default())?.lines() {
         let key = line.split(' ').next().unwrap_or_default();
         if let Some((_, note)) = NOTES.iter().find(|(name, _)| *name == key) {
             let _ = writeln!(file, "# {note}");

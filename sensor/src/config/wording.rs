@@ -2,9 +2,11 @@
 
 /// The parser takes a word that begins as `true` or `false` do for one of them.
 pub(super) fn syntax(message: &str) -> String {
-    let hint = match message.starts_with("invalid boolean") {
-        true => "; text must be in quotes",
-        false => "",
+    let boolean = message.starts_with("invalid boolean");
+    let hint = if boolean {
+        "; text must be in quotes"
+    } else {
+        ""
     };
     message.lines().collect::<Vec<_>>().join(", ") + hint
 }

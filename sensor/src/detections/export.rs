@@ -34,7 +34,7 @@ struct Exported<'a, Time, List> {
 
 /// Writes them: JSON an object on each line, CSV as in RFC 4180.
 pub(super) fn export(
-    out: &mut impl Write,
+    out: &mut dyn Write,
     format: ExportFormat,
     found: &[Found],
 ) -> anyhow::Result<()> {
@@ -44,7 +44,7 @@ pub(super) fn export(
     }
 }
 
-fn write_json(out: &mut impl Write, found: &[Found]) -> anyhow::Result<()> {
+fn write_json(out: &mut dyn Write, found: &[Found]) -> anyhow::Result<()> {
     for found in found {
         let time = |seconds: f64| RawValue::from_string(epoch(seconds));
         let times = (time(found.first_ts)?, time(found.last_ts)?);
@@ -54,7 +54,7 @@ fn write_json(out: &mut impl Write, found: &[Found]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn write_csv(out: &mut impl Write, found: &[Found]) -> anyhow::Result<()> {
+fn write_csv(out: &mut dyn Write, found: &[Found]) -> anyhow::Result<()> {
     let mut csv = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
         .has_headers(false)

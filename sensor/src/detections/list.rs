@@ -19,12 +19,12 @@ const HEADER: [&str; 8] = [
 ];
 
 /// As wide as the terminal; as wide as it takes where there is none.
-pub(super) fn list(out: &mut impl Write, found: &[Found]) -> io::Result<()> {
+pub(super) fn list(out: &mut dyn Write, found: &[Found]) -> io::Result<()> {
     let width = terminal_size::terminal_size().map(|(width, _)| width.0);
     write_table(out, found, width)
 }
 
-fn write_table(out: &mut impl Write, found: &[Found], width: Option<u16>) -> io::Result<()> {
+fn write_table(out: &mut dyn Write, found: &[Found], width: Option<u16>) -> io::Result<()> {
     if found.is_empty() {
         return writeln!(out, "no detections");
     }

@@ -29,7 +29,7 @@ struct Baseline {
     prior: bool,
 }
 
-pub(super) fn show(out: &mut impl Write, found: &Found, signals: &[FoundSignal]) -> io::Result<()> {
+pub(super) fn show(out: &mut dyn Write, found: &Found, signals: &[FoundSignal]) -> io::Result<()> {
     writeln!(out, "{}", printable(&found.summary))?;
     writeln!(out)?;
     write_facts(out, found)?;
@@ -42,7 +42,7 @@ pub(super) fn show(out: &mut impl Write, found: &Found, signals: &[FoundSignal])
     write_list(out, "recommended", &found.actions)
 }
 
-fn write_facts(out: &mut impl Write, found: &Found) -> io::Result<()> {
+fn write_facts(out: &mut dyn Write, found: &Found) -> io::Result<()> {
     let mut fact = |name: &str, value: &str| writeln!(out, "{name:<12} {}", printable(value));
     fact("id", &found.detection_id)?;
     fact(
@@ -68,7 +68,7 @@ fn write_facts(out: &mut impl Write, found: &Found) -> io::Result<()> {
     fact("ATT&CK", &found.mitre.join(" "))
 }
 
-fn write_signal(out: &mut impl Write, signal: &FoundSignal) -> io::Result<()> {
+fn write_signal(out: &mut dyn Write, signal: &FoundSignal) -> io::Result<()> {
     let FoundSignal {
         signal_type,
         severity,
@@ -147,7 +147,7 @@ fn write_evidence(
     fact("flows", &evidence.uids.join(" "))
 }
 
-fn write_list(out: &mut impl Write, title: &str, lines: &[String]) -> io::Result<()> {
+fn write_list(out: &mut dyn Write, title: &str, lines: &[String]) -> io::Result<()> {
     if lines.is_empty() {
         return Ok(());
     }

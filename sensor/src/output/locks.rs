@@ -4,15 +4,21 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+/// One of the files that SQLite keeps beside a database.
+pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
 /// Names the process that holds a write lock on a database, as far as the system tells:
 /// ` (sqlite3, process 4242)`, or nothing.
 pub(super) fn holder(database: &Path) -> String {
-    let beside = |suffix: &str| {
-        let mut name = database.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    let files = [database.to_owned(), beside("-shm"), beside("-wal")];
+    let files = [
+        database.to_owned(),
+        beside(database, "-shm"),
+        beside(database, "-wal"),
+    ];
     let inodes = files
         .iter()
         .filter_map(|file| fs::metadata(file).ok())

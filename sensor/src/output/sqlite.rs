@@ -109,6 +109,7 @@ impl SqliteStore {
         let Self { path, connection } = self;
         let finish = || -> rusqlite::Result<()> {
             write_run(&connection, run)?;
+            connection.busy_timeout(START_TIMEOUT)?;
             // Somebody may be reading; then the last to close the database folds it.
             connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
         };

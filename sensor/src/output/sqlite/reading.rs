@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::super::locks::beside;
 use super::{Content, OpenError, StoreError, content};
 
 /// Opens a database to look into, also while a sensor writes to it. Nothing in it can be changed
@@ -18,21 +19,23 @@ pub(crate) fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
         });
     }
     // The files beside the database are removed by a connection that could write when it closes;
-    // a read-only one would leave them behind. So read-only is for when there is no other way, and
-    // without those files for when they cannot be made: then nobody else can be writing, either.
+    // a read-only one would leave them behind, so that is for when there is no other way.
     let mut result = open_one_way(path, OpenFlags::SQLITE_OPEN_READ_WRITE, "");
-    for query in ["", "?immutable=1"] {
-        match &result {
-            Err(OpenError::Sqlite(error)) if worth_another_way(error) => {}
-            _ => break,
-        }
-        result = open_one_way(path, OpenFlags::SQLITE_OPEN_READ_ONLY, query);
+    if worth_another_way(&result) {
+        result = open_one_way(path, OpenFlags::SQLITE_OPEN_READ_ONLY, "");
+    }
+    // Those files cannot be made. If there are none, nobody is writing, and one can do without.
+    if worth_another_way(&result) && !beside(path, "-wal").exists() {
+        result = open_one_way(path, OpenFlags::SQLITE_OPEN_READ_ONLY, "?immutable=1");
     }
     result.map_err(|error| error.at(path))
 }
 
-fn worth_another_way(error: &rusqlite::Error) -> bool {
+fn worth_another_way(result: &Result<Connection, OpenError>) -> bool {
     use ErrorCode::{CannotOpen, PermissionDenied, ReadOnly};
+    let Err(OpenError::Sqlite(error)) = result else {
+        return false;
+    };
     matches!(
         error.sqlite_error_code(),
         Some(CannotOpen | PermissionDenied | ReadOnly)
