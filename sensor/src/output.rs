@@ -20,7 +20,7 @@ use anyhow::{Context, bail};
 use crate::cli::OutputArgs;
 pub(crate) use conn::ConnLog;
 pub(crate) use run_record::RunRecord;
-pub(crate) use sink::{FindingSender, Sink, SinkReport};
+pub(crate) use sink::{FindingSender, Sink};
 pub(crate) use sqlite::open_for_reading;
 
 use jsonl::JsonLines;

@@ -290,7 +290,7 @@ mod tests {
                     bytes: 0,
                 },
             ],
-            counters: vec![("flows evicted", 0), ("late events", 7)],
+            counters: vec![("flows evicted".to_owned(), 0), ("late events".to_owned(), 7)],
             written: vec!["out/flowhawk.db".to_owned()],
         }
     }

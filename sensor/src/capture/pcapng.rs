@@ -129,7 +129,7 @@ impl PcapNg {
             match (code, value) {
                 (0, _) => break,
                 (9, [bits]) if bits & 0x80 == 0 => {
-                    interface.resolution = Resolution::Decimal(*bits)
+                    interface.resolution = Resolution::Decimal(*bits);
                 }
                 (9, [bits]) => interface.resolution = Resolution::Binary(bits & 0x7f),
                 (14, [_, _, _, _, _, _, _, _]) => interface.offset = self.order.i64(value, 0),

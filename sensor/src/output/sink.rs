@@ -218,7 +218,7 @@ mod tests {
             packets: 3,
             bytes: 4,
             flows: 1,
-            counters: vec![("late", 0)],
+            counters: vec![("late".to_owned(), 0)],
         }
     }
 

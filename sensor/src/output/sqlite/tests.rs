@@ -19,7 +19,7 @@ fn record(packets: u64) -> RunRecord {
         packets,
         bytes: u64::MAX,
         flows: 2,
-        counters: vec![("late", 1), ("evicted", 0)],
+        counters: vec![("late".to_owned(), 1), ("evicted".to_owned(), 0)],
     }
 }
 
