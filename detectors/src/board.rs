@@ -50,7 +50,6 @@ pub(crate) struct Facts<'a> {
     pub(crate) value: f64,
     pub(crate) threshold: f64,
     pub(crate) window: Span,
-    pub(crate) baseline: Option<BaselineEvidence>,
     pub(crate) numbers: &'a [(&'static str, f64)],
 }
 

@@ -195,7 +195,7 @@ impl RuleState {
                 Some(Finding::DetectionUpdated(detection))
             }
             Outcome::Complete(signals) => {
-                let detection = self.detection(&key, signals, noted.now, known);
+                let detection = self.detection(&key, &signals, noted.now, known);
                 let made = detection.clone();
                 self.groups.amend(hash, key, |group| group.made(made));
                 self.groups.pin(hash, key, Pin::Last);
@@ -228,7 +228,7 @@ impl RuleState {
     fn detection(
         &mut self,
         key: &GroupKey,
-        signals: Vec<Arc<Signal>>,
+        signals: &[Arc<Signal>],
         now: Timestamp,
         known: &Suppressions,
     ) -> Detection {

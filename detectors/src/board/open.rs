@@ -147,7 +147,6 @@ impl Peak {
             value: self.value,
             threshold: self.threshold,
             window,
-            baseline: self.baseline,
             numbers: &self.numbers,
         };
         let mut samples: Vec<Sample> = self

@@ -12,6 +12,8 @@
 
 use std::net::IpAddr;
 
+use flow_table::Timestamp;
+
 use super::{Detector, General, Usage, counted, reaching, short};
 use crate::baseline::{Baseline, Prior};
 use crate::board::{Board, Facts, Over};
@@ -19,7 +21,7 @@ use crate::config::FanInDdos;
 use crate::samples::{Sample, Samples};
 use crate::seen::{Seen, Side};
 use crate::subjects::{Held, Pin, Subjects};
-use crate::window::{Distinct, Slicing, SlidingSum};
+use crate::window::{Distinct, Place, Slicing, SlidingSum};
 use crate::{BaselineEvidence, SignalKind, Subject};
 
 pub(super) struct Floods {
@@ -43,6 +45,20 @@ struct Destination {
 impl Held for Destination {
     fn heap(&self) -> usize {
         self.sources.heap() + self.packets.heap() + self.bytes.heap() + self.samples.heap()
+    }
+}
+
+impl Destination {
+    fn take(&mut self, seen: &Seen<'_>, place: Place, slicing: Slicing, now: Timestamp) {
+        let (since, until, moved) = (seen.event.since, seen.moved_until(), seen.event.orig);
+        self.packets.spread(slicing, since, until, moved.packets);
+        self.packets.expire(place.first);
+        self.bytes.spread(slicing, since, until, moved.ip_bytes);
+        self.bytes.expire(place.first);
+        self.baseline.add(slicing.window(), now, moved.packets);
+        if self.open {
+            self.baseline.taint();
+        }
     }
 }
 
@@ -116,16 +132,9 @@ impl Detector for Floods {
         let over = self
             .destinations
             .update(seen.dst.key, Some(seen.dst.addr), |dst| {
+                dst.take(seen, place, slicing, board.now);
                 dst.sources
                     .count(seen.src.key, place.slice, place.first, general.max_exact);
-                dst.packets
-                    .spread(slicing, event.since, until, event.orig.packets);
-                dst.packets.expire(place.first);
-                dst.bytes
-                    .spread(slicing, event.since, until, event.orig.ip_bytes);
-                dst.bytes.expire(place.first);
-                dst.baseline
-                    .add(slicing.window(), board.now, event.orig.packets);
                 dst.samples
                     .push(Sample::of(event, seen.src.addr), general.max_evidence);
                 let sources = dst.sources.counted();
@@ -140,6 +149,7 @@ impl Detector for Floods {
                 let over = rate.multiple() > 1.0;
                 if over {
                     dst.open = true;
+                    dst.baseline.taint();
                     board.over(&Over {
                         kind: SignalKind::FanInDdos,
                         subject: Subject::destination(seen.dst.addr),
@@ -165,9 +175,6 @@ impl Detector for Floods {
                         samples: &dst.samples,
                         clause,
                     });
-                }
-                if dst.open {
-                    dst.baseline.taint();
                 }
                 over
             });
