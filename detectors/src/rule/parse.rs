@@ -125,8 +125,10 @@ impl Document {
             condition,
         } = self.correlation;
         let own = self.flowhawk;
+        let kinds = kinds(&rules)?;
         let aliases = resolve_aliases(&aliases, &rules)?;
-        let inputs = inputs(&rules, &group_by, &aliases, &own)?;
+        let minimum = minimum(&own, &rules)?;
+        let inputs = inputs(&kinds, &group_by, &aliases, windows(&own)?, &minimum)?;
         let info = RuleInfo {
             id: word(&own.rule_id, "rule_id", "LM-001")?,
             detection_type: word(&own.detection_type, "detection_type", "LATERAL_MOVEMENT")?,
@@ -331,56 +333,64 @@ fn resolve_aliases<'a>(
     Ok(resolved)
 }
 
-fn inputs(
-    rules: &Spanned<Vec<Spanned<String>>>,
-    group_by: &Spanned<Vec<Spanned<String>>>,
-    aliases: &Aliases<'_>,
-    own: &Flowhawk,
-) -> Result<Vec<Input>, Problem> {
+/// The signals named, each once.
+fn kinds(rules: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<SignalKind>, Problem> {
     if rules.value.is_empty() {
         return Err((at(rules), "rules must name at least one signal".to_owned()));
     }
+    let mut kinds = Vec::new();
+    for name in &rules.value {
+        let kind = signal(name)?;
+        if kinds.contains(&kind) {
+            return Err((at(name), format!("{kind} is named twice")));
+        }
+        kinds.push(kind);
+    }
+    Ok(kinds)
+}
+
+fn windows(own: &Flowhawk) -> Result<u32, Problem> {
+    match &own.sustained_windows {
+        None => Ok(1),
+        Some(windows) if windows.value > 0 => Ok(windows.value),
+        Some(windows) => Err((
+            at(windows),
+            "sustained_windows must be 1 or more".to_owned(),
+        )),
+    }
+}
+
+fn inputs(
+    kinds: &[SignalKind],
+    group_by: &Spanned<Vec<Spanned<String>>>,
+    aliases: &Aliases<'_>,
+    windows: u32,
+    minimum: &BTreeMap<SignalKind, Severity>,
+) -> Result<Vec<Input>, Problem> {
     if !(1..=3).contains(&group_by.value.len()) {
         return Err((
             at(group_by),
             "group-by must name one to three fields".to_owned(),
         ));
     }
-    let windows = match &own.sustained_windows {
-        Some(windows) if windows.value == 0 => {
-            return Err((
-                at(windows),
-                "sustained_windows must be 1 or more".to_owned(),
-            ));
-        }
-        windows => windows.as_ref().map_or(1, |windows| windows.value),
-    };
-    let minimum = minimum(own, rules)?;
-    let mut inputs: Vec<Input> = Vec::new();
-    for name in &rules.value {
-        let kind = signal(name)?;
-        if inputs.iter().any(|input| input.kind == kind) {
-            return Err((at(name), format!("{kind} is named twice")));
-        }
+    let input = |kind: &SignalKind| {
         let place = |name: &Spanned<String>| match aliases.get(name.value.as_str()) {
             None => field(name),
-            Some(fields) => fields.get(&kind).copied().ok_or_else(|| {
+            Some(fields) => fields.get(kind).copied().ok_or_else(|| {
                 (
                     at(name),
                     format!("alias {} does not say what it is for {kind}", name.value),
                 )
             }),
         };
-        let group_by = group_by.value.iter().map(place).collect::<Result<_, _>>()?;
-        let minimum = minimum.get(&kind).copied().unwrap_or(Severity::Low);
-        inputs.push(Input {
-            kind,
-            minimum,
+        Ok(Input {
+            kind: *kind,
+            minimum: minimum.get(kind).copied().unwrap_or(Severity::Low),
             windows,
-            group_by,
-        });
-    }
-    Ok(inputs)
+            group_by: group_by.value.iter().map(place).collect::<Result<_, _>>()?,
+        })
+    };
+    kinds.iter().map(input).collect()
 }
 
 fn minimum(

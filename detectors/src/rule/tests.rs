@@ -120,7 +120,7 @@ fn refuses_with_line_and_what_is_allowed() {
             "[PORT_SCAN, FAN_IN_DDOS]",
             "[PORT_SCAN, PORT_SCAN]",
             5,
-            "not among the rules",
+            "named twice",
         ),
         ("[PORT_SCAN, FAN_IN_DDOS]", "[]", 5, "at least one"),
         (

@@ -127,8 +127,8 @@ impl Detector for Floods {
         let (true, Some(place)) = (relevant, place) else {
             return;
         };
-        let (config, general, slicing) = (&self.config, &self.general, self.slicing);
-        let prior = &self.prior;
+        let (config, general) = (&self.config, &self.general);
+        let (prior, slicing) = (&self.prior, self.slicing);
         let over = self
             .destinations
             .update(seen.dst.key, Some(seen.dst.addr), |dst| {
@@ -146,7 +146,8 @@ impl Detector for Floods {
                 let bits = dst.bytes.total() as f64 * 8.0 / seconds;
                 let baseline = dst.baseline.evidence(prior);
                 let rate = worst(config, packets, bits, seconds, &baseline);
-                let over = rate.multiple() > 1.0;
+                let times = rate.multiple();
+                let over = times > 1.0;
                 if over {
                     dst.open = true;
                     dst.baseline.taint();
@@ -154,14 +155,10 @@ impl Detector for Floods {
                         kind: SignalKind::FanInDdos,
                         subject: Subject::destination(seen.dst.addr),
                         key: seen.dst.key,
-                        severity: reaching(
-                            rate.multiple(),
-                            config.high.get(),
-                            config.critical.get(),
-                        ),
+                        severity: reaching(times, config.high.get(), config.critical.get()),
                         value: rate.value,
                         threshold: rate.limit,
-                        rank: rate.multiple(),
+                        rank: times,
                         window: slicing.ending(board.now),
                         lasting: slicing.window(),
                         approximate: dst.sources.approximate(),
@@ -170,7 +167,7 @@ impl Detector for Floods {
                             ("sources", sources as f64),
                             ("packets_per_second", packets),
                             ("bits_per_second", bits),
-                            ("times_the_limit", rate.multiple()),
+                            ("times_the_limit", times),
                         ],
                         samples: &dst.samples,
                         clause,
