@@ -60,7 +60,7 @@ impl Flow {
         self
     }
 
-    pub(crate) fn from_port(mut self, port: u16) -> Self {
+    pub(crate) fn with_source_port(mut self, port: u16) -> Self {
         self.id.orig.port = port;
         self
     }

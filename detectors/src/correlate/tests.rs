@@ -69,14 +69,11 @@ fn join(parts: &[Vec<Flow>]) -> Vec<Flow> {
 
 /// The rules that made a detection, with its subject.
 fn made(flows: &[Flow]) -> Vec<(String, String)> {
-    let first =
-        |detection: &Detection| detection.count == 1 && detection.detected == detection.last;
     let name = |detection: Detection| {
         let subject = detection.subject;
         let host = subject.src.or(subject.dst).unwrap();
         (detection.rule.id.clone(), host.to_string())
     };
-    let _ = first;
     let of_kind = |finding| match finding {
         Finding::DetectionMade(detection) => Some(name(detection)),
         _ => None,
@@ -85,20 +82,30 @@ fn made(flows: &[Flow]) -> Vec<(String, String)> {
     all.filter_map(of_kind).collect()
 }
 
+/// A name, what happens, and the rules it completes with the host they are about.
+type Case = (
+    &'static str,
+    Vec<Flow>,
+    &'static [(&'static str, &'static str)],
+);
+
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn builtin_rules() {
     const MIN: i64 = 60_000;
-    let (a, b, c) = ("10.0.0.1", "10.0.0.2", "203.0.113.9");
-    let cases: [(&str, Vec<Flow>, &[(&str, &str)]); 21] = [
+    const A: &str = "10.0.0.1";
+    const C: &str = "203.0.113.9";
+    let (a, b, c) = (A, "10.0.0.2", C);
+    let cases: [Case; 21] = [
         (
             "lateral movement",
             join(&[scan(0, a), access(5 * MIN, a)]),
-            &[("LM-001", a)],
+            &[("LM-001", A)],
         ),
         (
             "access first",
             join(&[access(0, a), scan(5 * MIN, a)]),
-            &[("LM-001", a)],
+            &[("LM-001", A)],
         ),
         (
             "access too late",
@@ -118,7 +125,7 @@ fn builtin_rules() {
         (
             "beaconing",
             join(&[beacon(0, a, c), exchange(3 * MIN, a, c)]),
-            &[("C2-BEACON-001", a)],
+            &[("C2-BEACON-001", A)],
         ),
         (
             "exchange too late",
@@ -138,7 +145,7 @@ fn builtin_rules() {
         (
             "exfiltration",
             join(&[staging(0, a), upload(5 * MIN, a)]),
-            &[("EXFIL-001", a)],
+            &[("EXFIL-001", A)],
         ),
         (
             "upload too late",
@@ -150,7 +157,7 @@ fn builtin_rules() {
             join(&[staging(0, a), upload(5 * MIN, b)]),
             &[],
         ),
-        ("flood", syns(0, a, 25_000), &[("DDOS-001", a)]),
+        ("flood", syns(0, a, 25_000), &[("DDOS-001", A)]),
         ("short flood", syns(0, a, 9_000), &[]),
         (
             "two short floods",
@@ -162,8 +169,8 @@ fn builtin_rules() {
             join(&[syns(0, a, 9_000), syns(9_000, b, 9_000)]),
             &[],
         ),
-        ("sweep", sweep(0, a), &[("RECON-001", a)]),
-        ("sweep from outside", sweep(0, c), &[("RECON-001", c)]),
+        ("sweep", sweep(0, a), &[("RECON-001", A)]),
+        ("sweep from outside", sweep(0, c), &[("RECON-001", C)]),
         ("small port scan", scan(0, a), &[]),
         (
             "large port scan",
@@ -171,7 +178,7 @@ fn builtin_rules() {
                 scan(0, a),
                 (0..40).map(|n| tcp(0, a, "10.0.9.9", 5_000 + n)).collect(),
             ]),
-            &[("RECON-001", a)],
+            &[("RECON-001", A)],
         ),
         ("nothing", Vec::new(), &[]),
     ];

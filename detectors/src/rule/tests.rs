@@ -65,6 +65,7 @@ fn reads_aliases_steps_and_conditions() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn refuses_with_line_and_what_is_allowed() {
     let cases = [
         (
