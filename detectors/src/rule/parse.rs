@@ -4,85 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use flow_table::Span;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_saphyr::Spanned;
 
+use super::document::{Condition, Correlation, Document, Flowhawk};
 use super::{Field, Input, Logic, Rule, RuleError};
-use crate::{Confidence, RuleInfo, Severity, SignalKind};
-
-/// A Sigma correlation rule. What only people read is checked for its name, not for its content.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    title: String,
-    #[serde(rename = "id")]
-    _id: Option<String>,
-    #[serde(rename = "name")]
-    _name: Option<String>,
-    #[serde(rename = "status")]
-    _status: Option<IgnoredAny>,
-    #[serde(rename = "description")]
-    _description: Option<IgnoredAny>,
-    #[serde(rename = "references")]
-    _references: Option<IgnoredAny>,
-    #[serde(rename = "author")]
-    _author: Option<IgnoredAny>,
-    #[serde(rename = "date")]
-    _date: Option<IgnoredAny>,
-    #[serde(rename = "modified")]
-    _modified: Option<IgnoredAny>,
-    #[serde(rename = "license")]
-    _license: Option<IgnoredAny>,
-    #[serde(rename = "tags")]
-    _tags: Option<Vec<String>>,
-    #[serde(rename = "falsepositives")]
-    _falsepositives: Option<IgnoredAny>,
-    level: Spanned<String>,
-    correlation: Correlation,
-    flowhawk: Flowhawk,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Correlation {
-    #[serde(rename = "type")]
-    kind: Spanned<String>,
-    rules: Spanned<Vec<Spanned<String>>>,
-    #[serde(rename = "group-by")]
-    group_by: Spanned<Vec<Spanned<String>>>,
-    #[serde(default)]
-    aliases: BTreeMap<String, BTreeMap<String, Spanned<String>>>,
-    timespan: Spanned<String>,
-    condition: Option<Spanned<Condition>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Condition {
-    field: Option<Spanned<String>>,
-    gt: Option<u32>,
-    gte: Option<u32>,
-}
-
-/// What Sigma has no words for.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Flowhawk {
-    rule_id: Spanned<String>,
-    detection_type: Spanned<String>,
-    confidence: Confidence,
-    mitre: Vec<String>,
-    #[serde(default)]
-    minimum_severity: Option<Spanned<BTreeMap<String, Severity>>>,
-    #[serde(default)]
-    any_of: Vec<Vec<Spanned<String>>>,
-    #[serde(default)]
-    sustained_windows: Option<Spanned<u32>>,
-    #[serde(default)]
-    dedup_window: Option<Spanned<String>>,
-    actions: Vec<String>,
-}
+use crate::{RuleInfo, Severity, SignalKind};
 
 /// A problem and its line.
 type Problem = (u64, String);

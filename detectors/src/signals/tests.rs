@@ -418,6 +418,12 @@ fn flood(prefix: &str, dst: &str, sources: i64, packets: u64, ip_bytes: u64) -> 
 
 #[test]
 fn fan_in_ddos() {
+    let slowly = |packets| {
+        let flow = |n: i64| tcp(n, &format!("2001:db8::{n:x}"), "10.0.0.1", 80);
+        (0..100)
+            .map(|n| flow(n).floods(20_000, packets, 60))
+            .collect()
+    };
     let many = |packets, bytes| flood("2001:db8::", "2001:db8:1::1", 100, packets, bytes);
     let apart = |gap: i64| -> Vec<Flow> {
         let flow = |n: i64| {
@@ -437,10 +443,40 @@ fn fan_in_ddos() {
             ("over, ipv6", many(1_001, 60), &[Medium]),
             ("over, ipv4", apart(1), &[Medium]),
             ("by bytes", many(900, 1_400), &[Medium]),
+            ("spread over its stretch", slowly(1_900), &[]),
+            ("spread, but over", slowly(2_100), &[Medium]),
             ("high", many(2_000, 60), &[High]),
             ("critical", many(5_000, 60), &[Critical]),
             ("split over the edge", apart(200), &[]),
         ],
+    );
+}
+
+#[test]
+fn fan_in_ddos_above_what_is_usual() {
+    // 100 sources of a packet each in every window, then of 200: 2 000 packets/s, 200 times as many.
+    let wave = |start: i64, packets: u64| {
+        let flow = move |n: i64| tcp(start + n, &format!("2001:db8::{n:x}"), "10.0.0.1", 80);
+        (0..100).map(move |n| flow(n).floods(900, packets, 60))
+    };
+    let waves = |usual: i64| -> Vec<Flow> {
+        let usual_waves = (0..usual).flat_map(|window| wave(window * 10_000, 1));
+        usual_waves.chain(wave(usual * 10_000, 200)).collect()
+    };
+    let learnt = only(SignalKind::FanInDdos, &waves(40));
+    assert_eq!(
+        learnt.subject,
+        Subject::destination("10.0.0.1".parse().unwrap())
+    );
+    assert!(
+        learnt
+            .evidence
+            .baseline
+            .is_some_and(|baseline| !baseline.prior)
+    );
+    check(
+        SignalKind::FanInDdos,
+        vec![("too short a history", waves(20), &[])],
     );
 }
 

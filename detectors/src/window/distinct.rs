@@ -18,6 +18,8 @@ const SLICES_PER_PANE: u64 = 10;
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Distinct {
     keys: Keys,
+    /// Slices before it are forgotten already.
+    first: Slice,
 }
 
 #[derive(Clone, Debug)]
@@ -91,6 +93,10 @@ impl Distinct {
 
     /// Forgets slices before `first`.
     pub(crate) fn expire(&mut self, first: Slice) {
+        if first <= self.first {
+            return;
+        }
+        self.first = first;
         match &mut self.keys {
             Keys::Few(entries) => entries.retain(|entry| entry.slice >= first),
             Keys::Many(many) => {
