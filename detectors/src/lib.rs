@@ -1,12 +1,48 @@
 //! From flow events to signals, and from signals to detections.
+//!
+//! [`Detectors`] takes [`flow_table::FlowEvent`]s. Each of the detectors in `signals/` watches one
+//! thing about one kind of subject; when its measure goes over a limit, a [`Signal`] opens, and closes
+//! one window after it was last over. [`Rule`]s join signals about one subject into a [`Detection`],
+//! which is what a person acts on. Both come out of [`Detectors::drain`] as [`Finding`]s.
+//!
+//! Time is packet time: nothing here reads a clock, starts a thread or does I/O, and the same events
+//! always give the same findings.
+//!
+//! ```
+//! use detectors::{Config, Detectors, builtin_rules};
+//! use flow_table::Timestamp;
+//!
+//! let mut detectors = Detectors::new(&Config::default(), builtin_rules());
+//! detectors.advance(Timestamp::new(1_700_000_000, 0));
+//! detectors.finish();
+//! assert_eq!(detectors.drain().count(), 0);
+//! ```
 #![forbid(unsafe_code)]
 
+mod baseline;
+mod board;
+pub mod config;
+mod correlate;
+mod counters;
 mod detection;
+mod detectors;
 mod evidence;
+mod hash;
+mod rule;
+mod samples;
+mod seen;
 mod signal;
-mod stub;
-pub use stub::*;
+mod signals;
+mod subjects;
+mod suppress;
+#[cfg(test)]
+mod testing;
+mod window;
 
+pub use config::Config;
+pub use counters::{Counters, RuleCounters, SignalCounters};
 pub use detection::{Confidence, Detection, Finding, RuleInfo};
+pub use detectors::Detectors;
 pub use evidence::{BaselineEvidence, Evidence};
+pub use rule::{Rule, RuleError, builtin_rules};
 pub use signal::{Severity, Signal, SignalKind, StableId, Subject, Window};

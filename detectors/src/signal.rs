@@ -62,6 +62,44 @@ pub struct Subject {
     pub dst_port: Option<u16>,
 }
 
+impl Subject {
+    /// An acting host.
+    pub const fn source(src: IpAddr) -> Self {
+        Self {
+            src: Some(src),
+            dst: None,
+            dst_port: None,
+        }
+    }
+
+    /// A host acted upon.
+    pub const fn destination(dst: IpAddr) -> Self {
+        Self {
+            src: None,
+            dst: Some(dst),
+            dst_port: None,
+        }
+    }
+
+    /// A host that acts upon another.
+    pub const fn pair(src: IpAddr, dst: IpAddr) -> Self {
+        Self {
+            src: Some(src),
+            dst: Some(dst),
+            dst_port: None,
+        }
+    }
+
+    /// A host that acts upon another's port.
+    pub const fn service(src: IpAddr, dst: IpAddr, port: u16) -> Self {
+        Self {
+            src: Some(src),
+            dst: Some(dst),
+            dst_port: Some(port),
+        }
+    }
+}
+
 /// A stretch of packet time, `[start, end]`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Window {
@@ -97,7 +135,10 @@ pub struct Signal {
 /// Every kind of signal there is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[expect(missing_docs, reason = "each is explained where its detector stands, in signals/")]
+#[expect(
+    missing_docs,
+    reason = "each is explained where its detector stands, in signals/"
+)]
 pub enum SignalKind {
     PortScan,
     ConnectionSpike,
@@ -114,6 +155,27 @@ pub enum SignalKind {
 }
 
 impl SignalKind {
+    /// Every kind, in the order of all outputs.
+    pub const ALL: [Self; 12] = [
+        Self::PortScan,
+        Self::ConnectionSpike,
+        Self::PrivilegedAccess,
+        Self::PeriodicBeacon,
+        Self::PersistentDestination,
+        Self::CommandExchange,
+        Self::DataStaging,
+        Self::OutboundSpike,
+        Self::DestinationDiversity,
+        Self::FanInDdos,
+        Self::FanOutScan,
+        Self::SynBurst,
+    ];
+
+    /// The kind of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// The name in rules and in every output.
     pub const fn name(self) -> &'static str {
         match self {

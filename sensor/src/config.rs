@@ -20,7 +20,7 @@ pub(crate) use problems::{Document, Problem, Problems};
 pub(crate) use size::ByteSize;
 
 /// What the detectors can be told.
-pub(crate) type DetectorConfig = placeholder::Config;
+pub(crate) type DetectorConfig = detectors::Config;
 
 /// Everything that can be set. Options of the command line win over it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -103,18 +103,4 @@ pub(crate) fn load(file: Option<&Path>) -> Result<Document<Config>, Problems> {
         .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned()))
         .map_err(|message| Problems(vec![Problem::of_file(file, message)]))?;
     problems::read(file, &text, Config::together)
-}
-
-/// Stands in until the detectors have settings.
-mod placeholder {
-    #[derive(Clone, PartialEq, Debug, Default, serde::Serialize, serde::Deserialize)]
-    #[serde(default, deny_unknown_fields)]
-    pub(crate) struct Config {}
-
-    impl Config {
-        #[expect(clippy::unused_self, reason = "the detectors' settings have state")]
-        pub(crate) fn problems(&self) -> Vec<String> {
-            Vec::new()
-        }
-    }
 }

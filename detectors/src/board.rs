@@ -1,0 +1,289 @@
+//! Where detectors report what is over its limit: opens, raises and closes signals, wakes detectors
+//! at moments they asked for, and hands everything on to the rules and to whoever drains it.
+//!
+//! One signal is open per (kind, subject). It closes a stated span after the last event at which its
+//! measure was over the limit. All that is due at a moment happens before any event of that moment,
+//! in the order (moment, kind, subject), so what comes out does not depend on when time was advanced.
+
+mod open;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use flow_table::{Span, Timestamp};
+use hashbrown::HashTable;
+
+use crate::correlate::{Change, Correlator};
+use crate::hash::join;
+use crate::samples::Samples;
+use crate::suppress::Suppressions;
+use crate::{
+    BaselineEvidence, Config, Finding, Severity, SignalCounters, SignalKind, Subject, Window,
+};
+use open::OpenSignal;
+
+/// A measure over its limit, as a detector reports it.
+pub(crate) struct Over<'a> {
+    pub(crate) kind: SignalKind,
+    pub(crate) subject: Subject,
+    /// The subject's keyed hash.
+    pub(crate) key: u64,
+    pub(crate) severity: Severity,
+    pub(crate) value: f64,
+    pub(crate) threshold: f64,
+    /// What makes one moment a higher peak than another; mostly the value itself.
+    pub(crate) rank: f64,
+    /// What the measure covers.
+    pub(crate) window: Window,
+    /// How long the signal stays open after this.
+    pub(crate) lasting: Span,
+    pub(crate) approximate: bool,
+    pub(crate) baseline: Option<BaselineEvidence>,
+    pub(crate) numbers: &'a [(&'static str, f64)],
+    pub(crate) samples: &'a Samples,
+    /// Says the measure as a clause that follows its subject: “scanned 25 ports on 2 hosts (…)”.
+    pub(crate) clause: fn(&Facts<'_>) -> String,
+}
+
+/// What a clause is made of.
+pub(crate) struct Facts<'a> {
+    pub(crate) value: f64,
+    pub(crate) threshold: f64,
+    pub(crate) window: Span,
+    pub(crate) baseline: Option<BaselineEvidence>,
+    pub(crate) numbers: &'a [(&'static str, f64)],
+}
+
+impl Facts<'_> {
+    /// A number by its name; zero if there is none.
+    pub(crate) fn number(&self, name: &str) -> f64 {
+        self.numbers
+            .iter()
+            .find(|(other, _)| *other == name)
+            .map_or(0.0, |(_, number)| *number)
+    }
+}
+
+/// Something that happens at a moment to a subject.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Due {
+    at: Timestamp,
+    kind: SignalKind,
+    subject: Subject,
+    key: u64,
+}
+
+/// What a detector must be told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Task {
+    /// The subject's signal is no longer open.
+    Closed(SignalKind, Subject, u64),
+    /// A moment it asked for has come.
+    Wake(SignalKind, Subject, u64),
+}
+
+/// See the module.
+pub(crate) struct Board {
+    pub(crate) now: Timestamp,
+    open: HashTable<OpenSignal>,
+    closing: BinaryHeap<Reverse<Due>>,
+    waking: BinaryHeap<Reverse<Due>>,
+    closed_early: VecDeque<Task>,
+    max_open: usize,
+    max_evidence: usize,
+    counts: Vec<SignalCounters>,
+    suppressions: Suppressions,
+    correlator: Correlator,
+    findings: VecDeque<Finding>,
+}
+
+impl Board {
+    pub(crate) fn new(config: &Config, correlator: Correlator) -> Self {
+        Self {
+            now: Timestamp::ZERO,
+            open: HashTable::new(),
+            closing: BinaryHeap::new(),
+            waking: BinaryHeap::new(),
+            closed_early: VecDeque::new(),
+            max_open: config.max_open_signals.size(),
+            max_evidence: config.max_evidence.size(),
+            counts: SignalKind::ALL.map(SignalCounters::new).to_vec(),
+            suppressions: Suppressions::new(&config.suppressions),
+            correlator,
+            findings: VecDeque::new(),
+        }
+    }
+
+    /// A measure is over its limit now.
+    pub(crate) fn over(&mut self, over: &Over<'_>) {
+        let hash = hash(over.kind, over.key);
+        let now = self.now;
+        let Some(signal) = self.open.find_mut(hash, |s| s.is(over.kind, &over.subject)) else {
+            return self.open(hash, over);
+        };
+        let windows = signal.windows;
+        let raised = signal.goes_on(now, over);
+        let change = if raised {
+            Change::Raised
+        } else if signal.windows > windows && self.correlator.wants(over.kind, signal.windows) {
+            Change::Sustained
+        } else {
+            return;
+        };
+        let (signal, windows) = (signal.signal(self.max_evidence), signal.windows);
+        if signal.suppressed_by.is_none() {
+            self.correlator
+                .note(now, change, windows, &signal, &self.suppressions);
+        }
+        if raised {
+            self.count(over.kind, |count| count.raised += 1);
+            self.findings.push_back(Finding::SignalRaised(signal));
+        }
+        self.findings.extend(self.correlator.drain());
+    }
+
+    fn open(&mut self, hash: u64, over: &Over<'_>) {
+        if self.open.len() >= self.max_open {
+            self.close_early();
+        }
+        let suppressed_by = self
+            .suppressions
+            .of_signal(over.kind, &over.subject, self.now);
+        let open = OpenSignal::new(self.now, over, suppressed_by);
+        let signal = open.signal(self.max_evidence);
+        let due = Due {
+            at: open.closes(),
+            kind: over.kind,
+            subject: over.subject,
+            key: over.key,
+        };
+        self.closing.push(Reverse(due));
+        self.open.insert_unique(hash, open, OpenSignal::hash);
+        self.count(over.kind, |count| count.opened += 1);
+        self.findings
+            .push_back(Finding::SignalOpened(signal.clone()));
+        if signal.suppressed_by.is_some() {
+            self.count(over.kind, |count| count.suppressed += 1);
+            return;
+        }
+        self.correlator
+            .note(self.now, Change::Opened, 1, &signal, &self.suppressions);
+        self.findings.extend(self.correlator.drain());
+    }
+
+    /// Asks for [`Task::Wake`] at a later moment; moments that have come are not later.
+    pub(crate) fn wake_at(&mut self, at: Timestamp, kind: SignalKind, subject: Subject, key: u64) {
+        if at > self.now {
+            self.waking.push(Reverse(Due {
+                at,
+                kind,
+                subject,
+                key,
+            }));
+        }
+    }
+
+    /// The next thing due up to `until`, at its own moment.
+    pub(crate) fn next(&mut self, until: Timestamp) -> Option<Task> {
+        loop {
+            if let Some(task) = self.closed_early.pop_front() {
+                return Some(task);
+            }
+            let closing = self.closing.peek().map(|due| due.0);
+            let waking = self.waking.peek().map(|due| due.0);
+            let closes = match (closing, waking) {
+                (Some(closing), Some(waking)) => closing <= waking,
+                (closing, _) => closing.is_some(),
+            };
+            let due = if closes { closing } else { waking }?;
+            if due.at > until {
+                return None;
+            }
+            self.now = self.now.max(due.at);
+            if !closes {
+                self.waking.pop();
+                return Some(Task::Wake(due.kind, due.subject, due.key));
+            }
+            self.closing.pop();
+            if let Some(task) = self.close_if_due(due) {
+                return Some(task);
+            }
+        }
+    }
+
+    /// Closes a signal, or looks again later if it was over its limit since.
+    fn close_if_due(&mut self, due: Due) -> Option<Task> {
+        let hash = hash(due.kind, due.key);
+        let entry = self
+            .open
+            .find_entry(hash, |s| s.is(due.kind, &due.subject))
+            .ok()?;
+        let closes = entry.get().closes();
+        if closes > due.at {
+            self.closing.push(Reverse(Due { at: closes, ..due }));
+            return None;
+        }
+        let (open, _) = entry.remove();
+        self.closed(&open);
+        Some(Task::Closed(due.kind, due.subject, due.key))
+    }
+
+    fn closed(&mut self, open: &OpenSignal) {
+        let signal = open.signal(self.max_evidence);
+        let heard = signal.suppressed_by.is_none();
+        if heard {
+            self.correlator.note(
+                self.now,
+                Change::Closed,
+                open.windows,
+                &signal,
+                &self.suppressions,
+            );
+        }
+        self.findings.push_back(Finding::SignalClosed(signal));
+        self.findings.extend(self.correlator.drain());
+    }
+
+    /// Makes room by closing the signal that was to close first.
+    fn close_early(&mut self) {
+        while let Some(Reverse(due)) = self.closing.pop() {
+            let hash = hash(due.kind, due.key);
+            let Ok(entry) = self.open.find_entry(hash, |s| s.is(due.kind, &due.subject)) else {
+                continue;
+            };
+            let closes = entry.get().closes();
+            if closes > due.at {
+                self.closing.push(Reverse(Due { at: closes, ..due }));
+                continue;
+            }
+            let (open, _) = entry.remove();
+            self.closed(&open);
+            self.count(due.kind, |count| count.closed_early += 1);
+            self.closed_early
+                .push_back(Task::Closed(due.kind, due.subject, due.key));
+            return;
+        }
+    }
+
+    fn count(&mut self, kind: SignalKind, count: impl FnOnce(&mut SignalCounters)) {
+        if let Some(counters) = self.counts.get_mut(kind as usize) {
+            count(counters);
+        }
+    }
+
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Finding> + '_ {
+        self.findings.drain(..)
+    }
+
+    pub(crate) fn signal_counters(&self) -> Vec<SignalCounters> {
+        self.counts.clone()
+    }
+
+    pub(crate) fn correlator(&self) -> &Correlator {
+        &self.correlator
+    }
+}
+
+fn hash(kind: SignalKind, key: u64) -> u64 {
+    join(key, kind as u64)
+}

@@ -1,0 +1,193 @@
+//! A signal while it is open.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use flow_table::{Span, Timestamp};
+
+use super::{Facts, Over};
+use crate::hash::IdHash;
+use crate::samples::Sample;
+use crate::{BaselineEvidence, Evidence, Severity, Signal, SignalKind, StableId, Subject, Window};
+
+/// The version of the signals' rules; goes into ids, so that a changed measure makes new ones.
+const VERSION: u64 = 1;
+
+pub(super) struct OpenSignal {
+    id: StableId,
+    kind: SignalKind,
+    subject: Subject,
+    key: u64,
+    severity: Severity,
+    opened: Timestamp,
+    window: Window,
+    closes: Timestamp,
+    lasting: Span,
+    peak: Peak,
+    suppressed_by: Option<Arc<str>>,
+    /// One when it opens, and one more for every full window for which it has stayed over.
+    pub(super) windows: u32,
+}
+
+/// The measure at its height.
+struct Peak {
+    value: f64,
+    threshold: f64,
+    rank: f64,
+    window: Window,
+    approximate: bool,
+    baseline: Option<BaselineEvidence>,
+    numbers: Vec<(&'static str, f64)>,
+    samples: Vec<Sample>,
+    clause: fn(&Facts<'_>) -> String,
+}
+
+impl OpenSignal {
+    pub(super) fn new(now: Timestamp, over: &Over<'_>, suppressed_by: Option<Arc<str>>) -> Self {
+        Self {
+            id: id(over, now),
+            kind: over.kind,
+            subject: over.subject,
+            key: over.key,
+            severity: over.severity,
+            opened: now,
+            window: over.window,
+            closes: now + over.lasting,
+            lasting: over.lasting,
+            peak: Peak::of(over),
+            suppressed_by,
+            windows: 1,
+        }
+    }
+
+    pub(super) fn is(&self, kind: SignalKind, subject: &Subject) -> bool {
+        self.kind == kind && self.subject == *subject
+    }
+
+    pub(super) fn hash(&self) -> u64 {
+        super::hash(self.kind, self.key)
+    }
+
+    pub(super) fn closes(&self) -> Timestamp {
+        self.closes
+    }
+
+    /// It is over its limit again; tells whether its severity rose.
+    pub(super) fn goes_on(&mut self, now: Timestamp, over: &Over<'_>) -> bool {
+        self.window.end = self.window.end.max(over.window.end);
+        self.closes = self.closes.max(now + over.lasting);
+        let lasted = now.since(self.opened).as_nanos() / self.lasting.as_nanos().max(1);
+        self.windows = u32::try_from(lasted).unwrap_or(u32::MAX).saturating_add(1);
+        let raised = over.severity > self.severity;
+        if raised || over.rank > self.peak.rank {
+            self.peak.rise_to(over);
+            self.severity = self.severity.max(over.severity);
+        }
+        raised
+    }
+
+    /// The signal as it stands.
+    pub(super) fn signal(&self, max_evidence: usize) -> Signal {
+        Signal {
+            id: self.id,
+            kind: self.kind,
+            severity: self.severity,
+            subject: self.subject,
+            window: self.window,
+            value: self.peak.value,
+            threshold: self.peak.threshold,
+            evidence: self.peak.evidence(self.lasting, max_evidence),
+            suppressed_by: self.suppressed_by.clone(),
+        }
+    }
+}
+
+/// The window is named by both ends: a session that is over, under and over its limit again would
+/// otherwise give two signals one name.
+fn id(over: &Over<'_>, now: Timestamp) -> StableId {
+    let Subject { src, dst, dst_port } = over.subject;
+    IdHash::new(over.kind.name())
+        .number(VERSION)
+        .addr(src)
+        .addr(dst)
+        .number(dst_port.map_or(0, |port| u64::from(port) + 1))
+        .number(over.window.start.as_nanos().unsigned_abs())
+        .number(now.as_nanos().unsigned_abs())
+        .finish()
+}
+
+impl Peak {
+    fn of(over: &Over<'_>) -> Self {
+        Self {
+            value: over.value,
+            threshold: over.threshold,
+            rank: over.rank,
+            window: over.window,
+            approximate: over.approximate,
+            baseline: over.baseline,
+            numbers: over.numbers.to_vec(),
+            samples: over.samples.all().to_vec(),
+            clause: over.clause,
+        }
+    }
+
+    /// As [`Peak::of`], but allocates nothing: in a flood every event is a new peak.
+    fn rise_to(&mut self, over: &Over<'_>) {
+        (self.value, self.threshold, self.rank) = (over.value, over.threshold, over.rank);
+        (self.window, self.approximate, self.baseline) =
+            (over.window, over.approximate, over.baseline);
+        self.numbers.clear();
+        self.numbers.extend_from_slice(over.numbers);
+        self.samples.clear();
+        self.samples.extend_from_slice(over.samples.all());
+    }
+
+    fn evidence(&self, window: Span, max: usize) -> Evidence {
+        let facts = Facts {
+            value: self.value,
+            threshold: self.threshold,
+            window,
+            baseline: self.baseline,
+            numbers: &self.numbers,
+        };
+        let mut samples: Vec<Sample> = self
+            .samples
+            .iter()
+            .filter(|sample| sample.time <= self.window.end)
+            .copied()
+            .collect();
+        samples.sort_unstable();
+        let mut numbers = self.numbers.clone();
+        numbers.push(("peak_window_start", self.window.start.as_secs_f64()));
+        numbers.push(("peak_window_end", self.window.end.as_secs_f64()));
+        Evidence {
+            measure: (self.clause)(&facts),
+            approximate: self.approximate,
+            baseline: self.baseline,
+            numbers,
+            peers: unique(
+                samples
+                    .iter()
+                    .map(|sample| sample.peer)
+                    .collect::<Vec<IpAddr>>(),
+                max,
+            ),
+            ports: unique(
+                samples
+                    .iter()
+                    .map(|sample| sample.port)
+                    .collect::<Vec<u16>>(),
+                max,
+            ),
+            uids: unique(samples.iter().map(|sample| sample.uid).collect(), max),
+        }
+    }
+}
+
+/// Sorted, each once, at most `max`.
+fn unique<T: Ord>(mut values: Vec<T>, max: usize) -> Vec<T> {
+    values.sort_unstable();
+    values.dedup();
+    values.truncate(max);
+    values
+}

@@ -1,0 +1,330 @@
+//! Every number a detector or rule uses. Defaults are those of docs/signals.md.
+//!
+//! What one value alone can get wrong is refused where it is read, see [`limits`]; what only several
+//! together can get wrong is told by [`Config::problems`].
+
+mod limits;
+mod per_signal;
+
+use flow_table::Span;
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+pub use limits::{Bytes, Count, Moment, Positive, Ratio, WindowSpan};
+pub use per_signal::{
+    CommandExchange, ConnectionSpike, DataStaging, DestinationDiversity, FanInDdos, FanOutScan,
+    OutboundSpike, PeriodicBeacon, PersistentDestination, PortScan, PrivilegedAccess, SynBurst,
+};
+
+use crate::SignalKind;
+
+/// What all detectors and rules are told.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// What is inside; everything else that is unicast is outside.
+    pub internal_networks: Vec<IpNet>,
+    /// How far an event may lie behind the latest and still count.
+    pub allowed_lateness: Span,
+    /// How many flows, peers and ports evidence names at most.
+    pub max_evidence: Count,
+    /// How many distinct keys are counted exactly for one subject; above it they are estimated.
+    pub max_exact: Count,
+    /// How many signals may be open at once; beyond it the one that is to close first closes early.
+    pub max_open_signals: Count,
+    /// Keys the hashes over addresses, so that nobody can choose addresses that collide.
+    pub hash_seed: u64,
+    /// PORT_SCAN.
+    pub port_scan: PortScan,
+    /// CONNECTION_SPIKE.
+    pub connection_spike: ConnectionSpike,
+    /// PRIVILEGED_ACCESS.
+    pub privileged_access: PrivilegedAccess,
+    /// PERIODIC_BEACON.
+    pub periodic_beacon: PeriodicBeacon,
+    /// PERSISTENT_DESTINATION.
+    pub persistent_destination: PersistentDestination,
+    /// COMMAND_EXCHANGE.
+    pub command_exchange: CommandExchange,
+    /// DATA_STAGING.
+    pub data_staging: DataStaging,
+    /// OUTBOUND_SPIKE.
+    pub outbound_spike: OutboundSpike,
+    /// DESTINATION_DIVERSITY.
+    pub destination_diversity: DestinationDiversity,
+    /// FAN_IN_DDOS.
+    pub fan_in_ddos: FanInDdos,
+    /// FAN_OUT_SCAN.
+    pub fan_out_scan: FanOutScan,
+    /// SYN_BURST.
+    pub syn_burst: SynBurst,
+    /// What holds for all correlation rules.
+    pub rules: RulesConfig,
+    /// What is known and not to be alerted on.
+    pub suppressions: Vec<Suppression>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            internal_networks: default_internal_networks(),
+            allowed_lateness: Span::from_secs(2),
+            max_evidence: Count::new(10),
+            max_exact: Count::new(4_096),
+            max_open_signals: Count::new(16_384),
+            hash_seed: 0x666c_6f77_6861_776b,
+            port_scan: PortScan::default(),
+            connection_spike: ConnectionSpike::default(),
+            privileged_access: PrivilegedAccess::default(),
+            periodic_beacon: PeriodicBeacon::default(),
+            persistent_destination: PersistentDestination::default(),
+            command_exchange: CommandExchange::default(),
+            data_staging: DataStaging::default(),
+            outbound_spike: OutboundSpike::default(),
+            destination_diversity: DestinationDiversity::default(),
+            fan_in_ddos: FanInDdos::default(),
+            fan_out_scan: FanOutScan::default(),
+            syn_burst: SynBurst::default(),
+            rules: RulesConfig::default(),
+            suppressions: Vec::new(),
+        }
+    }
+}
+
+fn default_internal_networks() -> Vec<IpNet> {
+    const NETWORKS: [&str; 7] = [
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",
+        "169.254.0.0/16",
+        "fc00::/7",
+        "fe80::/10",
+    ];
+    NETWORKS
+        .iter()
+        .filter_map(|network| network.parse().ok())
+        .collect()
+}
+
+impl Config {
+    /// What does not fit together, each as a sentence that starts with the dotted key.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = self.out_of_order();
+        if self.allowed_lateness > Span::from_mins(10) {
+            problems.push(format!(
+                "allowed_lateness: {} is longer than windows can bear; allowed are \"0s\" to \"10min\"",
+                self.allowed_lateness
+            ));
+        }
+        for (key, grace, window) in [
+            (
+                "fan_out_scan",
+                self.fan_out_scan.answer_grace,
+                self.fan_out_scan.window,
+            ),
+            (
+                "syn_burst",
+                self.syn_burst.answer_grace,
+                self.syn_burst.window,
+            ),
+        ] {
+            if grace >= window.get() {
+                let window = window.get();
+                problems.push(format!(
+                    "{key}.answer_grace: {grace} must be shorter than {key}.window, {window}"
+                ));
+            }
+        }
+        for (number, suppression) in self.suppressions.iter().enumerate() {
+            problems.extend(
+                suppression
+                    .problem()
+                    .map(|text| format!("suppressions[{number}]: {text}")),
+            );
+        }
+        problems
+    }
+
+    /// Severity limits that do not ascend.
+    fn out_of_order(&self) -> Vec<String> {
+        self.steps()
+            .into_iter()
+            .filter(|(_, steps)| !steps.is_sorted())
+            .map(|(key, steps)| {
+                format!("{key}: the limits must ascend with severity, but are {steps:?}")
+            })
+            .collect()
+    }
+
+    fn steps(&self) -> Vec<(&'static str, Vec<f64>)> {
+        let counts = |counts: &[Count]| counts.iter().map(|c| c.get() as f64).collect();
+        let numbers = |numbers: &[Positive]| numbers.iter().map(|n| n.get()).collect();
+        let bytes = |bytes: &[Bytes]| bytes.iter().map(|b| b.get() as f64).collect();
+        let (scan, spike, beacon) = (
+            &self.port_scan,
+            &self.connection_spike,
+            &self.periodic_beacon,
+        );
+        let (persistent, exchange) = (&self.persistent_destination, &self.command_exchange);
+        let (staging, outbound) = (&self.data_staging, &self.outbound_spike);
+        let (diversity, fan_out) = (&self.destination_diversity, &self.fan_out_scan);
+        let (ddos, syn) = (&self.fan_in_ddos, &self.syn_burst);
+        vec![
+            (
+                "port_scan.limit, high, critical",
+                counts(&[scan.limit, scan.high, scan.critical]),
+            ),
+            (
+                "connection_spike.limit, high, critical",
+                numbers(&[spike.limit, spike.high, spike.critical]),
+            ),
+            (
+                "periodic_beacon.high, critical",
+                counts(&[beacon.high, beacon.critical]),
+            ),
+            (
+                "persistent_destination.limit, high, critical",
+                counts(&[persistent.limit, persistent.high, persistent.critical]),
+            ),
+            (
+                "command_exchange.limit, high, critical",
+                counts(&[exchange.limit, exchange.high, exchange.critical]),
+            ),
+            (
+                "data_staging.limit, high",
+                bytes(&[staging.limit, staging.high]),
+            ),
+            (
+                "outbound_spike.medium, high, critical",
+                bytes(&[outbound.medium, outbound.high, outbound.critical]),
+            ),
+            (
+                "destination_diversity.limit, medium, high",
+                counts(&[diversity.limit, diversity.medium, diversity.high]),
+            ),
+            (
+                "fan_in_ddos.high, critical",
+                numbers(&[ddos.high, ddos.critical]),
+            ),
+            (
+                "fan_out_scan.limit, high, critical",
+                counts(&[fan_out.limit, fan_out.high, fan_out.critical]),
+            ),
+            (
+                "syn_burst.high, critical",
+                numbers(&[syn.high, syn.critical]),
+            ),
+        ]
+    }
+}
+
+/// What holds for all correlation rules.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RulesConfig {
+    /// A repeat for the same rule and subject this soon after the last updates that detection.
+    /// A rule file may say otherwise for its rule.
+    pub dedup_window: WindowSpan,
+    /// How many groups one rule keeps: half complete, or detected and still within `dedup_window`.
+    pub max_partial: Count,
+    /// How many signals one detection names at most.
+    pub max_signals: Count,
+    /// How much memory the groups of one rule may take, in bytes.
+    pub max_memory: Bytes,
+}
+
+impl Default for RulesConfig {
+    fn default() -> Self {
+        Self {
+            dedup_window: WindowSpan::secs(3_600),
+            max_partial: Count::new(4_096),
+            max_signals: Count::new(32),
+            max_memory: Bytes::new(8 << 20),
+        }
+    }
+}
+
+/// Something known: kept and marked when found, fed to no rule. All that is given must match.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suppression {
+    /// Only this signal.
+    #[serde(default)]
+    pub signal: Option<SignalKind>,
+    /// Only detections of the rule with this id, such as `LM-001`.
+    #[serde(default)]
+    pub rule: Option<String>,
+    /// Only this source network.
+    #[serde(default)]
+    pub src: Option<IpNet>,
+    /// Only this destination network.
+    #[serde(default)]
+    pub dst: Option<IpNet>,
+    /// Only this destination port.
+    #[serde(default)]
+    pub port: Option<u16>,
+    /// Why it is known; written beside what it suppresses.
+    pub reason: String,
+    /// From this moment of packet time on it no longer applies.
+    #[serde(default)]
+    pub expires: Option<Moment>,
+}
+
+impl Suppression {
+    fn problem(&self) -> Option<&'static str> {
+        let given = self.signal.is_some()
+            || self.rule.is_some()
+            || self.src.is_some()
+            || self.dst.is_some()
+            || self.port.is_some();
+        if !given {
+            return Some(
+                "would suppress everything; name at least one of signal, rule, src, dst, port",
+            );
+        }
+        if self.signal.is_some() && self.rule.is_some() {
+            return Some("names a signal and a rule; write two suppressions");
+        }
+        self.reason
+            .trim()
+            .is_empty()
+            .then_some("has no reason; say why this is known")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_sound_and_read_back() {
+        let config = Config::default();
+        assert_eq!(config.problems(), Vec::<String>::new());
+        assert_eq!(config.internal_networks.len(), 7);
+        let text = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<Config>(&text).unwrap(), config);
+        assert_eq!(serde_json::from_str::<Config>("{}").unwrap(), config);
+        assert!(serde_json::from_str::<Config>(r#"{"port_scam": {}}"#).is_err());
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_named() {
+        let config: Config = serde_json::from_str(
+            r#"{"port_scan": {"high": 10}, "syn_burst": {"answer_grace": "10s"},
+                "suppressions": [{"reason": "all"}]}"#,
+        )
+        .unwrap();
+        let problems = config.problems();
+        assert_eq!(problems.len(), 3, "{problems:?}");
+        assert!(
+            problems[0].starts_with("port_scan.limit, high, critical: "),
+            "{problems:?}"
+        );
+        assert!(
+            problems[1].starts_with("syn_burst.answer_grace: "),
+            "{problems:?}"
+        );
+        assert!(problems[2].starts_with("suppressions[0]: "), "{problems:?}");
+    }
+}

@@ -1,0 +1,328 @@
+//! Joins signals into detections, by rules.
+//!
+//! A group is what one rule knows about one subject: the signals that count now, and the detection
+//! already made of them. A signal counts while it is open and for the rule's timespan after it was
+//! last over its limit. Groups are bounded: the one touched longest ago is evicted, but one with two
+//! signals or a detection only when no other is left; evictions are counted.
+
+mod group;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use flow_table::{Span, Timestamp};
+
+use crate::config::RulesConfig;
+use crate::hash::{IdHash, KeyedHash, join};
+use crate::rule::{Field, Input, Rule};
+use crate::subjects::{Pin, Subjects};
+use crate::suppress::Suppressions;
+use crate::{Detection, Finding, RuleCounters, Signal, SignalKind, StableId, Subject};
+use group::{Group, Member, Outcome};
+
+/// What became of a signal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Change {
+    Opened,
+    Raised,
+    /// It has been over its limit for another whole window.
+    Sustained,
+    Closed,
+}
+
+/// See the module.
+pub(crate) struct Correlator {
+    rules: Vec<RuleState>,
+    hash: KeyedHash,
+    out: Vec<Finding>,
+}
+
+struct RuleState {
+    rule: Rule,
+    dedup: Span,
+    max_signals: usize,
+    max_evidence: usize,
+    groups: Subjects<GroupKey, Group>,
+    counters: RuleCounters,
+}
+
+/// The values that name a group.
+type GroupKey = [Option<Value>; 3];
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Value {
+    Addr(IpAddr),
+    Port(u16),
+}
+
+/// A signal, where a rule has its place for it.
+struct Noted<'a> {
+    now: Timestamp,
+    change: Change,
+    input: usize,
+    signal: &'a Signal,
+}
+
+impl Correlator {
+    /// Rules that come later replace earlier ones of the same id.
+    pub(crate) fn new(
+        config: &RulesConfig,
+        max_evidence: usize,
+        hash: KeyedHash,
+        rules: Vec<Rule>,
+    ) -> Self {
+        let mut states: Vec<RuleState> = Vec::new();
+        for rule in rules {
+            states.retain(|state| state.rule.info.id != rule.info.id);
+            states.push(RuleState::new(config, max_evidence, rule));
+        }
+        states.sort_by(|a, b| a.rule.info.id.cmp(&b.rule.info.id));
+        Self {
+            rules: states,
+            hash,
+            out: Vec::new(),
+        }
+    }
+
+    /// Whether a rule waits for signals of this kind to last so long.
+    pub(crate) fn wants(&self, kind: SignalKind, windows: u32) -> bool {
+        let waits =
+            |input: &Input| input.kind == kind && input.windows > 1 && input.windows <= windows;
+        self.rules
+            .iter()
+            .any(|state| state.rule.inputs.iter().any(waits))
+    }
+
+    /// Something became of a signal that no suppression marks.
+    pub(crate) fn note(
+        &mut self,
+        now: Timestamp,
+        change: Change,
+        windows: u32,
+        signal: &Signal,
+        suppressions: &Suppressions,
+    ) {
+        for state in &mut self.rules {
+            let Some((index, input)) = state
+                .rule
+                .inputs
+                .iter()
+                .enumerate()
+                .find(|(_, input)| input.kind == signal.kind)
+            else {
+                continue;
+            };
+            let Some(key) = group_key(input, &signal.subject) else {
+                continue;
+            };
+            if signal.severity < input.minimum || windows < input.windows {
+                continue;
+            }
+            let hash = key_hash(&self.hash, &key);
+            let noted = Noted {
+                now,
+                change,
+                input: index,
+                signal,
+            };
+            self.out.extend(state.note(hash, key, &noted, suppressions));
+        }
+    }
+
+    /// What came of what was noted, in the order of rule ids.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Finding> + '_ {
+        self.out.drain(..)
+    }
+
+    pub(crate) fn counters(&self) -> Vec<RuleCounters> {
+        self.rules.iter().map(RuleState::counters).collect()
+    }
+}
+
+impl RuleState {
+    fn new(config: &RulesConfig, max_evidence: usize, rule: Rule) -> Self {
+        Self {
+            dedup: rule.dedup_window.unwrap_or(config.dedup_window.get()),
+            max_signals: config.max_signals.size(),
+            max_evidence,
+            groups: Subjects::new(config.max_partial.size(), config.max_memory.size()),
+            counters: RuleCounters {
+                rule_id: rule.info.id.clone(),
+                ..RuleCounters::default()
+            },
+            rule,
+        }
+    }
+
+    fn note(
+        &mut self,
+        hash: u64,
+        key: GroupKey,
+        noted: &Noted<'_>,
+        known: &Suppressions,
+    ) -> Option<Finding> {
+        self.expire(noted.now);
+        let (rule, dedup, max_signals) = (&self.rule, self.dedup, self.max_signals);
+        if noted.change == Change::Closed {
+            let close = |group: &mut Group| group.close(noted.signal);
+            return self
+                .groups
+                .amend(hash, key, close)
+                .flatten()
+                .map(|detection| {
+                    self.counters.updated += 1;
+                    Finding::DetectionUpdated(detection)
+                });
+        }
+        let member = Member::of(noted);
+        let outcome = self.groups.update(hash, key, |group| {
+            let outcome = group.take(member, noted.now, rule, dedup, max_signals);
+            (
+                outcome,
+                if group.matters() {
+                    Pin::Last
+                } else {
+                    Pin::InTurn
+                },
+            )
+        });
+        let (outcome, pin) = outcome?;
+        self.groups.pin(hash, key, pin);
+        match outcome {
+            Outcome::Nothing => None,
+            Outcome::Updated(detection) => {
+                self.counters.updated += 1;
+                Some(Finding::DetectionUpdated(detection))
+            }
+            Outcome::Complete(signals) => {
+                let detection = self.detection(&key, signals, noted.now, known);
+                let made = detection.clone();
+                self.groups.amend(hash, key, |group| group.made(made));
+                self.groups.pin(hash, key, Pin::Last);
+                Some(Finding::DetectionMade(detection))
+            }
+        }
+    }
+
+    /// Drops groups nothing can come of any more; a few at a time keeps pace with those that arise.
+    fn expire(&mut self, now: Timestamp) {
+        for pin in [Pin::InTurn, Pin::Last] {
+            for _ in 0..4 {
+                let Some((hash, key, group)) = self.groups.oldest(pin) else {
+                    break;
+                };
+                if !group.is_spent(now, self.rule.timespan, self.dedup) {
+                    // An open signal keeps its group: it is looked at again after the others.
+                    if group.is_old(now, self.rule.timespan, self.dedup) {
+                        self.groups.update(hash, key, |_| ());
+                        continue;
+                    }
+                    break;
+                }
+                self.groups.remove(hash, key);
+                self.counters.expired += 1;
+            }
+        }
+    }
+
+    fn detection(
+        &mut self,
+        key: &GroupKey,
+        signals: Vec<Arc<Signal>>,
+        now: Timestamp,
+        known: &Suppressions,
+    ) -> Detection {
+        let subject = self.subject(key);
+        let suppressed_by = known.of_rule(&self.rule.info.id, &subject, now);
+        self.counters.made += 1;
+        self.counters.suppressed += u64::from(suppressed_by.is_some());
+        let signals: Vec<Signal> = signals.iter().map(|signal| Signal::clone(signal)).collect();
+        let mut detection = Detection {
+            id: detection_id(&self.rule.info.id, key, &signals),
+            rule: Arc::clone(&self.rule.info),
+            severity: self.rule.level,
+            subject,
+            first: now,
+            last: now,
+            detected: now,
+            count: 1,
+            signals,
+            uids: Vec::new(),
+            suppressed_by,
+            summary: String::new(),
+        };
+        group::conclude(&mut detection, self.max_evidence);
+        detection
+    }
+
+    /// The group's values where the first input has them: an alias has no place of its own.
+    fn subject(&self, key: &GroupKey) -> Subject {
+        let mut subject = Subject {
+            src: None,
+            dst: None,
+            dst_port: None,
+        };
+        let fields = self
+            .rule
+            .inputs
+            .first()
+            .map_or(&[][..], |input| &input.group_by);
+        for (field, value) in fields.iter().zip(key.iter().flatten()) {
+            match (field, value) {
+                (Field::SrcIp, Value::Addr(addr)) => subject.src = Some(*addr),
+                (Field::DstIp, Value::Addr(addr)) => subject.dst = Some(*addr),
+                (_, Value::Port(port)) => subject.dst_port = Some(*port),
+                (Field::DstPort, Value::Addr(_)) => {}
+            }
+        }
+        subject
+    }
+
+    fn counters(&self) -> RuleCounters {
+        RuleCounters {
+            evicted: self.groups.evicted(),
+            groups: u64::try_from(self.groups.len()).unwrap_or(u64::MAX),
+            ..self.counters.clone()
+        }
+    }
+}
+
+fn value(field: Field, subject: &Subject) -> Option<Value> {
+    match field {
+        Field::SrcIp => subject.src.map(Value::Addr),
+        Field::DstIp => subject.dst.map(Value::Addr),
+        Field::DstPort => subject.dst_port.map(Value::Port),
+    }
+}
+
+/// Nothing if the signal lacks one of the values: then it is not this rule's.
+fn group_key(input: &Input, subject: &Subject) -> Option<GroupKey> {
+    let mut key = GroupKey::default();
+    for (place, field) in key.iter_mut().zip(&input.group_by) {
+        *place = Some(value(*field, subject)?);
+    }
+    Some(key)
+}
+
+fn key_hash(hash: &KeyedHash, key: &GroupKey) -> u64 {
+    key.iter().fold(0, |sum, value| match value {
+        None => join(sum, 0),
+        Some(Value::Addr(addr)) => join(sum, hash.addr(*addr)),
+        Some(Value::Port(port)) => join(sum, hash.bits(u128::from(*port))),
+    })
+}
+
+fn detection_id(rule: &str, key: &GroupKey, signals: &[Signal]) -> StableId {
+    let named = key.iter().fold(IdHash::new(rule), |id, value| match value {
+        None => id.number(0),
+        Some(Value::Addr(addr)) => id.addr(Some(*addr)),
+        Some(Value::Port(port)) => id.number(u64::from(*port) + 1),
+    });
+    signals
+        .iter()
+        .fold(named, |id, signal| id.id(signal.id))
+        .finish()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,370 @@
+//! What one rule knows about one subject.
+
+use std::sync::Arc;
+
+use flow_table::{Span, Timestamp, Uid};
+
+use super::{Noted, value};
+use crate::rule::{Logic, Rule};
+use crate::subjects::Held;
+use crate::{Detection, Signal, StableId};
+
+/// How many signals of one kind a temporal rule remembers of a subject.
+const PER_INPUT: usize = 8;
+/// How often a detection's list of signals is compared with a new one, at most: more are not named.
+const IDS: usize = 64;
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Group {
+    members: Vec<Member>,
+    made: Option<Box<Made>>,
+    heap: usize,
+}
+
+/// A signal that counts.
+#[derive(Clone)]
+pub(super) struct Member {
+    input: usize,
+    opened: Timestamp,
+    last: Timestamp,
+    open: bool,
+    signal: Arc<Signal>,
+}
+
+/// The latest detection, to which repeats are added.
+struct Made {
+    detection: Detection,
+    /// When the rule last completed.
+    completed: Timestamp,
+    /// Signals that took part, the latest of them.
+    ids: Vec<StableId>,
+}
+
+/// What came of a signal.
+pub(super) enum Outcome {
+    Nothing,
+    Updated(Detection),
+    /// The rule is complete with these signals, and there is no detection to add them to.
+    Complete(Vec<Arc<Signal>>),
+}
+
+impl Held for Group {
+    fn heap(&self) -> usize {
+        self.heap
+    }
+}
+
+impl Member {
+    pub(super) fn of(noted: &Noted<'_>) -> Self {
+        Self {
+            input: noted.input,
+            opened: noted.now,
+            last: noted.signal.window.end,
+            open: true,
+            signal: Arc::new(noted.signal.clone()),
+        }
+    }
+
+    fn counts(&self, now: Timestamp, timespan: Span) -> bool {
+        self.open || now.since(self.last) <= timespan
+    }
+}
+
+impl Group {
+    /// Takes a signal that opened, rose or lasted.
+    pub(super) fn take(
+        &mut self,
+        member: Member,
+        now: Timestamp,
+        rule: &Rule,
+        dedup: Span,
+        max_signals: usize,
+    ) -> Outcome {
+        let id = member.signal.id;
+        self.members
+            .retain(|member| member.counts(now, rule.timespan));
+        self.place(member, rule);
+        let signals = self.complete(rule);
+        let outcome = match (signals, &mut self.made) {
+            (None, _) => Outcome::Nothing,
+            (Some(signals), Some(made)) if made.takes_repeats(now, dedup, &self.members) => {
+                made.repeat(id, &signals, now, max_signals)
+            }
+            (Some(signals), _) => Outcome::Complete(signals),
+        };
+        self.weigh();
+        outcome
+    }
+
+    fn place(&mut self, member: Member, rule: &Rule) {
+        if let Some(known) = self
+            .members
+            .iter_mut()
+            .find(|known| known.signal.id == member.signal.id)
+        {
+            known.last = member.last;
+            known.signal = member.signal;
+            return;
+        }
+        let most = match rule.logic {
+            Logic::Temporal | Logic::Ordered => PER_INPUT,
+            Logic::Events { least } | Logic::Values { least, .. } => {
+                PER_INPUT.max(usize::try_from(least).unwrap_or(usize::MAX))
+            }
+        };
+        let same = |other: &Member| other.input == member.input;
+        if self.members.iter().filter(|other| same(other)).count() >= most
+            && let Some(oldest) = self.members.iter().position(same)
+        {
+            self.members.remove(oldest);
+        }
+        self.members.push(member);
+    }
+
+    /// The signals that make the rule complete, ordered by kind.
+    fn complete(&self, rule: &Rule) -> Option<Vec<Arc<Signal>>> {
+        let members: Vec<&Member> = match rule.logic {
+            Logic::Temporal => self.latest_of_all(rule)?,
+            Logic::Ordered => self.in_order(rule)?,
+            Logic::Events { least } => {
+                (self.members.len() as u64 >= least).then(|| self.members.iter().collect())?
+            }
+            Logic::Values { field, least } => {
+                let mut values = Vec::new();
+                for member in &self.members {
+                    let value = value(field, &member.signal.subject);
+                    if value.is_some() && !values.contains(&value) {
+                        values.push(value);
+                    }
+                }
+                (values.len() as u64 >= least).then(|| self.members.iter().collect())?
+            }
+        };
+        let mut signals: Vec<Arc<Signal>> = members
+            .iter()
+            .map(|member| Arc::clone(&member.signal))
+            .collect();
+        signals.sort_by_key(|signal| (signal.kind, signal.window.start, signal.id));
+        Some(signals)
+    }
+
+    /// The latest signal of every input that has one, if every step has one.
+    fn latest_of_all(&self, rule: &Rule) -> Option<Vec<&Member>> {
+        let latest = |input: &usize| {
+            self.members
+                .iter()
+                .rev()
+                .find(|member| member.input == *input)
+        };
+        let mut all = Vec::new();
+        for step in &rule.steps {
+            let before = all.len();
+            all.extend(step.iter().filter_map(latest));
+            if all.len() == before {
+                return None;
+            }
+        }
+        Some(all)
+    }
+
+    /// For each step the first signal that opened no earlier than the step before it.
+    fn in_order(&self, rule: &Rule) -> Option<Vec<&Member>> {
+        let mut from = Timestamp::ZERO;
+        let mut all = Vec::new();
+        for step in &rule.steps {
+            let fits = |member: &&Member| step.contains(&member.input) && member.opened >= from;
+            let first = self
+                .members
+                .iter()
+                .filter(fits)
+                .min_by_key(|member| member.opened)?;
+            from = first.opened;
+            all.push(first);
+        }
+        Some(all)
+    }
+
+    /// A signal has closed. If that moves the end of the detection it is part of: the detection.
+    pub(super) fn close(&mut self, signal: &Signal) -> Option<Detection> {
+        let member = self
+            .members
+            .iter_mut()
+            .find(|member| member.signal.id == signal.id);
+        if let Some(member) = member {
+            member.open = false;
+            member.last = signal.window.end;
+            member.signal = Arc::new(signal.clone());
+        }
+        let made = self.made.as_mut()?;
+        let named = made
+            .detection
+            .signals
+            .iter_mut()
+            .find(|named| named.id == signal.id)?;
+        named.clone_from(signal);
+        if signal.window.end <= made.detection.last {
+            return None;
+        }
+        made.detection.last = signal.window.end;
+        Some(made.detection.clone())
+    }
+
+    /// The detection that its signals have become.
+    pub(super) fn made(&mut self, detection: Detection) {
+        let ids = detection.signals.iter().map(|signal| signal.id).collect();
+        self.made = Some(Box::new(Made {
+            completed: detection.detected,
+            detection,
+            ids,
+        }));
+        self.weigh();
+    }
+
+    /// Whether losing it would lose more than one signal.
+    pub(super) fn matters(&self) -> bool {
+        self.made.is_some() || self.members.len() > 1
+    }
+
+    /// Whether nothing in it counts any more.
+    pub(super) fn is_spent(&self, now: Timestamp, timespan: Span, dedup: Span) -> bool {
+        let repeats = self
+            .made
+            .as_ref()
+            .is_some_and(|made| made.takes_repeats(now, dedup, &self.members));
+        !repeats
+            && !self
+                .members
+                .iter()
+                .any(|member| member.counts(now, timespan))
+    }
+
+    /// Whether only signals still open keep it.
+    pub(super) fn is_old(&self, now: Timestamp, timespan: Span, dedup: Span) -> bool {
+        let last = self.members.iter().map(|member| member.last).max();
+        let made = self.made.as_ref().map(|made| made.last());
+        now.since(last.max(made).unwrap_or_default()) > timespan.max(dedup)
+    }
+
+    fn weigh(&mut self) {
+        let members: usize = self
+            .members
+            .iter()
+            .map(|member| weight(&member.signal))
+            .sum();
+        let made = self.made.as_ref().map_or(0, |made| {
+            let signals: usize = made.detection.signals.iter().map(weight).sum();
+            size_of::<Made>() + IDS * size_of::<StableId>() + made.detection.summary.len() + signals
+        });
+        self.heap = self.members.capacity() * size_of::<Member>() + members + made;
+    }
+}
+
+/// Bytes of a signal.
+fn weight(signal: &Signal) -> usize {
+    let evidence = &signal.evidence;
+    size_of::<Signal>()
+        + evidence.measure.len()
+        + evidence.numbers.len() * size_of::<(&str, f64)>()
+        + evidence.peers.len() * size_of::<std::net::IpAddr>()
+        + evidence.ports.len() * size_of::<u16>()
+        + evidence.uids.len() * size_of::<Uid>()
+}
+
+impl Made {
+    fn last(&self) -> Timestamp {
+        self.detection.last.max(self.completed)
+    }
+
+    fn takes_repeats(&self, now: Timestamp, dedup: Span, members: &[Member]) -> bool {
+        let open = || {
+            members
+                .iter()
+                .any(|member| member.open && self.ids.contains(&member.signal.id))
+        };
+        now.since(self.last()) <= dedup || open()
+    }
+
+    /// Adds to the count if the signal is a new one, not just one of those known that rose.
+    fn repeat(
+        &mut self,
+        id: StableId,
+        signals: &[Arc<Signal>],
+        now: Timestamp,
+        max_signals: usize,
+    ) -> Outcome {
+        let detection = &mut self.detection;
+        for signal in signals {
+            detection.last = detection.last.max(signal.window.end);
+            let known = detection
+                .signals
+                .iter()
+                .position(|known| known.id == signal.id);
+            if let Some(known) = known.and_then(|at| detection.signals.get_mut(at)) {
+                known.clone_from(signal);
+            } else if detection.signals.len() < max_signals {
+                detection.signals.push(Signal::clone(signal));
+            }
+        }
+        let takes_part = signals.iter().any(|signal| signal.id == id);
+        if !takes_part || self.ids.contains(&id) {
+            return Outcome::Nothing;
+        }
+        if self.ids.len() >= IDS {
+            self.ids.remove(0);
+        }
+        self.ids.push(id);
+        detection
+            .signals
+            .sort_by_key(|signal| (signal.kind, signal.window.start, signal.id));
+        detection.count += 1;
+        self.completed = now;
+        Outcome::Updated(detection.clone())
+    }
+}
+
+/// Fills in what follows from a detection's signals.
+pub(super) fn conclude(detection: &mut Detection, max_evidence: usize) {
+    let signals = &detection.signals;
+    detection.first = signals
+        .iter()
+        .map(|signal| signal.window.start)
+        .min()
+        .unwrap_or(detection.first);
+    detection.last = signals
+        .iter()
+        .map(|signal| signal.window.end)
+        .max()
+        .unwrap_or(detection.last);
+    let mut uids: Vec<Uid> = signals
+        .iter()
+        .flat_map(|signal| &signal.evidence.uids)
+        .copied()
+        .collect();
+    uids.sort_unstable();
+    uids.dedup();
+    uids.truncate(max_evidence);
+    detection.uids = uids;
+    detection.summary = summary(detection);
+}
+
+/// “10.1.0.66 scanned 25 ports on 2 hosts (…), opened …, and reached for ….”
+fn summary(detection: &Detection) -> String {
+    let subject = &detection.subject;
+    let clauses: Vec<&str> = detection
+        .signals
+        .iter()
+        .map(|signal| signal.evidence.measure.as_str())
+        .collect();
+    let clauses = match clauses.as_slice() {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [one, two] => format!("{one} and {two}"),
+        [most @ .., last] => format!("{}, and {last}", most.join(", ")),
+    };
+    match (subject.src, subject.dst) {
+        (Some(src), Some(dst)) => format!("{src} {clauses}, all with {dst}."),
+        (Some(host), None) | (None, Some(host)) => format!("{host} {clauses}."),
+        (None, None) => format!("Some hosts together: {clauses}."),
+    }
+}

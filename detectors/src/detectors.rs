@@ -1,0 +1,105 @@
+//! The whole of it: events in, findings out.
+
+use flow_table::{FlowEvent, Timestamp};
+
+use crate::board::{Board, Task};
+use crate::correlate::Correlator;
+use crate::hash::KeyedHash;
+use crate::seen::Observer;
+use crate::signals::{self, Detector};
+use crate::{Config, Counters, Finding, Rule};
+
+/// All detectors and rules.
+///
+/// What it finds is a function of the events alone. Time moves only with events and
+/// [`Detectors::advance`]; whatever is due at a moment happens before the events of that moment.
+pub struct Detectors {
+    observer: Observer,
+    detectors: Vec<Box<dyn Detector>>,
+    board: Board,
+    allowed_lateness: flow_table::Span,
+    events: u64,
+    late_events: u64,
+}
+
+impl Detectors {
+    /// Detectors for every signal, joined by these rules. Of two rules with one id the later holds.
+    pub fn new(config: &Config, rules: Vec<Rule>) -> Self {
+        let hash = KeyedHash::new(config.hash_seed);
+        let correlator = Correlator::new(
+            &config.rules,
+            config.max_evidence.size(),
+            hash.clone(),
+            rules,
+        );
+        Self {
+            detectors: signals::all(config, &hash),
+            observer: Observer::new(&config.internal_networks, hash),
+            board: Board::new(config, correlator),
+            allowed_lateness: config.allowed_lateness,
+            events: 0,
+            late_events: 0,
+        }
+    }
+
+    /// Takes an event. Events should come in the order (time, uid, seq); one that lies behind by no
+    /// more than `allowed_lateness` still counts in its place.
+    pub fn put(&mut self, event: &FlowEvent) {
+        self.events += 1;
+        if event.time + self.allowed_lateness < self.board.now {
+            self.late_events += 1;
+            return;
+        }
+        self.advance(event.time);
+        let seen = self.observer.see(event);
+        for detector in &mut self.detectors {
+            detector.put(&seen, &mut self.board);
+        }
+    }
+
+    /// Packet time has reached `watermark`: no event will come that is earlier.
+    pub fn advance(&mut self, watermark: Timestamp) {
+        while let Some(task) = self.board.next(watermark) {
+            let (Task::Closed(kind, ..) | Task::Wake(kind, ..)) = task;
+            let Some(detector) = self.detectors.get_mut(kind as usize) else {
+                continue;
+            };
+            match task {
+                Task::Closed(_, subject, key) => detector.closed(&subject, key),
+                Task::Wake(_, subject, key) => detector.wake(&subject, key, &mut self.board),
+            }
+        }
+        self.board.now = self.board.now.max(watermark);
+    }
+
+    /// The input has ended: judges what waits to be judged and closes what is open.
+    pub fn finish(&mut self) {
+        self.advance(Timestamp::MAX);
+    }
+
+    /// What was found since the last time, in the order it happened.
+    pub fn drain(&mut self) -> impl Iterator<Item = Finding> + '_ {
+        self.board.drain()
+    }
+
+    /// What was done so far, and what was not.
+    pub fn counters(&self) -> Counters {
+        let mut signals = self.board.signal_counters();
+        for (counters, detector) in signals.iter_mut().zip(&self.detectors) {
+            let usage = detector.usage();
+            counters.subjects = usage.subjects;
+            counters.bytes = usage.bytes;
+            counters.evicted = usage.evicted;
+            counters.hurried = usage.hurried;
+        }
+        Counters {
+            events: self.events,
+            late_events: self.late_events,
+            signals,
+            rules: self.board.correlator().counters(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

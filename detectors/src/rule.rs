@@ -1,0 +1,118 @@
+//! Correlation rules: which signals about whom, within how long, make a detection.
+//!
+//! A rule is data: a Sigma correlation rule (specification 2.1) over our signals, with a `flowhawk:`
+//! block for what Sigma has no words for. The format is described in rules/README.md.
+
+mod parse;
+
+use std::sync::Arc;
+
+use flow_table::Span;
+
+use crate::{RuleInfo, Severity, SignalKind};
+
+/// One rule, parsed and sound.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Rule {
+    /// What its detections carry.
+    pub info: Arc<RuleInfo>,
+    /// Its title, for people.
+    pub title: String,
+    /// The severity of its detections.
+    pub level: Severity,
+    /// How its inputs combine.
+    pub(crate) logic: Logic,
+    /// The signals it takes, in the order of the file.
+    pub(crate) inputs: Vec<Input>,
+    /// What must be there, in order where order matters: for each step one of these inputs.
+    pub(crate) steps: Vec<Vec<usize>>,
+    /// How many values name a group, at most three; each input says where it has them.
+    pub(crate) timespan: Span,
+    /// How long a repeat updates the detection, if the rule says so itself.
+    pub(crate) dedup_window: Option<Span>,
+}
+
+/// How inputs combine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Logic {
+    /// Every step within the timespan.
+    Temporal,
+    /// Every step within the timespan, beginning in this order.
+    Ordered,
+    /// So many signals within the timespan.
+    Events { least: u64 },
+    /// Signals with so many different values of a field within the timespan.
+    Values { field: Field, least: u64 },
+}
+
+/// One kind of signal that a rule takes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Input {
+    pub(crate) kind: SignalKind,
+    /// Less severe ones do not count.
+    pub(crate) minimum: Severity,
+    /// It counts once it has been over its limit for this many windows.
+    pub(crate) windows: u32,
+    /// Where it has the values that name a group.
+    pub(crate) group_by: Vec<Field>,
+}
+
+/// What a signal can be grouped by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Field {
+    SrcIp,
+    DstIp,
+    DstPort,
+}
+
+/// Why a rule file was refused.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{file}:{line}: {problem}")]
+pub struct RuleError {
+    /// The file, as it was named.
+    pub file: String,
+    /// The line, from 1; 0 when it is not known.
+    pub line: u64,
+    /// What is wrong and what is allowed.
+    pub problem: String,
+}
+
+/// The rules shipped with the sensor, by file name.
+const BUILTIN: [(&str, &str); 5] = [
+    (
+        "c2_beaconing.yml",
+        include_str!("../rules/c2_beaconing.yml"),
+    ),
+    ("ddos_flood.yml", include_str!("../rules/ddos_flood.yml")),
+    (
+        "large_volume_exfiltration.yml",
+        include_str!("../rules/large_volume_exfiltration.yml"),
+    ),
+    (
+        "lateral_movement.yml",
+        include_str!("../rules/lateral_movement.yml"),
+    ),
+    (
+        "network_scan.yml",
+        include_str!("../rules/network_scan.yml"),
+    ),
+];
+
+/// The rules shipped with the sensor.
+pub fn builtin_rules() -> Vec<Rule> {
+    BUILTIN
+        .iter()
+        .filter_map(|(file, yaml)| Rule::parse(file, yaml).ok())
+        .flatten()
+        .collect()
+}
+
+impl Rule {
+    /// Reads the rules of a file, one to each YAML document.
+    pub fn parse(file_name: &str, yaml: &str) -> Result<Vec<Self>, RuleError> {
+        parse::rules(file_name, yaml)
+    }
+}
+
+#[cfg(test)]
+mod tests;

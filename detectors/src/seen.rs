@@ -1,0 +1,173 @@
+//! A flow event as detectors see it: addresses made canonical, placed inside or outside, hashed once.
+
+use std::net::IpAddr;
+
+use flow_table::{FlowEvent, FlowEventKind, IpProto, Timestamp};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::hash::{KeyedHash, join};
+
+/// Where an address belongs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Side {
+    Inside,
+    Outside,
+    /// Multicast, broadcast, unspecified, loopback: no host of ours and none of the world's.
+    Neither,
+}
+
+/// One end of a flow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Party {
+    pub(crate) addr: IpAddr,
+    pub(crate) key: u64,
+    pub(crate) side: Side,
+}
+
+impl Party {
+    pub(crate) fn inside(&self) -> bool {
+        self.side == Side::Inside
+    }
+
+    pub(crate) fn outside(&self) -> bool {
+        self.side == Side::Outside
+    }
+}
+
+/// One event with what every detector asks about it.
+pub(crate) struct Seen<'a> {
+    pub(crate) event: &'a FlowEvent,
+    pub(crate) src: Party,
+    pub(crate) dst: Party,
+    /// Names the ordered pair of addresses.
+    pub(crate) pair: u64,
+    /// Whether this is the opening of a connection: a flow's first packet, for TCP a SYN. Flows
+    /// picked up midstream were opened before; counting them would make every start look like a burst.
+    pub(crate) connects: bool,
+}
+
+impl Seen<'_> {
+    /// The destination port.
+    pub(crate) fn port(&self) -> u16 {
+        self.event.id.resp.port
+    }
+
+    /// The end of the stretch over which the event's traffic moved: a flow that ends by timeout is
+    /// reported long after its last packet.
+    pub(crate) fn moved_until(&self) -> Timestamp {
+        match self.event.kind {
+            FlowEventKind::Closed { last, .. } => {
+                last.clamp(self.event.since, self.event.time.max(self.event.since))
+            }
+            _ => self.event.time,
+        }
+    }
+
+    /// Whether the flow is TCP or UDP: only these have ports.
+    pub(crate) fn has_ports(&self) -> bool {
+        matches!(self.event.id.proto, IpProto::TCP | IpProto::UDP)
+    }
+
+    /// Names the ordered pair with the destination port; 443 is one service over TCP and UDP.
+    pub(crate) fn service_key(&self) -> u64 {
+        join(self.pair, u64::from(self.port()))
+    }
+}
+
+/// Decides between inside and outside, and hashes.
+#[derive(Clone, Debug)]
+pub(crate) struct Observer {
+    v4: Vec<Ipv4Net>,
+    v6: Vec<Ipv6Net>,
+    hash: KeyedHash,
+}
+
+impl Observer {
+    pub(crate) fn new(internal: &[IpNet], hash: KeyedHash) -> Self {
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for network in internal {
+            match network {
+                IpNet::V4(network) => v4.push(*network),
+                IpNet::V6(network) => v6.push(*network),
+            }
+        }
+        Self {
+            v4: Ipv4Net::aggregate(&v4),
+            v6: Ipv6Net::aggregate(&v6),
+            hash,
+        }
+    }
+
+    pub(crate) fn see<'a>(&self, event: &'a FlowEvent) -> Seen<'a> {
+        let (src, dst) = (
+            self.party(event.id.orig.addr),
+            self.party(event.id.resp.addr),
+        );
+        let connects = match event.kind {
+            FlowEventKind::Opened { syn } => syn || event.id.proto != IpProto::TCP,
+            _ => false,
+        };
+        Seen {
+            event,
+            src,
+            dst,
+            pair: join(src.key, dst.key),
+            connects,
+        }
+    }
+
+    fn party(&self, addr: IpAddr) -> Party {
+        let addr = addr.to_canonical();
+        Party {
+            addr,
+            key: self.hash.addr(addr),
+            side: self.side(addr),
+        }
+    }
+
+    fn side(&self, addr: IpAddr) -> Side {
+        let inside = match addr {
+            IpAddr::V4(v4) => self.v4.iter().any(|network| network.contains(&v4)),
+            IpAddr::V6(v6) => self.v6.iter().any(|network| network.contains(&v6)),
+        };
+        let broadcast = matches!(addr, IpAddr::V4(v4) if v4.is_broadcast());
+        if addr.is_multicast() || addr.is_unspecified() || addr.is_loopback() || broadcast {
+            Side::Neither
+        } else if inside {
+            Side::Inside
+        } else {
+            Side::Outside
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sides() {
+        let config = crate::Config::default();
+        let observer = Observer::new(&config.internal_networks, KeyedHash::new(1));
+        let cases = [
+            ("10.1.2.3", Side::Inside),
+            ("172.16.0.1", Side::Inside),
+            ("172.31.255.254", Side::Inside),
+            ("172.32.0.1", Side::Outside),
+            ("::ffff:192.168.1.1", Side::Inside),
+            ("::ffff:8.8.8.8", Side::Outside),
+            ("fd00::1", Side::Inside),
+            ("fe80::1", Side::Inside),
+            ("2001:db8::1", Side::Outside),
+            ("224.0.0.251", Side::Neither),
+            ("255.255.255.255", Side::Neither),
+            ("0.0.0.0", Side::Neither),
+            ("127.0.0.1", Side::Neither),
+            ("ff02::fb", Side::Neither),
+            ("::", Side::Neither),
+        ];
+        for (addr, side) in cases {
+            assert_eq!(observer.party(addr.parse().unwrap()).side, side, "{addr}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The signals, a file each. All work alike: an event updates the state of its subject; if the
+//! measure is then over its limit, the board is told, and what the board makes of it is no concern
+//! of the detector's.
+
+mod command_exchange;
+mod connection_spike;
+mod data_staging;
+mod destination_diversity;
+mod fan_in_ddos;
+mod fan_out_scan;
+mod outbound_spike;
+mod periodic_beacon;
+mod persistent_destination;
+mod port_scan;
+mod privileged_access;
+mod syn_burst;
+
+use crate::board::Board;
+use crate::hash::KeyedHash;
+use crate::seen::Seen;
+use crate::subjects::{Held, Subjects};
+use crate::{Config, Severity, SignalKind, Subject};
+
+/// One kind of signal.
+pub(crate) trait Detector: Send {
+    /// An event happened.
+    fn put(&mut self, seen: &Seen<'_>, board: &mut Board);
+    /// The subject's signal is no longer open.
+    fn closed(&mut self, subject: &Subject, key: u64);
+    /// A moment came that [`Board::wake_at`] was asked for.
+    fn wake(&mut self, _subject: &Subject, _key: u64, _board: &mut Board) {}
+    /// What its tables hold.
+    fn usage(&self) -> Usage;
+}
+
+/// What a detector's tables hold, and what they could not hold.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Usage {
+    pub(crate) subjects: u64,
+    pub(crate) bytes: u64,
+    pub(crate) evicted: u64,
+    pub(crate) hurried: u64,
+}
+
+impl Usage {
+    fn of<K: Copy + Eq, V: Held>(table: &Subjects<K, V>) -> Self {
+        let number = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
+        Self {
+            subjects: number(table.len()),
+            bytes: number(table.bytes()),
+            evicted: table.evicted(),
+            hurried: 0,
+        }
+    }
+
+    /// With a second table, whose entries are no subjects.
+    fn and<K: Copy + Eq, V: Held>(self, table: &Subjects<K, V>) -> Self {
+        let other = Self::of(table);
+        Self {
+            bytes: self.bytes + other.bytes,
+            evicted: self.evicted + other.evicted,
+            ..self
+        }
+    }
+}
+
+/// What all detectors are told alike.
+#[derive(Clone, Debug)]
+pub(crate) struct General {
+    max_evidence: usize,
+    max_exact: usize,
+    hash: KeyedHash,
+}
+
+/// Every detector, in the order of [`SignalKind::ALL`].
+pub(crate) fn all(config: &Config, hash: &KeyedHash) -> Vec<Box<dyn Detector>> {
+    let general = General {
+        max_evidence: config.max_evidence.size(),
+        max_exact: config.max_exact.size(),
+        hash: hash.clone(),
+    };
+    let make = |kind| make(kind, config, general.clone());
+    SignalKind::ALL.map(make).into()
+}
+
+fn make(kind: SignalKind, config: &Config, general: General) -> Box<dyn Detector> {
+    match kind {
+        SignalKind::PortScan => Box::new(port_scan::Scans::new(&config.port_scan, general)),
+        SignalKind::ConnectionSpike => Box::new(connection_spike::Spikes::new(
+            &config.connection_spike,
+            general,
+        )),
+        SignalKind::PrivilegedAccess => Box::new(privileged_access::Accesses::new(
+            &config.privileged_access,
+            general,
+        )),
+        SignalKind::PeriodicBeacon => Box::new(periodic_beacon::Beacons::new(
+            &config.periodic_beacon,
+            general,
+        )),
+        SignalKind::PersistentDestination => Box::new(persistent_destination::Destinations::new(
+            &config.persistent_destination,
+            general,
+        )),
+        SignalKind::CommandExchange => Box::new(command_exchange::Exchanges::new(
+            &config.command_exchange,
+            general,
+        )),
+        SignalKind::DataStaging => {
+            Box::new(data_staging::Stagings::new(&config.data_staging, general))
+        }
+        SignalKind::OutboundSpike => {
+            Box::new(outbound_spike::Spikes::new(&config.outbound_spike, general))
+        }
+        SignalKind::DestinationDiversity => Box::new(destination_diversity::Uploads::new(
+            &config.destination_diversity,
+            general,
+        )),
+        SignalKind::FanInDdos => Box::new(fan_in_ddos::Floods::new(&config.fan_in_ddos, general)),
+        SignalKind::FanOutScan => Box::new(fan_out_scan::Scans::new(&config.fan_out_scan, general)),
+        SignalKind::SynBurst => Box::new(syn_burst::Bursts::new(&config.syn_burst, general)),
+    }
+}
+
+/// Critical or high when the value is above that step, otherwise medium.
+fn above(value: f64, high: f64, critical: f64) -> Severity {
+    if value > critical {
+        Severity::Critical
+    } else if value > high {
+        Severity::High
+    } else {
+        Severity::Medium
+    }
+}
+
+/// Critical or high when the value reaches that step, otherwise medium.
+fn reaching(value: f64, high: f64, critical: f64) -> Severity {
+    if value >= critical {
+        Severity::Critical
+    } else if value >= high {
+        Severity::High
+    } else {
+        Severity::Medium
+    }
+}
+
+/// An amount of bytes as people read it: `1.25 GB`.
+fn bytes_text(bytes: f64) -> String {
+    let units = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+    match units.iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) => format!("{} {name}", short(bytes / unit)),
+        None => format!("{bytes:.0} B"),
+    }
+}
+
+/// A number with at most two decimals, and none it does not need.
+fn short(number: f64) -> String {
+    let text = format!("{number:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// `1 port`, `2 ports`.
+fn counted(number: f64, noun: &str) -> String {
+    if number == 1.0 {
+        return format!("1 {noun}");
+    }
+    match noun.strip_suffix('y') {
+        Some(stem) => format!("{number:.0} {stem}ies"),
+        None => format!("{number:.0} {noun}s"),
+    }
+}

@@ -1,0 +1,129 @@
+//! CONNECTION_SPIKE: an internal host opens far more connections than it usually does.
+//!
+//! Fires when   the connections an internal source opens within `window` exceed its mean by more than
+//!              `limit` standard deviations. Mean and deviation are learnt from its earlier windows,
+//!              or are the prior until `min_history` of them were seen.
+//! Blind to     hosts that are always busy; growth slow enough to be learnt.
+//! Known noise  browsers opening many tabs, updates, backups, monitoring: alone it is no alert.
+//! State        per source a count for each slice of the window, a baseline of fixed size and the
+//!              latest `max_evidence` flows; sources updated longest ago are evicted, counted.
+
+use std::net::IpAddr;
+
+use super::{Detector, General, Usage, above, counted, short};
+use crate::baseline::{Baseline, Prior};
+use crate::board::{Board, Facts, Over};
+use crate::config::ConnectionSpike;
+use crate::samples::{Sample, Samples};
+use crate::seen::{Seen, Side};
+use crate::subjects::{Held, Pin, Subjects};
+use crate::window::{Slicing, SlidingSum};
+use crate::{SignalKind, Subject};
+
+pub(super) struct Spikes {
+    config: ConnectionSpike,
+    prior: Prior,
+    general: General,
+    slicing: Slicing,
+    sources: Subjects<Option<IpAddr>, Source>,
+}
+
+#[derive(Default)]
+struct Source {
+    connections: SlidingSum,
+    baseline: Baseline,
+    samples: Samples,
+    open: bool,
+}
+
+impl Held for Source {
+    fn heap(&self) -> usize {
+        self.connections.heap() + self.samples.heap()
+    }
+}
+
+impl Spikes {
+    pub(super) fn new(config: &ConnectionSpike, general: General) -> Self {
+        Self {
+            prior: Prior {
+                mean: config.prior_mean.get(),
+                deviation: config.prior_deviation.get(),
+                min_deviation: config.min_deviation.get(),
+                min_history: config.min_history.get(),
+            },
+            general,
+            slicing: Slicing::of(config.window.get()),
+            sources: Subjects::new(config.max_subjects.size(), config.max_memory.size()),
+            config: config.clone(),
+        }
+    }
+}
+
+impl Detector for Spikes {
+    fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
+        let relevant = seen.connects && seen.src.inside() && seen.dst.side != Side::Neither;
+        let place = self.slicing.place(seen.event.time, board.now);
+        let (true, Some(place)) = (relevant, place) else {
+            return;
+        };
+        let (config, slicing) = (&self.config, self.slicing);
+        let (max_evidence, prior) = (self.general.max_evidence, &self.prior);
+        let over = self
+            .sources
+            .update(seen.src.key, Some(seen.src.addr), |source| {
+                source.connections.add(place.slice, 1);
+                source.connections.expire(place.first);
+                source.baseline.add(slicing.window(), board.now, 1);
+                source
+                    .samples
+                    .push(Sample::of(seen.event, seen.dst.addr), max_evidence);
+                let baseline = source.baseline.evidence(prior);
+                let connections = source.connections.total() as f64;
+                let threshold = baseline.mean + config.limit.get() * baseline.deviation;
+                let over = connections > threshold;
+                if over {
+                    source.open = true;
+                    let deviations = (connections - baseline.mean) / baseline.deviation;
+                    board.over(&Over {
+                        kind: SignalKind::ConnectionSpike,
+                        subject: Subject::source(seen.src.addr),
+                        key: seen.src.key,
+                        severity: above(deviations, config.high.get(), config.critical.get()),
+                        value: connections,
+                        threshold,
+                        rank: connections,
+                        window: slicing.ending(board.now),
+                        lasting: slicing.window(),
+                        approximate: false,
+                        baseline: Some(baseline),
+                        numbers: &[("connections", connections), ("deviations", deviations)],
+                        samples: &source.samples,
+                        clause,
+                    });
+                }
+                if source.open {
+                    source.baseline.taint();
+                }
+                over
+            });
+        if over == Some(true) {
+            self.sources
+                .pin(seen.src.key, Some(seen.src.addr), Pin::Last);
+        }
+    }
+
+    fn closed(&mut self, subject: &Subject, key: u64) {
+        self.sources
+            .amend(key, subject.src, |source| source.open = false);
+        self.sources.pin(key, subject.src, Pin::InTurn);
+    }
+
+    fn usage(&self) -> Usage {
+        Usage::of(&self.sources)
+    }
+}
+
+fn clause(facts: &Facts<'_>) -> String {
+    let (connections, limit) = (counted(facts.value, "connection"), short(facts.threshold));
+    format!("opened {connections} (limit {limit} in {})", facts.window)
+}

@@ -1,0 +1,218 @@
+//! FAN_OUT_SCAN: one host tries many others, most of which do not answer.
+//!
+//! Fires when   a source, inside or outside, opens flows to at least `limit` distinct destinations within
+//!              `window`, of which at least the share `min_unanswered` sent no answer or refused. Each
+//!              flow is judged `answer_grace` after it opened, so the window ends that much in the past.
+//! Blind to     scans slower than `limit` per window; scans of networks where most hosts answer.
+//! Known noise  peer-to-peer clients, monitoring of hosts that are down: suppress them by source.
+//! State        per source its destinations, with whether they answered, and ports (exact up to
+//!              `max_exact`, then estimated) and `max_evidence` flows; sources updated longest ago are
+//!              evicted, counted. Up to `max_undecided` flows of 96 bytes wait for their judgement;
+//!              beyond that the first is judged early, counted.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use flow_table::{FlowEventKind, Timestamp};
+
+use super::{Detector, General, Usage, above, counted, short};
+use crate::board::{Board, Facts, Over};
+use crate::config::FanOutScan;
+use crate::samples::{Sample, Samples};
+use crate::seen::{Seen, Side};
+use crate::subjects::{Held, Pin, Subjects};
+use crate::window::{Distinct, Slicing};
+use crate::{SignalKind, Subject};
+
+/// The one moment the detector waits for concerns no subject.
+const NOBODY: Subject = Subject {
+    src: None,
+    dst: None,
+    dst_port: None,
+};
+
+pub(super) struct Scans {
+    config: FanOutScan,
+    general: General,
+    slicing: Slicing,
+    sources: Subjects<Option<IpAddr>, Source>,
+    undecided: VecDeque<Undecided>,
+    hurried: u64,
+}
+
+#[derive(Default)]
+struct Source {
+    /// Counted: tried. Marked: answered.
+    destinations: Distinct,
+    ports: Distinct,
+    samples: Samples,
+}
+
+impl Held for Source {
+    fn heap(&self) -> usize {
+        self.destinations.heap() + self.ports.heap() + self.samples.heap()
+    }
+}
+
+/// A flow whose destination may still answer.
+struct Undecided {
+    opened: Timestamp,
+    src: IpAddr,
+    src_key: u64,
+    dst_key: u64,
+    sample: Sample,
+}
+
+impl Scans {
+    pub(super) fn new(config: &FanOutScan, general: General) -> Self {
+        Self {
+            general,
+            slicing: Slicing::of(config.window.get()),
+            sources: Subjects::new(config.max_subjects.size(), config.max_memory.size()),
+            undecided: VecDeque::new(),
+            hurried: 0,
+            config: config.clone(),
+        }
+    }
+
+    fn opened(&mut self, seen: &Seen<'_>, board: &mut Board) {
+        if self.undecided.is_empty() {
+            board.wake_at(
+                board.now + self.config.answer_grace,
+                SignalKind::FanOutScan,
+                NOBODY,
+                0,
+            );
+        } else if self.undecided.len() >= self.config.max_undecided.size() {
+            self.hurried += 1;
+            self.judge_first(board);
+        }
+        self.undecided.push_back(Undecided {
+            opened: board.now,
+            src: seen.src.addr,
+            src_key: seen.src.key,
+            dst_key: seen.dst.key,
+            sample: Sample::of(seen.event, seen.dst.addr),
+        });
+    }
+
+    fn answered(&mut self, seen: &Seen<'_>, board: &Board) {
+        let judged = board.now - self.config.answer_grace;
+        let first = self.slicing.first(self.slicing.at(judged));
+        let slice = self.slicing.at(seen.event.start);
+        if slice >= first {
+            let max_exact = self.general.max_exact;
+            self.sources
+                .update(seen.src.key, Some(seen.src.addr), |source| {
+                    source
+                        .destinations
+                        .mark(seen.dst.key, slice, first, max_exact);
+                });
+        }
+    }
+
+    /// Counts the flow that has waited longest, and reports its source if that takes it over.
+    fn judge_first(&mut self, board: &mut Board) {
+        let Some(flow) = self.undecided.pop_front() else {
+            return;
+        };
+        let (config, slicing) = (&self.config, self.slicing);
+        let (slice, general) = (slicing.at(flow.opened), &self.general);
+        let first = slicing.first(slice);
+        let over = self.sources.update(flow.src_key, Some(flow.src), |source| {
+            let port = general.hash.bits(flow.sample.port.into());
+            source
+                .destinations
+                .count(flow.dst_key, slice, first, general.max_exact);
+            source.ports.count(port, slice, first, general.max_exact);
+            source.samples.push(flow.sample, general.max_evidence);
+            let tried = source.destinations.counted();
+            if tried < config.limit.get() {
+                return false;
+            }
+            let unanswered = tried - source.destinations.marked();
+            let (destinations, share) = (tried as f64, unanswered as f64 / tried as f64);
+            let over = share >= config.min_unanswered.get();
+            if over {
+                board.over(&Over {
+                    kind: SignalKind::FanOutScan,
+                    subject: Subject::source(flow.src),
+                    key: flow.src_key,
+                    severity: above(
+                        destinations,
+                        config.high.get() as f64,
+                        config.critical.get() as f64,
+                    ),
+                    value: destinations,
+                    threshold: config.limit.get() as f64,
+                    rank: destinations,
+                    window: slicing.ending(flow.opened),
+                    lasting: slicing.window(),
+                    approximate: source.destinations.approximate(),
+                    baseline: None,
+                    numbers: &[
+                        ("destinations", destinations),
+                        ("unanswered", unanswered as f64),
+                        ("unanswered_share", share),
+                        ("ports", source.ports.counted() as f64),
+                    ],
+                    samples: &source.samples,
+                    clause,
+                });
+            }
+            over
+        });
+        if over == Some(true) {
+            self.sources.pin(flow.src_key, Some(flow.src), Pin::Last);
+        }
+    }
+}
+
+impl Detector for Scans {
+    fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
+        if seen.src.side == Side::Neither || seen.dst.side == Side::Neither {
+            return;
+        }
+        match seen.event.kind {
+            FlowEventKind::Opened { .. } if seen.connects => self.opened(seen, board),
+            FlowEventKind::Answered => self.answered(seen, board),
+            _ => {}
+        }
+    }
+
+    fn wake(&mut self, _subject: &Subject, _key: u64, board: &mut Board) {
+        let grace = self.config.answer_grace;
+        while let Some(first) = self.undecided.front() {
+            let decided = first.opened + grace;
+            if decided > board.now {
+                return board.wake_at(decided, SignalKind::FanOutScan, NOBODY, 0);
+            }
+            self.judge_first(board);
+        }
+    }
+
+    fn closed(&mut self, subject: &Subject, key: u64) {
+        self.sources.pin(key, subject.src, Pin::InTurn);
+    }
+
+    fn usage(&self) -> Usage {
+        let usage = Usage::of(&self.sources);
+        let waiting = self.undecided.capacity() * size_of::<Undecided>();
+        let bytes = usage.bytes + u64::try_from(waiting).unwrap_or(u64::MAX);
+        Usage {
+            bytes,
+            hurried: self.hurried,
+            ..usage
+        }
+    }
+}
+
+fn clause(facts: &Facts<'_>) -> String {
+    let tried = counted(facts.value, "destination");
+    let ports = counted(facts.number("ports"), "port");
+    let share = short(facts.number("unanswered_share") * 100.0);
+    format!(
+        "tried {tried} on {ports}, {share} % without answer (limit {} in {})",
+        facts.threshold, facts.window
+    )
+}

@@ -1,0 +1,176 @@
+//! PERIODIC_BEACON (short form): an internal host calls one outside service at regular intervals.
+//!
+//! Fires when   of the connections of a source to one destination and port within `window`, at least
+//!              `min_gaps` gaps between starts have a coefficient of variation (standard deviation over
+//!              mean) below `max_variation`. Connections closer together than `min_gap` are one beat:
+//!              a browser's parallel connections are no rhythm.
+//! Blind to     intervals over a quarter of the window; strong jitter; one connection kept open.
+//! Known noise  NTP, DNS resolvers, monitoring, chat and mail clients that poll: alone it is no alert.
+//! State        per source, destination and port up to `max_beats` start times and `max_evidence`
+//!              flows; pairs updated longest ago are evicted, counted.
+
+use std::collections::VecDeque;
+
+use flow_table::Timestamp;
+
+use super::{Detector, General, Usage, counted, reaching, short};
+use crate::board::{Board, Facts, Over};
+use crate::config::PeriodicBeacon;
+use crate::samples::{Sample, Samples};
+use crate::seen::Seen;
+use crate::subjects::{Held, Pin, Subjects};
+use crate::{SignalKind, Subject, Window};
+
+pub(super) struct Beacons {
+    config: PeriodicBeacon,
+    general: General,
+    pairs: Subjects<Subject, Pair>,
+}
+
+#[derive(Default)]
+struct Pair {
+    beats: VecDeque<Timestamp>,
+    samples: Samples,
+}
+
+impl Held for Pair {
+    fn heap(&self) -> usize {
+        self.beats.capacity() * size_of::<Timestamp>() + self.samples.heap()
+    }
+}
+
+impl Pair {
+    /// Tells whether a new beat began.
+    fn beat(&mut self, time: Timestamp, now: Timestamp, config: &PeriodicBeacon) -> bool {
+        let start = now - config.window.get();
+        while self.beats.front().is_some_and(|beat| *beat < start) {
+            self.beats.pop_front();
+        }
+        // An event that comes late falls into the beat before it or is no beat of its own.
+        if self
+            .beats
+            .back()
+            .is_some_and(|last| time.since(*last) < config.min_gap)
+        {
+            return false;
+        }
+        if self.beats.len() >= config.max_beats.size() {
+            self.beats.pop_front();
+        }
+        if self.beats.capacity() == 0 {
+            self.beats.reserve_exact(1);
+        }
+        self.beats.push_back(time);
+        true
+    }
+
+    /// Number of gaps, their mean in seconds, and their coefficient of variation.
+    fn rhythm(&self) -> (u64, f64, f64) {
+        let gaps = || {
+            self.beats
+                .iter()
+                .zip(self.beats.iter().skip(1))
+                .map(|(a, b)| b.since(*a).as_secs_f64())
+        };
+        let count = self.beats.len().saturating_sub(1);
+        if count == 0 {
+            return (0, 0.0, 1.0);
+        }
+        let mean = gaps().sum::<f64>() / count as f64;
+        let variance = gaps().map(|gap| (gap - mean) * (gap - mean)).sum::<f64>() / count as f64;
+        let variation = if mean > 0.0 {
+            variance.sqrt() / mean
+        } else {
+            1.0
+        };
+        (u64::try_from(count).unwrap_or(u64::MAX), mean, variation)
+    }
+}
+
+impl Beacons {
+    pub(super) fn new(config: &PeriodicBeacon, general: General) -> Self {
+        let pairs = Subjects::new(config.max_subjects.size(), config.max_memory.size());
+        Self {
+            config: config.clone(),
+            general,
+            pairs,
+        }
+    }
+}
+
+impl Detector for Beacons {
+    fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
+        if !(seen.connects && seen.has_ports() && seen.src.inside() && seen.dst.outside()) {
+            return;
+        }
+        let (config, max_evidence) = (&self.config, self.general.max_evidence);
+        let subject = Subject::service(seen.src.addr, seen.dst.addr, seen.port());
+        let key = seen.service_key();
+        let over = self.pairs.update(key, subject, |pair| {
+            let new_beat = pair.beat(seen.event.time, board.now, config);
+            pair.samples
+                .push(Sample::of(seen.event, seen.dst.addr), max_evidence);
+            if !new_beat || pair.beats.len() <= config.min_gaps.size() {
+                return false;
+            }
+            let (gaps, mean, variation) = pair.rhythm();
+            let beats = (gaps + 1) as f64;
+            let over = variation < config.max_variation.get();
+            if over {
+                let start = pair.beats.front().copied().unwrap_or(board.now);
+                board.over(&Over {
+                    kind: SignalKind::PeriodicBeacon,
+                    subject,
+                    key,
+                    severity: reaching(
+                        beats,
+                        config.high.get() as f64,
+                        config.critical.get() as f64,
+                    ),
+                    value: variation,
+                    threshold: config.max_variation.get(),
+                    rank: beats,
+                    window: Window {
+                        start,
+                        end: board.now,
+                    },
+                    lasting: config.window.get(),
+                    approximate: false,
+                    baseline: None,
+                    numbers: &[
+                        ("connections", beats),
+                        ("gaps", gaps as f64),
+                        ("mean_gap_seconds", mean),
+                        ("coefficient_of_variation", variation),
+                    ],
+                    samples: &pair.samples,
+                    clause,
+                });
+            }
+            over
+        });
+        if over == Some(true) {
+            self.pairs.pin(key, subject, Pin::Last);
+        }
+    }
+
+    fn closed(&mut self, subject: &Subject, key: u64) {
+        self.pairs.pin(key, *subject, Pin::InTurn);
+    }
+
+    fn usage(&self) -> Usage {
+        Usage::of(&self.pairs)
+    }
+}
+
+fn clause(facts: &Facts<'_>) -> String {
+    let (connections, mean) = (
+        facts.number("connections"),
+        short(facts.number("mean_gap_seconds")),
+    );
+    let (connections, variation) = (counted(connections, "time"), short(facts.value));
+    format!(
+        "called {connections} every {mean} s (variation {variation}, limit {} in {})",
+        facts.threshold, facts.window
+    )
+}

@@ -1,0 +1,189 @@
+//! PERSISTENT_DESTINATION: an internal host keeps returning to an outside address few others use.
+//!
+//! Fires when   a source opens at least `limit` connections to one external destination within
+//!              `window`, and fewer than `common_hosts` internal hosts have contacted it, or at most
+//!              `common_share` of the internal hosts known.
+//! Blind to     command and control behind a shared content network; one long connection.
+//! Known noise  a department's own cloud service, software only one host runs: alone it is no alert.
+//! State        per pair a count for each slice and `max_evidence` flows; per destination the hosts that
+//!              contacted it, as many as can matter, while it is contacted at all; a list of internal
+//!              hosts up to `max_known_hosts`. What was updated longest ago is evicted, counted.
+
+use std::net::IpAddr;
+
+use hashbrown::HashTable;
+
+use super::{Detector, General, Usage, counted, reaching};
+use crate::board::{Board, Facts, Over};
+use crate::config::PersistentDestination;
+use crate::samples::{Sample, Samples};
+use crate::seen::Seen;
+use crate::subjects::{Held, Pin, Subjects};
+use crate::window::{Slicing, SlidingSum};
+use crate::{SignalKind, Subject};
+
+pub(super) struct Destinations {
+    config: PersistentDestination,
+    general: General,
+    slicing: Slicing,
+    pairs: Subjects<Subject, Pair>,
+    prevalence: Subjects<IpAddr, Contacts>,
+    known: HashTable<u64>,
+}
+
+#[derive(Default)]
+struct Pair {
+    connections: SlidingSum,
+    samples: Samples,
+}
+
+impl Held for Pair {
+    fn heap(&self) -> usize {
+        self.connections.heap() + self.samples.heap()
+    }
+}
+
+/// Keys of the internal hosts that contacted a destination, sorted.
+#[derive(Default)]
+struct Contacts {
+    hosts: Vec<u64>,
+}
+
+impl Held for Contacts {
+    fn heap(&self) -> usize {
+        self.hosts.capacity() * size_of::<u64>()
+    }
+}
+
+impl Contacts {
+    /// Adds a host, unless more are known than can matter; returns how many are.
+    fn add(&mut self, host: u64, enough: usize) -> usize {
+        if self.hosts.len() < enough
+            && let Err(at) = self.hosts.binary_search(&host)
+        {
+            if self.hosts.capacity() == 0 {
+                self.hosts.reserve_exact(1);
+            }
+            self.hosts.insert(at, host);
+        }
+        self.hosts.len()
+    }
+}
+
+impl Destinations {
+    pub(super) fn new(config: &PersistentDestination, general: General) -> Self {
+        let (subjects, bytes) = (config.max_subjects.size(), config.max_memory.size());
+        Self {
+            slicing: Slicing::of(config.window.get()),
+            general,
+            pairs: Subjects::new(subjects, bytes / 2),
+            prevalence: Subjects::new(subjects, bytes / 2),
+            known: HashTable::new(),
+            config: config.clone(),
+        }
+    }
+
+    /// Notes who contacts what; returns how many hosts contact the destination, and whether they
+    /// are few.
+    fn contacts(&mut self, seen: &Seen<'_>) -> (usize, bool) {
+        let src = seen.src.key;
+        if self.known.len() < self.config.max_known_hosts.size() {
+            self.known
+                .entry(src, |known| *known == src, |known| *known)
+                .or_insert(src);
+        }
+        let share = self.config.common_share.get();
+        let of_known = share * self.known.len() as f64;
+        let most = share * self.config.max_known_hosts.get() as f64;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "at most 2^32"
+        )]
+        let enough = self.config.common_hosts.size().max(most as usize + 1);
+        let add = |contacts: &mut Contacts| contacts.add(src, enough);
+        let hosts = self
+            .prevalence
+            .update(seen.dst.key, seen.dst.addr, add)
+            .unwrap_or(1);
+        (
+            hosts,
+            hosts < self.config.common_hosts.size() || hosts as f64 <= of_known,
+        )
+    }
+}
+
+impl Detector for Destinations {
+    fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
+        let relevant = seen.connects && seen.has_ports() && seen.src.inside() && seen.dst.outside();
+        let place = self.slicing.place(seen.event.time, board.now);
+        let (true, Some(place)) = (relevant, place) else {
+            return;
+        };
+        let (hosts, few) = self.contacts(seen);
+        let (config, max_evidence, slicing) =
+            (&self.config, self.general.max_evidence, self.slicing);
+        let known = self.known.len();
+        let subject = Subject::pair(seen.src.addr, seen.dst.addr);
+        let over = self.pairs.update(seen.pair, subject, |pair| {
+            pair.connections.add(place.slice, 1);
+            pair.connections.expire(place.first);
+            pair.samples
+                .push(Sample::of(seen.event, seen.dst.addr), max_evidence);
+            let connections = pair.connections.total() as f64;
+            let over = few && connections >= config.limit.get() as f64;
+            if over {
+                board.over(&Over {
+                    kind: SignalKind::PersistentDestination,
+                    subject,
+                    key: seen.pair,
+                    severity: reaching(
+                        connections,
+                        config.high.get() as f64,
+                        config.critical.get() as f64,
+                    ),
+                    value: connections,
+                    threshold: config.limit.get() as f64,
+                    rank: connections,
+                    window: slicing.ending(board.now),
+                    lasting: slicing.window(),
+                    approximate: false,
+                    baseline: None,
+                    numbers: &[
+                        ("connections", connections),
+                        ("internal_hosts_contacting", hosts as f64),
+                        ("internal_hosts_known", known as f64),
+                    ],
+                    samples: &pair.samples,
+                    clause,
+                });
+            }
+            over
+        });
+        if over == Some(true) {
+            self.pairs.pin(seen.pair, subject, Pin::Last);
+        }
+    }
+
+    fn closed(&mut self, subject: &Subject, key: u64) {
+        self.pairs.pin(key, *subject, Pin::InTurn);
+    }
+
+    fn usage(&self) -> Usage {
+        let known = u64::try_from(self.known.capacity() * 9).unwrap_or(u64::MAX);
+        let usage = Usage::of(&self.pairs).and(&self.prevalence);
+        Usage {
+            bytes: usage.bytes + known,
+            ..usage
+        }
+    }
+}
+
+fn clause(facts: &Facts<'_>) -> String {
+    let connections = counted(facts.value, "connection");
+    let hosts = counted(facts.number("internal_hosts_contacting"), "internal host");
+    format!(
+        "made {connections} to a destination of {hosts} (limit {} in {})",
+        facts.threshold, facts.window
+    )
+}

@@ -1,0 +1,134 @@
+//! PORT_SCAN: an internal host tries many different ports.
+//!
+//! Fires when   an internal source opens flows to more than `limit` distinct destination ports, TCP
+//!              (by SYN) and UDP together, within `window`; a number used with both counts once.
+//! Blind to     scans slower than `limit` ports per window; scans from outside (FAN_OUT_SCAN,
+//!              SYN_BURST); one port on many hosts (FAN_OUT_SCAN).
+//! Known noise  vulnerability scanners, passive FTP and RPC with many dynamic ports, peer-to-peer
+//!              clients, UDP traceroute: suppress them by source.
+//! State        per source its ports and hosts (exact up to `max_exact`, then estimated) and the
+//!              latest `max_evidence` flows; sources updated longest ago are evicted, counted.
+
+use std::net::IpAddr;
+
+use super::{Detector, General, Usage, above, counted};
+use crate::board::{Board, Facts, Over};
+use crate::config::PortScan;
+use crate::samples::{Sample, Samples};
+use crate::seen::{Seen, Side};
+use crate::subjects::{Held, Pin, Subjects};
+use crate::window::{Distinct, Slicing};
+use crate::{SignalKind, Subject};
+
+pub(super) struct Scans {
+    config: PortScan,
+    general: General,
+    slicing: Slicing,
+    sources: Subjects<Option<IpAddr>, Source>,
+}
+
+#[derive(Default)]
+struct Source {
+    ports: Distinct,
+    hosts: Distinct,
+    samples: Samples,
+}
+
+impl Held for Source {
+    fn heap(&self) -> usize {
+        self.ports.heap() + self.hosts.heap() + self.samples.heap()
+    }
+}
+
+impl Scans {
+    pub(super) fn new(config: &PortScan, general: General) -> Self {
+        Self {
+            general,
+            slicing: Slicing::of(config.window.get()),
+            sources: Subjects::new(config.max_subjects.size(), config.max_memory.size()),
+            config: config.clone(),
+        }
+    }
+}
+
+impl Detector for Scans {
+    fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
+        let relevant = seen.connects
+            && seen.has_ports()
+            && seen.src.inside()
+            && seen.dst.side != Side::Neither;
+        let place = self.slicing.place(seen.event.time, board.now);
+        let (true, Some(place)) = (relevant, place) else {
+            return;
+        };
+        let (config, general, window) =
+            (&self.config, &self.general, self.slicing.ending(board.now));
+        let over = self
+            .sources
+            .update(seen.src.key, Some(seen.src.addr), |source| {
+                let port = general.hash.bits(seen.port().into());
+                source
+                    .ports
+                    .count(port, place.slice, place.first, general.max_exact);
+                source
+                    .hosts
+                    .count(seen.dst.key, place.slice, place.first, general.max_exact);
+                source
+                    .samples
+                    .push(Sample::of(seen.event, seen.dst.addr), general.max_evidence);
+                let (ports, hosts) = (source.ports.counted() as f64, source.hosts.counted() as f64);
+                let over = ports > config.limit.get() as f64;
+                if over {
+                    board.over(&Over {
+                        kind: SignalKind::PortScan,
+                        subject: Subject::source(seen.src.addr),
+                        key: seen.src.key,
+                        severity: above(
+                            ports,
+                            config.high.get() as f64,
+                            config.critical.get() as f64,
+                        ),
+                        value: ports,
+                        threshold: config.limit.get() as f64,
+                        rank: ports,
+                        window,
+                        lasting: config.window.get(),
+                        approximate: source.ports.approximate() || source.hosts.approximate(),
+                        baseline: None,
+                        numbers: &[("ports", ports), ("hosts", hosts)],
+                        samples: &source.samples,
+                        clause,
+                    });
+                }
+                over
+            });
+        if over == Some(true) {
+            self.sources
+                .pin(seen.src.key, Some(seen.src.addr), Pin::Last);
+        }
+    }
+
+    fn closed(&mut self, subject: &Subject, key: u64) {
+        self.sources.pin(key, subject.src, Pin::InTurn);
+    }
+
+    fn usage(&self) -> Usage {
+        Usage::of(&self.sources)
+    }
+}
+
+fn clause(facts: &Facts<'_>) -> String {
+    let (ports, hosts) = (facts.number("ports"), facts.number("hosts"));
+    let shape = if hosts <= 1.0 {
+        "vertical"
+    } else if hosts > 2.0 * ports {
+        "horizontal"
+    } else {
+        "block"
+    };
+    let (ports, hosts) = (counted(ports, "port"), counted(hosts, "host"));
+    format!(
+        "scanned {ports} on {hosts} ({shape}, limit {} in {})",
+        facts.threshold, facts.window
+    )
+}

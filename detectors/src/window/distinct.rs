@@ -1,0 +1,437 @@
+//! How many different keys a sliding window saw: exactly while they are few, then by estimate.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashTable;
+
+use super::{Slice, SlidingSum};
+
+/// Up to this many keys a scan of a short list is faster than any table.
+const FEW: usize = 16;
+/// HyperLogLog registers to a pane: a standard error of 1.04 / √256 = 6.5 %.
+const REGISTERS: usize = 256;
+/// A window is estimated from this many panes, each a part of its slices.
+const PANES: u64 = 6;
+
+/// Keys of a sliding window, each with its latest slice. A key may be *counted*, *marked* or both:
+/// destinations tried and destinations that answered, say.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Distinct {
+    keys: Keys,
+}
+
+#[derive(Clone, Debug)]
+enum Keys {
+    Few(Vec<Entry>),
+    Many(Box<Many>),
+    Estimate(Box<Estimate>),
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self::Few(Vec::new())
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    key: u64,
+    slice: Slice,
+    counted: bool,
+    marked: bool,
+}
+
+#[derive(Clone, Default, Debug)]
+struct Many {
+    entries: HashTable<Entry>,
+    counted: SlidingSum,
+    both: SlidingSum,
+    all: SlidingSum,
+}
+
+/// What is said of a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Say {
+    Counted,
+    Marked,
+}
+
+impl Distinct {
+    /// Counts a key in a slice; slices before `first` are forgotten, and above `max_exact` keys
+    /// the count becomes an estimate until a whole window has passed without any.
+    pub(crate) fn count(&mut self, key: u64, slice: Slice, first: Slice, max_exact: usize) {
+        self.say(Say::Counted, key, slice, first, max_exact);
+    }
+
+    /// Marks a key, whether it is counted already, later or never.
+    pub(crate) fn mark(&mut self, key: u64, slice: Slice, first: Slice, max_exact: usize) {
+        self.say(Say::Marked, key, slice, first, max_exact);
+    }
+
+    fn say(&mut self, what: Say, key: u64, slice: Slice, first: Slice, max_exact: usize) {
+        self.expire(first);
+        match &mut self.keys {
+            Keys::Few(entries) => {
+                say_few(entries, what, key, slice);
+                if entries.len() > FEW.min(max_exact) {
+                    let many = Many::of(entries);
+                    self.keys = Keys::Many(Box::new(many));
+                }
+            }
+            Keys::Many(many) => {
+                many.say(what, key, slice, first);
+                if many.entries.len() > max_exact {
+                    let estimate = Estimate::of(many, slice - first + 1);
+                    self.keys = Keys::Estimate(Box::new(estimate));
+                }
+            }
+            Keys::Estimate(estimate) => estimate.say(what, key, slice),
+        }
+    }
+
+    /// Forgets slices before `first`.
+    pub(crate) fn expire(&mut self, first: Slice) {
+        match &mut self.keys {
+            Keys::Few(entries) => entries.retain(|entry| entry.slice >= first),
+            Keys::Many(many) => {
+                many.expire(first);
+                if many.all.total() == 0 {
+                    self.keys = Keys::default();
+                }
+            }
+            Keys::Estimate(estimate) => {
+                estimate.expire(first);
+                if estimate.panes.is_empty() {
+                    self.keys = Keys::default();
+                }
+            }
+        }
+    }
+
+    /// Keys counted.
+    pub(crate) fn counted(&self) -> u64 {
+        match &self.keys {
+            Keys::Few(entries) => length(entries.iter().filter(|entry| entry.counted).count()),
+            Keys::Many(many) => many.counted.total(),
+            Keys::Estimate(estimate) => estimate.counted,
+        }
+    }
+
+    /// Keys both counted and marked. As an estimate: keys marked, but no more than counted.
+    pub(crate) fn marked(&self) -> u64 {
+        match &self.keys {
+            Keys::Few(entries) => length(
+                entries
+                    .iter()
+                    .filter(|entry| entry.counted && entry.marked)
+                    .count(),
+            ),
+            Keys::Many(many) => many.both.total(),
+            Keys::Estimate(estimate) => estimate.marked.min(estimate.counted),
+        }
+    }
+
+    pub(crate) fn approximate(&self) -> bool {
+        matches!(self.keys, Keys::Estimate(_))
+    }
+
+    /// Bytes on the heap.
+    pub(crate) fn heap(&self) -> usize {
+        match &self.keys {
+            Keys::Few(entries) => entries.capacity() * size_of::<Entry>(),
+            Keys::Many(many) => {
+                let sums = many.counted.heap() + many.both.heap() + many.all.heap();
+                size_of::<Many>() + many.entries.capacity() * (size_of::<Entry>() + 2) + sums
+            }
+            Keys::Estimate(estimate) => {
+                size_of::<Estimate>() + estimate.panes.capacity() * size_of::<Pane>()
+            }
+        }
+    }
+}
+
+fn length(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+fn say_few(entries: &mut Vec<Entry>, what: Say, key: u64, slice: Slice) {
+    if let Some(entry) = entries.iter_mut().find(|entry| entry.key == key) {
+        return entry.say(what, slice);
+    }
+    if entries.len() == entries.capacity() {
+        entries.reserve_exact(entries.len().max(1));
+    }
+    entries.push(Entry::new(what, key, slice));
+}
+
+impl Entry {
+    fn new(what: Say, key: u64, slice: Slice) -> Self {
+        Self {
+            key,
+            slice,
+            counted: what == Say::Counted,
+            marked: what == Say::Marked,
+        }
+    }
+
+    fn say(&mut self, what: Say, slice: Slice) {
+        self.slice = self.slice.max(slice);
+        self.counted |= what == Say::Counted;
+        self.marked |= what == Say::Marked;
+    }
+}
+
+impl Many {
+    fn of(few: &[Entry]) -> Self {
+        let mut many = Self::default();
+        for entry in few {
+            many.entries
+                .insert_unique(entry.key, *entry, |entry| entry.key);
+            many.tally(*entry);
+        }
+        many
+    }
+
+    fn tally(&mut self, entry: Entry) {
+        self.all.add(entry.slice, 1);
+        self.counted.add(entry.slice, u64::from(entry.counted));
+        self.both
+            .add(entry.slice, u64::from(entry.counted && entry.marked));
+    }
+
+    fn untally(&mut self, entry: Entry) {
+        self.all.take(entry.slice, 1);
+        self.counted.take(entry.slice, u64::from(entry.counted));
+        self.both
+            .take(entry.slice, u64::from(entry.counted && entry.marked));
+    }
+
+    fn say(&mut self, what: Say, key: u64, slice: Slice, first: Slice) {
+        let known = self.entries.find_mut(key, |entry| entry.key == key);
+        let (before, after) = match known {
+            Some(entry) if entry.slice >= first => {
+                let before = *entry;
+                entry.say(what, slice);
+                (Some(before), *entry)
+            }
+            Some(expired) => {
+                *expired = Entry::new(what, key, slice);
+                (None, *expired)
+            }
+            None => {
+                let entry = Entry::new(what, key, slice);
+                self.entries.insert_unique(key, entry, |entry| entry.key);
+                (None, entry)
+            }
+        };
+        if let Some(before) = before {
+            self.untally(before);
+        }
+        self.tally(after);
+    }
+
+    /// Entries that left the window are swept out once they are half of the table.
+    fn expire(&mut self, first: Slice) {
+        self.all.expire(first);
+        self.counted.expire(first);
+        self.both.expire(first);
+        let live = usize::try_from(self.all.total()).unwrap_or(usize::MAX);
+        if self.entries.len() > FEW + live.saturating_mul(2) {
+            self.entries.retain(|entry| entry.slice >= first);
+            self.entries.shrink_to_fit(|entry| entry.key);
+        }
+    }
+}
+
+/// HyperLogLog sketches of consecutive parts of the window. Whole parts are forgotten, so the
+/// estimate covers a little less than the window, never more.
+#[derive(Clone, Debug)]
+struct Estimate {
+    panes: VecDeque<Pane>,
+    slices_per_pane: u64,
+    counted: u64,
+    marked: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Pane {
+    number: u64,
+    counted: [u8; REGISTERS],
+    marked: [u8; REGISTERS],
+}
+
+impl Estimate {
+    fn of(many: &Many, slices: u64) -> Self {
+        let slices_per_pane = slices.div_ceil(PANES).max(1);
+        let mut estimate = Self {
+            panes: VecDeque::new(),
+            slices_per_pane,
+            counted: 0,
+            marked: 0,
+        };
+        let mut entries: Vec<&Entry> = many.entries.iter().collect();
+        entries.sort_unstable_by_key(|entry| (entry.slice, entry.key));
+        for entry in entries {
+            if entry.counted {
+                estimate.register(Say::Counted, entry.key, entry.slice);
+            }
+            if entry.marked {
+                estimate.register(Say::Marked, entry.key, entry.slice);
+            }
+        }
+        estimate.judge();
+        estimate
+    }
+
+    fn say(&mut self, what: Say, key: u64, slice: Slice) {
+        if self.register(what, key, slice) {
+            self.judge();
+        }
+    }
+
+    /// Tells whether a register rose: only then can the estimate have changed.
+    fn register(&mut self, what: Say, key: u64, slice: Slice) -> bool {
+        let number = slice / self.slices_per_pane;
+        if self.panes.back().is_none_or(|pane| pane.number < number) {
+            self.panes.push_back(Pane {
+                number,
+                counted: [0; REGISTERS],
+                marked: [0; REGISTERS],
+            });
+        }
+        let Some(pane) = self
+            .panes
+            .iter_mut()
+            .rev()
+            .find(|pane| pane.number <= number)
+        else {
+            return false;
+        };
+        let registers = match what {
+            Say::Counted => &mut pane.counted,
+            Say::Marked => &mut pane.marked,
+        };
+        // Table keys may be small numbers: spread them before the bits are read.
+        let bits = crate::hash::join(key, 0x5bd1_e995);
+        let bits = crate::hash::join(bits, bits >> 7);
+        let index = usize::try_from(bits & 0xff).unwrap_or_default();
+        let rank = u8::try_from((bits >> 8 | 1 << 56).trailing_zeros() + 1).unwrap_or(u8::MAX);
+        registers.get_mut(index).is_some_and(|register| {
+            let rises = rank > *register;
+            *register = rank.max(*register);
+            rises
+        })
+    }
+
+    fn expire(&mut self, first: Slice) {
+        let before = self.panes.len();
+        while self
+            .panes
+            .front()
+            .is_some_and(|pane| pane.number * self.slices_per_pane < first)
+        {
+            self.panes.pop_front();
+        }
+        if self.panes.len() != before {
+            self.judge();
+        }
+    }
+
+    fn judge(&mut self) {
+        self.counted = estimate(self.panes.iter().map(|pane| &pane.counted));
+        self.marked = estimate(self.panes.iter().map(|pane| &pane.marked));
+    }
+}
+
+/// HyperLogLog's estimate of the union of panes, with linear counting where that is better.
+fn estimate<'a>(panes: impl Iterator<Item = &'a [u8; REGISTERS]>) -> u64 {
+    let mut union = [0_u8; REGISTERS];
+    for pane in panes {
+        for (register, other) in union.iter_mut().zip(pane) {
+            *register = (*register).max(*other);
+        }
+    }
+    // Harmonic sum in integers, as the order of floating-point additions would matter less
+    // but still matter: ranks end at 57.
+    let sum: u128 = union
+        .iter()
+        .map(|rank| 1_u128 << (64 - u32::from(*rank).min(64)))
+        .sum();
+    let registers = REGISTERS as f64;
+    let raw = 0.7213 / (1.0 + 1.079 / registers) * registers * registers
+        / (sum as f64 / 18_446_744_073_709_551_616.0);
+    let empty = union.iter().filter(|rank| **rank == 0).count();
+    let best = if raw <= 2.5 * registers && empty > 0 {
+        registers * (registers / empty as f64).ln()
+    } else {
+        raw
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "`as` saturates"
+    )]
+    let rounded = best.round() as u64;
+    rounded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::KeyedHash;
+
+    const EXACT: usize = 1_000;
+
+    #[test]
+    fn counts_exactly_what_the_window_holds() {
+        let mut distinct = Distinct::default();
+        for slice in 0..300_u64 {
+            for key in 0..10 {
+                distinct.count(slice * 5 + key, slice, slice.saturating_sub(59), EXACT);
+            }
+            let slices = 60.min(slice + 1);
+            assert_eq!(distinct.counted(), slices * 5 + 5, "slice {slice}");
+            assert!(!distinct.approximate());
+        }
+        distinct.expire(1_000);
+        assert_eq!((distinct.counted(), distinct.heap()), (0, 0));
+    }
+
+    #[test]
+    fn a_key_may_be_counted_and_marked_in_either_order() {
+        for others in [0, 100] {
+            let mut distinct = Distinct::default();
+            for key in 0..others {
+                distinct.count(1_000 + key, 5, 0, EXACT);
+            }
+            distinct.mark(1, 5, 0, EXACT);
+            assert_eq!((distinct.counted(), distinct.marked()), (others, 0));
+            distinct.count(1, 6, 0, EXACT);
+            distinct.count(2, 6, 0, EXACT);
+            distinct.mark(2, 7, 0, EXACT);
+            distinct.count(3, 7, 0, EXACT);
+            assert_eq!((distinct.counted(), distinct.marked()), (others + 3, 2));
+        }
+    }
+
+    #[test]
+    fn estimates_many_keys_within_a_few_percent_and_returns_to_exact() {
+        let hash = KeyedHash::new(7);
+        let mut distinct = Distinct::default();
+        for number in 0..100_000_u64 {
+            let slice = number / 2_000;
+            distinct.count(
+                hash.bits(number.into()),
+                slice,
+                slice.saturating_sub(59),
+                EXACT,
+            );
+        }
+        assert!(distinct.approximate());
+        let counted = distinct.counted() as f64;
+        assert!((counted / 100_000.0 - 1.0).abs() < 0.2, "{counted}");
+        assert!(distinct.heap() < 16 * 1024, "{}", distinct.heap());
+        distinct.count(1, 500, 441, EXACT);
+        assert_eq!((distinct.counted(), distinct.approximate()), (1, false));
+    }
+}
