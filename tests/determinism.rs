@@ -1,0 +1,256 @@
+//! The same packets give the same answer: on every run, for any number of threads, however they
+//! are stored.
+
+#![cfg(test)]
+
+#[allow(dead_code, reason = "shared with the other tests")]
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use support::frames::{self, connection};
+use support::pcap::{Capture, Format, Order, Unit, gzipped};
+use support::rows::{Content, content, without_inputs};
+use support::run::{self, Ran};
+use support::{Recorded, captures};
+
+/// Everything that a run leaves.
+#[derive(Clone, PartialEq, Debug)]
+struct Left {
+    log: Vec<u8>,
+    findings: String,
+    content: Content,
+}
+
+impl Left {
+    fn by(files: &[&Path], options: &[&str]) -> Self {
+        Self::of(|out, fixed| run::replay(files, out, &[fixed, options].concat()))
+    }
+
+    fn by_stdin(bytes: &[u8]) -> Self {
+        Self::of(|out, fixed| {
+            run::ran_with_stdin(run::replay_args(&[Path::new("-")], out, fixed), bytes)
+        })
+    }
+
+    fn of(replay: impl FnOnce(&Path, &[&str]) -> Ran) -> Self {
+        let out = tempfile::tempdir().unwrap();
+        let ran = replay(out.path(), &["-q", "--json", "-"]).exits(0);
+        Self {
+            log: fs::read(out.path().join("conn.log")).unwrap(),
+            findings: ran.stdout,
+            content: content(&out.path().join("flowhawk.db")),
+        }
+    }
+
+    /// For runs over the same packets out of different files.
+    fn whatever_the_inputs(mut self) -> Self {
+        self.content = without_inputs(self.content);
+        self
+    }
+}
+
+/// Fails with what differs, not with all there is.
+#[track_caller]
+fn assert_same(want: &Left, got: &Left, what: &str) {
+    let (want_log, got_log) = (lossy(&want.log), lossy(&got.log));
+    assert_same_lines(&want_log, &got_log, &format!("{what}: conn.log"));
+    assert_same_lines(
+        &want.findings,
+        &got.findings,
+        &format!("{what}: JSON lines"),
+    );
+    assert_same_content(&want.content, &got.content, what);
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[track_caller]
+fn assert_same_lines(want: &str, got: &str, what: &str) {
+    for (n, (want, got)) in want.lines().zip(got.lines()).enumerate() {
+        assert_eq!(want, got, "{what}, line {}", n + 1);
+    }
+    assert_eq!(
+        want.len(),
+        got.len(),
+        "{what}: {} lines and {}",
+        want.lines().count(),
+        got.lines().count()
+    );
+}
+
+#[track_caller]
+fn assert_same_content(want: &Content, got: &Content, what: &str) {
+    for (name, want) in want {
+        let got = &got[name];
+        let missing: Vec<_> = want
+            .iter()
+            .filter(|row| got.get(row.0) != Some(row.1))
+            .collect();
+        let added: Vec<_> = got
+            .iter()
+            .filter(|row| want.get(row.0) != Some(row.1))
+            .collect();
+        assert!(
+            missing.is_empty() && added.is_empty(),
+            "{what}, table {name}: missing {missing:#?}, added {added:#?}"
+        );
+    }
+}
+
+/// What is replayed in these tests: everything recorded, and some flows even where nothing is.
+fn inputs(dir: &Path) -> Vec<Recorded> {
+    let made = dir.join("made.pcap");
+    let ports = 30_000..31_000;
+    let flows = ports.flat_map(|port| connection(frames::Path::between(port, 80)));
+    fs::write(&made, frames::capture(flows).write_usual()).unwrap();
+    let mut inputs = captures();
+    inputs.push(Recorded {
+        name: "made".to_owned(),
+        path: made,
+    });
+    inputs
+}
+
+#[test]
+fn threads_and_repetition_change_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    for capture in inputs(dir.path()) {
+        let by_format: [(&str, &[&str]); 2] = [
+            ("tsv", &["1", "2", "2", "4", "4", "8", "8"]),
+            ("json", &["2", "4", "8"]),
+        ];
+        for (format, runs) in by_format {
+            let left = |threads| {
+                let options = ["--log-format", format, "--threads", threads];
+                Left::by(&[&capture.path], &options)
+            };
+            let first = left("1");
+            for threads in runs {
+                let what = format!("{}, {format}, {threads} threads", capture.name);
+                assert_same(&first, &left(threads), &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn replaying_again_into_a_database_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    for capture in inputs(dir.path()) {
+        let out = tempfile::tempdir().unwrap();
+        let database = out.path().join("flowhawk.db");
+        run::replay(&[&capture.path], out.path(), &["-q"]).exits(0);
+        let once = content(&database);
+        run::replay(&[&capture.path], out.path(), &["-q", "--threads", "2"]).exits(0);
+        assert_same_content(&once, &content(&database), &capture.name);
+    }
+}
+
+#[test]
+fn what_people_noted_stays() {
+    for capture in captures() {
+        let out = tempfile::tempdir().unwrap();
+        let database = out.path().join("flowhawk.db");
+        run::replay(&[&capture.path], out.path(), &["-q"]).exits(0);
+        let noted = |sql: &str| -> u32 {
+            let connection = Connection::open(&database).unwrap();
+            connection.query_row(sql, [], |row| row.get(0)).unwrap()
+        };
+        Connection::open(&database)
+            .unwrap()
+            .execute("UPDATE detections SET status = 'closed'", [])
+            .unwrap();
+        run::replay(&[&capture.path], out.path(), &["-q"]).exits(0);
+        let changed = noted("SELECT count(*) FROM detections WHERE status <> 'closed'");
+        assert_eq!(changed, 0, "{}", capture.name);
+    }
+}
+
+#[test]
+fn captures_add_up_in_a_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let together = dir.path().join("together.db");
+    let mut sum: Content = BTreeMap::new();
+    for capture in inputs(dir.path()) {
+        let alone = dir.path().join(format!("{}.db", capture.name));
+        for database in [&alone, &together] {
+            let out = tempfile::tempdir().unwrap();
+            let options = ["-q", "--db", database.to_str().unwrap()];
+            run::replay(&[&capture.path], out.path(), &options).exits(0);
+        }
+        for (name, table) in content(&alone) {
+            sum.entry(name).or_default().extend(table);
+        }
+    }
+    assert_same_content(&sum, &content(&together), "all captures in one database");
+}
+
+const FORMATS: [Format; 6] = [
+    Format::Pcap(Unit::Micros, Order::Little),
+    Format::Pcap(Unit::Micros, Order::Big),
+    Format::Pcap(Unit::Nanos, Order::Little),
+    Format::Pcap(Unit::Nanos, Order::Big),
+    Format::PcapNg(Order::Little),
+    Format::PcapNg(Order::Big),
+];
+
+#[test]
+fn formats_change_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    for (recorded, capture) in readable(&inputs(dir.path())) {
+        let name = &recorded.name;
+        let usual = capture.write_usual();
+        let want = left_by_bytes(dir.path(), &usual).whatever_the_inputs();
+        for format in FORMATS {
+            let got = left_by_bytes(dir.path(), &capture.write(format)).whatever_the_inputs();
+            assert_same(&want, &got, &format!("{name} as {format:?}"));
+        }
+        let zst = zstd::encode_all(usual.as_slice(), 1).unwrap();
+        for (packing, bytes) in [(".gz", gzipped(&usual)), (".zst", zst)] {
+            let got = left_by_bytes(dir.path(), &bytes).whatever_the_inputs();
+            assert_same(&want, &got, &format!("{name} as {packing}"));
+            let got = Left::by_stdin(&bytes).whatever_the_inputs();
+            assert_same(&want, &got, &format!("{name} as {packing} on stdin"));
+        }
+        let got = Left::by_stdin(&usual).whatever_the_inputs();
+        assert_same(&want, &got, &format!("{name} on stdin"));
+    }
+}
+
+#[test]
+fn a_capture_split_in_two_is_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    for (recorded, capture) in readable(&inputs(dir.path())) {
+        let want = left_by_bytes(dir.path(), &capture.write_usual()).whatever_the_inputs();
+        let parts = capture.split_at(capture.packets.len() / 2);
+        let files = ["first.pcap", "second.pcap"].map(|name| dir.path().join(name));
+        for (file, part) in files.iter().zip(parts) {
+            fs::write(file, part.write_usual()).unwrap();
+        }
+        let got = Left::by(&[&files[0], &files[1]], &[]).whatever_the_inputs();
+        assert_same(&want, &got, &format!("{} in two", recorded.name));
+    }
+}
+
+/// Those of one link type, read; large ones would say the same for longer.
+fn readable(inputs: &[Recorded]) -> Vec<(&Recorded, Capture)> {
+    const MOST: usize = 10_000;
+    let read = inputs.iter().filter_map(|input| {
+        let capture = Capture::read(&input.path)?;
+        (capture.packets.len() <= MOST).then_some((input, capture))
+    });
+    read.collect()
+}
+
+fn left_by_bytes(dir: &Path, bytes: &[u8]) -> Left {
+    let file: PathBuf = dir.join("input");
+    fs::write(&file, bytes).unwrap();
+    Left::by(&[&file], &[])
+}

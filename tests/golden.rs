@@ -1,0 +1,127 @@
+//! Every capture gives exactly what `tests/golden` holds. After a change that is meant,
+//! `scripts/bless` rewrites those files; they are reviewed like code.
+
+#![cfg(test)]
+
+#[allow(dead_code, reason = "shared with the other tests")]
+mod support;
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::hash::Hasher as _;
+use std::path::PathBuf;
+
+use siphasher::sip128::{Hasher128 as _, SipHasher13};
+
+use support::{captures, root, run};
+
+/// Longer logs are kept as their hash and their beginning.
+const WHOLE_LOG: usize = 200_000;
+const ROWS_OF_A_LONG_LOG: usize = 100;
+
+/// Every `captures/NAME.pcap` must yield exactly `tests/golden/NAME.jsonl` and
+/// `tests/golden/NAME.conn.log`.
+#[test]
+fn captures_match_golden() {
+    let bless = env::var_os("BLESS").is_some();
+    let mut changed = Vec::new();
+    for capture in captures() {
+        let out = tempfile::tempdir().unwrap();
+        let options = ["--no-db", "--json", "-"];
+        let findings = run::replay(&[&capture.path], out.path(), &options).exits(0);
+        let log = fs::read_to_string(out.path().join("conn.log")).unwrap();
+        let golden = |kind: &str| -> PathBuf {
+            root().join(format!("tests/golden/{}.{kind}", capture.name))
+        };
+        for (file, got) in [
+            (golden("jsonl"), findings.stdout),
+            (golden("conn.log"), kept(&log)),
+        ] {
+            if bless {
+                fs::write(&file, got).unwrap();
+            } else if fs::read_to_string(&file).ok().as_deref() != Some(got.as_str()) {
+                changed.push((difference(&file, &got), file));
+            }
+        }
+    }
+    assert!(
+        changed.is_empty(),
+        "{changed:#?}\nif intended: scripts/bless"
+    );
+}
+
+/// What is kept of a log.
+fn kept(log: &str) -> String {
+    if log.len() <= WHOLE_LOG {
+        return log.to_owned();
+    }
+    let mut hasher = SipHasher13::new();
+    hasher.write(log.as_bytes());
+    let rows = log.lines().filter(|line| !line.starts_with('#')).count();
+    let header = log.lines().take_while(|line| line.starts_with('#')).count();
+    let beginning = log.lines().take(header + ROWS_OF_A_LONG_LOG);
+    let mut kept: String = beginning.flat_map(|line| [line, "\n"]).collect();
+    let hash = hasher.finish128().as_u128();
+    writeln!(kept, "… {rows} rows, hash of the whole log {hash:032x}").unwrap();
+    kept
+}
+
+/// The first line that differs.
+fn difference(file: &PathBuf, got: &str) -> String {
+    let Ok(want) = fs::read_to_string(file) else {
+        return "there is no such file yet".to_owned();
+    };
+    let lines = want.lines().zip(got.lines()).enumerate();
+    let differing = lines.into_iter().find(|(_, (want, got))| want != got);
+    match differing {
+        Some((n, (want, got))) => format!("line {}:\n-{want}\n+{got}", n + 1),
+        None => format!(
+            "{} lines instead of {}",
+            got.lines().count(),
+            want.lines().count()
+        ),
+    }
+}
+
+/// No golden file outlives its capture.
+#[test]
+fn golden_files_belong_to_captures() {
+    let captures = captures();
+    for entry in fs::read_dir(root().join("tests/golden")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let of_a_capture = captures.iter().any(|capture| {
+            let rest = name.strip_prefix(&capture.name);
+            matches!(rest, Some(".jsonl" | ".conn.log"))
+        });
+        assert!(of_a_capture || name.starts_with('.'), "{name}");
+    }
+}
+
+/// Every capture says where it comes from and which detections it must give.
+#[test]
+fn captures_are_explained() {
+    for capture in captures() {
+        for file in [capture.story(), capture.expectations()] {
+            assert!(file.is_file(), "{} is missing", file.display());
+        }
+    }
+}
+
+#[test]
+fn captures_give_the_detections_expected_of_them() {
+    let mut wrong = Vec::new();
+    for capture in captures() {
+        let expect = capture.expectations();
+        for threads in ["1", "2", "4", "8"] {
+            let out = tempfile::tempdir().unwrap();
+            let expect = expect.to_str().unwrap();
+            let options = ["-q", "--no-db", "--threads", threads, "--expect", expect];
+            let ran = run::replay(&[&capture.path], out.path(), &options);
+            if ran.code != Some(0) {
+                wrong.push((capture.name.clone(), threads, ran));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

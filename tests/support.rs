@@ -1,0 +1,56 @@
+//! What the end-to-end tests share: running the shipped binary, and captures to feed it.
+
+pub(crate) mod frames;
+pub(crate) mod pcap;
+pub(crate) mod rows;
+pub(crate) mod run;
+pub(crate) mod summary;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The root of the workspace.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// A capture of `captures/`.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorded {
+    /// The file's name up to its first dot.
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+}
+
+impl Recorded {
+    /// The detections that must be made.
+    pub(crate) fn expectations(&self) -> PathBuf {
+        self.path.with_file_name(format!("{}.expect", self.name))
+    }
+
+    /// What happens in it, and where it comes from.
+    pub(crate) fn story(&self) -> PathBuf {
+        self.path.with_file_name(format!("{}.md", self.name))
+    }
+}
+
+/// Every capture in `captures/`, by name.
+pub(crate) fn captures() -> Vec<Recorded> {
+    let mut found: Vec<Recorded> = fs::read_dir(root().join("captures"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter_map(|path| {
+            let (name, extension) = path.file_name()?.to_str()?.split_once('.')?;
+            let capture = matches!(
+                extension,
+                "pcap" | "pcap.gz" | "pcap.zst" | "pcapng" | "pcapng.gz" | "pcapng.zst"
+            );
+            capture.then(|| Recorded {
+                name: name.to_owned(),
+                path: path.clone(),
+            })
+        })
+        .collect();
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    found
+}

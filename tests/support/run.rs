@@ -1,0 +1,106 @@
+//! Runs the shipped binary.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+
+/// The binary under test: the one built for the tests, unless `FLOWHAWK` names another.
+pub(crate) fn binary() -> PathBuf {
+    env::var_os("FLOWHAWK").map_or_else(|| env!("CARGO_BIN_EXE_flowhawk").into(), PathBuf::from)
+}
+
+/// A command with nothing on stdin.
+pub(crate) fn flowhawk<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
+    let mut command = Command::new(binary());
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// What a run left.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    /// `None` when a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Ran {
+    /// The run, if it ended with this code.
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        self
+    }
+}
+
+/// Runs to the end.
+pub(crate) fn ran<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Ran {
+    flowhawk(args).output().unwrap().into()
+}
+
+/// Runs with `input` on stdin.
+pub(crate) fn ran_with_stdin<S: AsRef<OsStr>>(
+    args: impl IntoIterator<Item = S>,
+    input: &[u8],
+) -> Ran {
+    let mut child = flowhawk(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    thread::scope(|scope| {
+        // A run that ends early does not read it all.
+        scope.spawn(move || {
+            let _ = stdin.write_all(input);
+        });
+        child.wait_with_output().unwrap().into()
+    })
+}
+
+/// The arguments of a replay into `out`.
+pub(crate) fn replay_args(files: &[&Path], out: &Path, options: &[&str]) -> Vec<OsString> {
+    let mut args: Vec<OsString> = vec!["replay".into(), "-o".into(), out.into()];
+    args.extend(options.iter().map(OsString::from));
+    args.extend(files.iter().map(OsString::from));
+    args
+}
+
+/// Replays `files` into `out`.
+pub(crate) fn replay(files: &[&Path], out: &Path, options: &[&str]) -> Ran {
+    ran(replay_args(files, out, options))
+}
+
+/// Whether a second program is there; says so when it is not.
+pub(crate) fn installed(program: &str) -> bool {
+    let there = Command::new(program)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .output()
+        .is_ok();
+    if !there {
+        eprintln!("skipped: {program} is not installed");
+    }
+    there
+}
+
+/// A file that stdout can be sent to.
+pub(crate) fn sent_to(path: &Path) -> Stdio {
+    File::create(path).unwrap().into()
+}
