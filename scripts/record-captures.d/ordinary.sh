@@ -103,7 +103,7 @@ record_benign_office() {
     monitoring &
     watch=$!
     sleep 25
-    on ws-103 curl -s -o /dev/null --limit-rate 400k http://download.example/image-12.0.tar.gz
+    on ws-103 curl -s -o /dev/null http://download.example/image-12.0.tar.gz
     smb ws-102 "$LAN4.10" data "get report.txt /dev/null" >/dev/null 2>&1
     ssh_to admin "$LAN4.12" 'for i in 1 2 3 4 5 6; do uptime; sleep 4; done' >/dev/null
     text_file "$WORK/data/db.dump" 14000000
