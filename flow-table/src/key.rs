@@ -107,7 +107,7 @@ pub enum Way {
 
 /// Names a conversation. Ends are kept sorted: who spoke first is a fact about the flow, not
 /// part of its name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct FlowKey {
     low: End,
     high: End,

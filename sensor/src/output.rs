@@ -5,10 +5,12 @@ mod conn;
 mod jsonl;
 mod local;
 mod locks;
+mod logs;
 mod rows;
 mod run_record;
 mod sink;
 mod sqlite;
+mod tunnel;
 mod zeek;
 
 use std::fs::{self, File};
@@ -18,7 +20,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use crate::cli::OutputArgs;
-pub(crate) use conn::ConnLog;
+pub(crate) use logs::{LogBatch, LogRow, Logs};
 pub(crate) use run_record::RunRecord;
 pub(crate) use sink::{FindingSender, Sink};
 pub(crate) use sqlite::open_for_reading;
@@ -42,6 +44,17 @@ impl OutputDir {
     pub(crate) fn create_file(&self, name: &str) -> anyhow::Result<File> {
         let path = self.0.join(name);
         File::create(&path).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Removes a file in it, if it is there.
+    pub(crate) fn remove_file(&self, name: &str) -> anyhow::Result<()> {
+        let path = self.0.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot remove {}", path.display()))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -15,7 +15,7 @@ use crate::cli::ReplayArgs;
 use crate::clock::Stopwatch;
 use crate::config::Config;
 use crate::findings::Tally;
-use crate::output::{ConnLog, OutputDir, Outputs, RunRecord, Sink};
+use crate::output::{Logs, OutputDir, Outputs, RunRecord, Sink};
 use crate::pipeline::{self, Settings, Stage, StageOutputs, StageTotals, Totals};
 use crate::progress::{Live, Progress};
 use crate::summary::{self, Dropped, RunSummary};
@@ -49,22 +49,22 @@ pub(crate) fn replay(args: &ReplayArgs, config: &Config) -> anyhow::Result<Outco
     // Every output is open before the first packet is read.
     let dir = OutputDir::create(&common.output.out)?;
     let log_format = common.output.log_format.unwrap_or(config.log_format);
-    let conn = ConnLog::new(dir.create_file("conn.log")?, log_format);
+    let logs = Logs::create(&dir, log_format)?;
     let outputs = Outputs::open(&common.output, &args.files)?;
     let sink = Sink::spawn(outputs, Arc::clone(&live))?;
     let progress = Progress::start(&common.talk, size, Arc::clone(&live));
 
-    // Captures → workers → stage → conn.log, findings.
+    // Captures → workers → stage → logs, findings.
     let (to_stage, sealed) = bounded(QUEUE);
-    let (to_log, rows) = bounded(QUEUE);
+    let (to_logs, batches) = bounded(QUEUE);
     let stage_outputs = StageOutputs {
-        rows: to_log,
+        logs: to_logs,
         findings: sink.sender(),
     };
     let detectors = Detectors::new(&config.detectors, detectors::builtin_rules());
     let stage = Stage::new(settings.threads, config.tick, detectors, stage_outputs);
     let input = Input::new(args.files.clone(), Arc::clone(&live));
-    let log_thread = named("conn.log").spawn(move || conn.run(&rows))?;
+    let log_thread = named("logs").spawn(move || logs.run(&batches))?;
     let stage_thread = named("stage").spawn(move || stage.run(&sealed))?;
     let totals = pipeline::run(input, &settings, &to_stage, &live);
     drop(to_stage);
@@ -88,7 +88,7 @@ pub(crate) fn replay(args: &ReplayArgs, config: &Config) -> anyhow::Result<Outco
     losses.extend(
         logged
             .err()
-            .map(|error| format!("conn.log: cannot write on: {error}; rows were lost")),
+            .map(|error| format!("logs: cannot write on: {error:#}; rows were lost")),
     );
     losses.extend(report.lost);
     Ok(Outcome {

@@ -4,10 +4,10 @@
 use std::fs::File;
 use std::io::{self, Write};
 
-use crossbeam_channel::Receiver;
 use flow_table::{FlowRecord, Timestamp, Traffic, community_id};
 use serde::Serialize;
 
+use super::LogRow;
 use super::local::is_local;
 use super::zeek::{Column, ZeekLog};
 use crate::cli::LogFormat;
@@ -39,56 +39,44 @@ const COLUMNS: [Column; 23] = [
 ];
 
 /// conn.log.
-pub(crate) struct ConnLog {
+pub(super) struct ConnLog {
     log: ZeekLog<File>,
     format: LogFormat,
     rows: Vec<u8>,
-    /// Start of the first flow that ended, and the end of the last.
-    last: Timestamp,
 }
 
 impl ConnLog {
-    pub(crate) fn new(file: File, format: LogFormat) -> Self {
+    pub(super) const NAME: &str = "conn.log";
+
+    pub(super) fn new(file: File, format: LogFormat) -> Self {
         Self {
             log: ZeekLog::new(file, format, "conn", &COLUMNS),
             format,
             rows: Vec::new(),
-            last: Timestamp::ZERO,
         }
     }
 
-    /// Writes rows as they come, until there are no more. After a failure the rest is taken and
-    /// left out, so that nobody waits for a log that cannot be written.
-    pub(crate) fn run(mut self, rows: &Receiver<Vec<FlowRecord>>) -> io::Result<()> {
-        let mut failed = None;
-        for rows in rows {
-            if failed.is_none() {
-                failed = self.write(&rows).err();
-            }
-        }
-        match failed {
-            Some(error) => Err(error),
-            None => self.log.close(self.last),
-        }
-    }
-
-    fn write(&mut self, records: &[FlowRecord]) -> io::Result<()> {
+    pub(super) fn write(&mut self, rows: &[LogRow]) -> io::Result<()> {
+        let Some(first) = rows.first() else {
+            return Ok(());
+        };
         self.rows.clear();
-        for record in records {
+        for row in rows {
             match self.format {
-                LogFormat::Tsv => write_tsv(&mut self.rows, record)?,
-                LogFormat::Json => write_json(&mut self.rows, record)?,
+                LogFormat::Tsv => write_tsv(&mut self.rows, row)?,
+                LogFormat::Json => write_json(&mut self.rows, row)?,
             }
         }
-        if let Some(record) = records.last() {
-            self.last = self.last.max(record.end);
-        }
-        let first = records.first().map_or(self.last, |record| record.end);
-        self.log.write(&self.rows, first)
+        self.log.write(&self.rows, first.record.end)
+    }
+
+    pub(super) fn close(self, now: Timestamp) -> io::Result<()> {
+        self.log.close(now)
     }
 }
 
-fn write_tsv(out: &mut Vec<u8>, record: &FlowRecord) -> io::Result<()> {
+fn write_tsv(out: &mut Vec<u8>, row: &LogRow) -> io::Result<()> {
+    let record = &row.record;
     let (id, traffic) = (&record.id, &record.traffic);
     out.extend_from_slice(record.start.to_string().as_bytes());
     out.push(b'\t');
@@ -130,12 +118,17 @@ fn write_tsv(out: &mut Vec<u8>, record: &FlowRecord) -> io::Result<()> {
     let Traffic {
         packets, ip_bytes, ..
     } = traffic.resp;
-    writeln!(
-        out,
-        "\t{packets}\t{ip_bytes}\t-\t{}\t{}",
-        id.proto.0,
-        community_id(id)
-    )
+    write!(out, "\t{packets}\t{ip_bytes}\t")?;
+    for (nth, parent) in row.tunnel_parents.iter().enumerate() {
+        if nth > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(&parent.text());
+    }
+    if row.tunnel_parents.is_empty() {
+        out.push(b'-');
+    }
+    writeln!(out, "\t{}\t{}", id.proto.0, community_id(id))
 }
 
 /// Zeek tells duration and bytes only where time passed.
@@ -174,14 +167,17 @@ struct Row<'a> {
     orig_ip_bytes: u64,
     resp_pkts: u64,
     resp_ip_bytes: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tunnel_parents: Vec<String>,
     ip_proto: u8,
     community_id: String,
 }
 
-fn write_json(out: &mut Vec<u8>, record: &FlowRecord) -> io::Result<()> {
+fn write_json(out: &mut Vec<u8>, row: &LogRow) -> io::Result<()> {
+    let record = &row.record;
     let (id, traffic) = (&record.id, &record.traffic);
     let (uid, micros) = (record.uid.text(), duration_micros(record));
-    let row = Row {
+    let object = Row {
         ts: record.start.as_secs_f64(),
         uid: std::str::from_utf8(&uid).unwrap_or_default(),
         orig_h: id.orig.addr,
@@ -201,10 +197,11 @@ fn write_json(out: &mut Vec<u8>, record: &FlowRecord) -> io::Result<()> {
         orig_ip_bytes: traffic.orig.ip_bytes,
         resp_pkts: traffic.resp.packets,
         resp_ip_bytes: traffic.resp.ip_bytes,
+        tunnel_parents: row.tunnel_parents.iter().map(ToString::to_string).collect(),
         ip_proto: id.proto.0,
         community_id: community_id(id),
     };
-    serde_json::to_writer(&mut *out, &row)?;
+    serde_json::to_writer(&mut *out, &object)?;
     out.push(b'\n');
     Ok(())
 }

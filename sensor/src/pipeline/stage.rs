@@ -7,10 +7,11 @@
 
 use crossbeam_channel::{Receiver, Sender};
 use detectors::{Detectors, Finding};
-use flow_table::{FlowEvent, FlowRecord, Span, Timestamp};
+use flow_table::{FlowEvent, FlowRecord, Span, Timestamp, TunnelEvent};
 
 use super::ShardOutput;
-use crate::output::FindingSender;
+use super::names::TunnelNames;
+use crate::output::{FindingSender, LogBatch, LogRow};
 
 /// What one shard made of one block.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub(crate) struct Sealed {
 
 /// Where sorted rows and findings go.
 pub(crate) struct StageOutputs {
-    pub(crate) rows: Sender<Vec<FlowRecord>>,
+    pub(crate) logs: Sender<LogBatch>,
     pub(crate) findings: FindingSender,
 }
 
@@ -38,6 +39,8 @@ pub(crate) struct Stage {
     sealed: Timestamp,
     events: Vec<FlowEvent>,
     rows: Vec<FlowRecord>,
+    tunnels: Vec<TunnelEvent>,
+    names: TunnelNames,
     totals: StageTotals,
 }
 
@@ -64,6 +67,8 @@ impl Stage {
             sealed: Timestamp::ZERO,
             events: Vec::new(),
             rows: Vec::new(),
+            tunnels: Vec::new(),
+            names: TunnelNames::default(),
             totals: StageTotals::default(),
         }
     }
@@ -85,6 +90,7 @@ impl Stage {
         self.totals.events += part.out.events.len() as u64;
         self.events.extend(part.out.events);
         self.rows.extend(part.out.records);
+        self.tunnels.extend(part.out.tunnels);
         if let Some(until) = self.until.get_mut(part.shard) {
             *until = part.until.unwrap_or(Timestamp::MAX);
         }
@@ -108,11 +114,28 @@ impl Stage {
             self.detectors.advance(boundary);
         }
         self.pass_on_findings();
+        let batch = self.log_batch(boundary);
+        if !(batch.rows.is_empty() && batch.tunnels.is_empty()) {
+            // Nobody there to take them: the logs' thread failed, and says so itself.
+            let _ = self.outputs.logs.send(batch);
+        }
+    }
+
+    /// Rows of everything before `boundary`, in their order. A tunnel is known before the flows
+    /// inside it end.
+    fn log_batch(&mut self, boundary: Timestamp) -> LogBatch {
+        let mut tunnels = take_before(&mut self.tunnels, |tunnel| tunnel.time < boundary);
+        tunnels.sort_unstable_by_key(|tunnel| (tunnel.time, tunnel.uid, tunnel.action));
+        tunnels.iter().for_each(|tunnel| self.names.note(tunnel));
         let mut rows = take_before(&mut self.rows, |row| row.end < boundary);
         rows.sort_unstable_by_key(|row| (row.end, row.uid));
-        if !rows.is_empty() {
-            // Nobody there to take them: the log's thread failed, and says so itself.
-            let _ = self.outputs.rows.send(rows);
+        let named = |record: FlowRecord| LogRow {
+            tunnel_parents: self.names.of(&record.parents),
+            record,
+        };
+        LogBatch {
+            rows: rows.into_iter().map(named).collect(),
+            tunnels,
         }
     }
 

@@ -1,0 +1,90 @@
+//! The thread that writes conn.log and tunnel.log.
+
+use std::fs::File;
+use std::io;
+
+use crossbeam_channel::Receiver;
+use flow_table::{FlowRecord, Timestamp, TunnelEvent, Uid};
+
+use super::OutputDir;
+use super::conn::ConnLog;
+use super::tunnel::TunnelLog;
+use crate::cli::LogFormat;
+
+/// A row of conn.log.
+#[derive(Debug)]
+pub(crate) struct LogRow {
+    pub(crate) record: FlowRecord,
+    /// The tunnels it was seen in, ascending.
+    pub(crate) tunnel_parents: Vec<Uid>,
+}
+
+/// Rows that became ready together, in their order.
+#[derive(Debug, Default)]
+pub(crate) struct LogBatch {
+    pub(crate) rows: Vec<LogRow>,
+    pub(crate) tunnels: Vec<TunnelEvent>,
+}
+
+/// All logs of flows.
+pub(crate) struct Logs {
+    conn: ConnLog,
+    /// Made when there is a row for it, as Zeek does.
+    tunnel: Option<TunnelLog>,
+    dir: OutputDir,
+    format: LogFormat,
+    /// Time of the last row.
+    last: Timestamp,
+}
+
+impl Logs {
+    /// Opens conn.log in `dir`, and takes away what an earlier run left of the others.
+    pub(crate) fn create(dir: &OutputDir, format: LogFormat) -> anyhow::Result<Self> {
+        dir.remove_file(TunnelLog::NAME)?;
+        Ok(Self {
+            conn: ConnLog::new(dir.create_file(ConnLog::NAME)?, format),
+            tunnel: None,
+            dir: dir.clone(),
+            format,
+            last: Timestamp::ZERO,
+        })
+    }
+
+    /// Writes what comes until there is no more. After a failure the rest is taken and left out, so
+    /// that nobody waits for a log that cannot be written.
+    pub(crate) fn run(mut self, batches: &Receiver<LogBatch>) -> anyhow::Result<()> {
+        let mut failed = None;
+        for batch in batches {
+            if failed.is_none() {
+                failed = self.write(&batch).err();
+            }
+        }
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(self.close()?),
+        }
+    }
+
+    fn write(&mut self, batch: &LogBatch) -> anyhow::Result<()> {
+        let ends = batch.rows.iter().map(|row| row.record.end);
+        let times = batch.tunnels.iter().map(|tunnel| tunnel.time);
+        self.last = ends.chain(times).fold(self.last, Ord::max);
+        self.conn.write(&batch.rows)?;
+        if batch.tunnels.is_empty() {
+            return Ok(());
+        }
+        let tunnel = match &mut self.tunnel {
+            Some(tunnel) => tunnel,
+            none => {
+                let file: File = self.dir.create_file(TunnelLog::NAME)?;
+                none.insert(TunnelLog::new(file, self.format))
+            }
+        };
+        Ok(tunnel.write(&batch.tunnels)?)
+    }
+
+    fn close(self) -> io::Result<()> {
+        self.conn.close(self.last)?;
+        self.tunnel.map_or(Ok(()), |tunnel| tunnel.close(self.last))
+    }
+}
