@@ -88,6 +88,7 @@ const BEFORE: &str = "everything before it was processed";
 const NO_MAGIC: &str = "not with the magic number of pcap or pcapng (.gz and .zst of them can be \
                         read too)";
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn damaged_pcaps() -> Vec<Case> {
     let sound = datagrams(FLOWS).write_usual();
     let record = record_len();
