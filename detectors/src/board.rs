@@ -13,13 +13,15 @@ use std::collections::{BinaryHeap, VecDeque};
 use flow_table::{Span, Timestamp};
 use hashbrown::HashTable;
 
-use crate::correlate::{Change, Correlator};
+use crate::correlate::{Change, Correlator, Note};
 use crate::hash::join;
 use crate::samples::Samples;
 use crate::suppress::Suppressions;
 use crate::{
-    BaselineEvidence, Config, Finding, Severity, SignalCounters, SignalKind, Subject, Window,
+    BaselineEvidence, Config, Finding, Severity, Signal, SignalCounters, SignalKind, Subject,
+    Window,
 };
+pub(crate) use open::OpenNow;
 use open::OpenSignal;
 
 /// A measure over its limit, as a detector reports it.
@@ -50,7 +52,6 @@ pub(crate) struct Facts<'a> {
     pub(crate) value: f64,
     pub(crate) threshold: f64,
     pub(crate) window: Span,
-    pub(crate) baseline: Option<BaselineEvidence>,
     pub(crate) numbers: &'a [(&'static str, f64)],
 }
 
@@ -132,8 +133,7 @@ impl Board {
         };
         let (signal, windows) = (signal.signal(self.max_evidence), signal.windows);
         if signal.suppressed_by.is_none() {
-            self.correlator
-                .note(now, change, windows, &signal, &self.suppressions);
+            self.note(change, windows, &signal, over.key);
         }
         if raised {
             self.count(over.kind, |count| count.raised += 1);
@@ -166,8 +166,7 @@ impl Board {
             self.count(over.kind, |count| count.suppressed += 1);
             return;
         }
-        self.correlator
-            .note(self.now, Change::Opened, 1, &signal, &self.suppressions);
+        self.note(Change::Opened, 1, &signal, over.key);
         self.findings.extend(self.correlator.drain());
     }
 
@@ -232,13 +231,7 @@ impl Board {
         let signal = open.signal(self.max_evidence);
         let heard = signal.suppressed_by.is_none();
         if heard {
-            self.correlator.note(
-                self.now,
-                Change::Closed,
-                open.windows,
-                &signal,
-                &self.suppressions,
-            );
+            self.note(Change::Closed, open.windows, &signal, open.key);
         }
         self.findings.push_back(Finding::SignalClosed(signal));
         self.findings.extend(self.correlator.drain());
@@ -263,6 +256,21 @@ impl Board {
                 .push_back(Task::Closed(due.kind, due.subject, due.key));
             return;
         }
+    }
+
+    fn note(&mut self, change: Change, windows: u32, signal: &Signal, key: u64) {
+        self.correlator.note(&Note {
+            now: self.now,
+            change,
+            windows,
+            signal,
+            key,
+            open: OpenNow {
+                table: &self.open,
+                max_evidence: self.max_evidence,
+            },
+            suppressions: &self.suppressions,
+        });
     }
 
     fn count(&mut self, kind: SignalKind, count: impl FnOnce(&mut SignalCounters)) {

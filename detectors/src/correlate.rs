@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use flow_table::{Span, Timestamp};
 
+use crate::board::OpenNow;
 use crate::config::RulesConfig;
 use crate::hash::{IdHash, KeyedHash, join};
 use crate::rule::{Field, Input, Rule};
@@ -39,9 +40,7 @@ pub(crate) struct Correlator {
 
 struct RuleState {
     rule: Rule,
-    dedup: Span,
-    max_signals: usize,
-    max_evidence: usize,
+    limits: Limits,
     groups: Subjects<GroupKey, Group>,
     counters: RuleCounters,
 }
@@ -55,12 +54,27 @@ enum Value {
     Port(u16),
 }
 
-/// A signal, where a rule has its place for it.
-struct Noted<'a> {
-    now: Timestamp,
-    change: Change,
-    input: usize,
-    signal: &'a Signal,
+/// What became of a signal that no suppression marks.
+#[derive(Clone, Copy)]
+pub(crate) struct Note<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) change: Change,
+    /// For how many windows it has been over its limit.
+    pub(crate) windows: u32,
+    pub(crate) signal: &'a Signal,
+    /// Its subject's keyed hash.
+    pub(crate) key: u64,
+    /// The signals open now, itself among them unless it closed.
+    pub(crate) open: OpenNow<'a>,
+    pub(crate) suppressions: &'a Suppressions,
+}
+
+/// What limits a rule's detections.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    dedup: Span,
+    max_signals: usize,
+    max_evidence: usize,
 }
 
 impl Correlator {
@@ -93,39 +107,22 @@ impl Correlator {
             .any(|state| state.rule.inputs.iter().any(waits))
     }
 
-    /// Something became of a signal that no suppression marks.
-    pub(crate) fn note(
-        &mut self,
-        now: Timestamp,
-        change: Change,
-        windows: u32,
-        signal: &Signal,
-        suppressions: &Suppressions,
-    ) {
+    /// Something became of a signal.
+    pub(crate) fn note(&mut self, note: &Note<'_>) {
         for state in &mut self.rules {
-            let Some((index, input)) = state
-                .rule
-                .inputs
-                .iter()
-                .enumerate()
-                .find(|(_, input)| input.kind == signal.kind)
-            else {
+            let takes = |(_, input): &(usize, &Input)| input.kind == note.signal.kind;
+            let inputs = state.rule.inputs.iter().enumerate();
+            let Some((index, input)) = inputs.into_iter().find(takes) else {
                 continue;
             };
-            let Some(key) = group_key(input, &signal.subject) else {
+            let Some(key) = group_key(input, &note.signal.subject) else {
                 continue;
             };
-            if signal.severity < input.minimum || windows < input.windows {
+            if note.signal.severity < input.minimum || note.windows < input.windows {
                 continue;
             }
             let hash = key_hash(&self.hash, &key);
-            let noted = Noted {
-                now,
-                change,
-                input: index,
-                signal,
-            };
-            self.out.extend(state.note(hash, key, &noted, suppressions));
+            self.out.extend(state.note(hash, key, index, note));
         }
     }
 
@@ -142,9 +139,11 @@ impl Correlator {
 impl RuleState {
     fn new(config: &RulesConfig, max_evidence: usize, rule: Rule) -> Self {
         Self {
-            dedup: rule.dedup_window.unwrap_or(config.dedup_window.get()),
-            max_signals: config.max_signals.size(),
-            max_evidence,
+            limits: Limits {
+                dedup: rule.dedup_window.unwrap_or(config.dedup_window.get()),
+                max_signals: config.max_signals.size(),
+                max_evidence,
+            },
             groups: Subjects::new(config.max_partial.size(), config.max_memory.size()),
             counters: RuleCounters {
                 rule_id: rule.info.id.clone(),
@@ -154,37 +153,24 @@ impl RuleState {
         }
     }
 
-    fn note(
-        &mut self,
-        hash: u64,
-        key: GroupKey,
-        noted: &Noted<'_>,
-        known: &Suppressions,
-    ) -> Option<Finding> {
-        self.expire(noted.now);
-        let (rule, dedup, max_signals) = (&self.rule, self.dedup, self.max_signals);
-        if noted.change == Change::Closed {
-            let close = |group: &mut Group| group.close(noted.signal);
-            return self
-                .groups
-                .amend(hash, key, close)
-                .flatten()
-                .map(|detection| {
-                    self.counters.updated += 1;
-                    Finding::DetectionUpdated(detection)
-                });
+    fn note(&mut self, hash: u64, key: GroupKey, input: usize, note: &Note<'_>) -> Option<Finding> {
+        self.expire(note.now);
+        let (rule, limits) = (&self.rule, self.limits);
+        if note.change == Change::Closed {
+            let close = |group: &mut Group| group.close(note.signal, limits.max_evidence);
+            return self.groups.amend(hash, key, close).flatten().map(|update| {
+                self.counters.updated += 1;
+                Finding::DetectionUpdated(update)
+            });
         }
-        let member = Member::of(noted);
         let outcome = self.groups.update(hash, key, |group| {
-            let outcome = group.take(member, noted.now, rule, dedup, max_signals);
-            (
-                outcome,
-                if group.matters() {
-                    Pin::Last
-                } else {
-                    Pin::InTurn
-                },
-            )
+            let outcome = group.take(Member::of(note, input), note, rule, limits);
+            let pin = if group.matters() {
+                Pin::Last
+            } else {
+                Pin::InTurn
+            };
+            (outcome, pin)
         });
         let (outcome, pin) = outcome?;
         self.groups.pin(hash, key, pin);
@@ -195,7 +181,7 @@ impl RuleState {
                 Some(Finding::DetectionUpdated(detection))
             }
             Outcome::Complete(signals) => {
-                let detection = self.detection(&key, signals, noted.now, known);
+                let detection = self.detection(&key, &signals, note.now, note.suppressions);
                 let made = detection.clone();
                 self.groups.amend(hash, key, |group| group.made(made));
                 self.groups.pin(hash, key, Pin::Last);
@@ -211,9 +197,9 @@ impl RuleState {
                 let Some((hash, key, group)) = self.groups.oldest(pin) else {
                     break;
                 };
-                if !group.is_spent(now, self.rule.timespan, self.dedup) {
+                if !group.is_spent(now, self.rule.timespan, self.limits.dedup) {
                     // An open signal keeps its group: it is looked at again after the others.
-                    if group.is_old(now, self.rule.timespan, self.dedup) {
+                    if group.is_old(now, self.rule.timespan, self.limits.dedup) {
                         self.groups.update(hash, key, |_| ());
                         continue;
                     }
@@ -228,7 +214,7 @@ impl RuleState {
     fn detection(
         &mut self,
         key: &GroupKey,
-        signals: Vec<Arc<Signal>>,
+        signals: &[Arc<Signal>],
         now: Timestamp,
         known: &Suppressions,
     ) -> Detection {
@@ -243,7 +229,7 @@ impl RuleState {
             severity: self.rule.level,
             subject,
             first: now,
-            last: now,
+            last: Timestamp::ZERO,
             detected: now,
             count: 1,
             signals,
@@ -251,7 +237,7 @@ impl RuleState {
             suppressed_by,
             summary: String::new(),
         };
-        group::conclude(&mut detection, self.max_evidence);
+        group::conclude(&mut detection, self.limits.max_evidence);
         detection
     }
 

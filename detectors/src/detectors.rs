@@ -15,7 +15,7 @@ use crate::{Config, Counters, Finding, Rule};
 /// [`Detectors::advance`]; whatever is due at a moment happens before the events of that moment.
 pub struct Detectors {
     observer: Observer,
-    detectors: Vec<Box<dyn Detector>>,
+    signals: Vec<Box<dyn Detector>>,
     board: Board,
     allowed_lateness: flow_table::Span,
     events: u64,
@@ -33,7 +33,7 @@ impl Detectors {
             rules,
         );
         Self {
-            detectors: signals::all(config, &hash),
+            signals: signals::all(config, &hash),
             observer: Observer::new(&config.internal_networks, hash),
             board: Board::new(config, correlator),
             allowed_lateness: config.allowed_lateness,
@@ -52,7 +52,7 @@ impl Detectors {
         }
         self.advance(event.time);
         let seen = self.observer.see(event);
-        for detector in &mut self.detectors {
+        for detector in &mut self.signals {
             detector.put(&seen, &mut self.board);
         }
     }
@@ -61,7 +61,7 @@ impl Detectors {
     pub fn advance(&mut self, watermark: Timestamp) {
         while let Some(task) = self.board.next(watermark) {
             let (Task::Closed(kind, ..) | Task::Wake(kind, ..)) = task;
-            let Some(detector) = self.detectors.get_mut(kind as usize) else {
+            let Some(detector) = self.signals.get_mut(kind as usize) else {
                 continue;
             };
             match task {
@@ -85,7 +85,7 @@ impl Detectors {
     /// What was done so far, and what was not.
     pub fn counters(&self) -> Counters {
         let mut signals = self.board.signal_counters();
-        for (counters, detector) in signals.iter_mut().zip(&self.detectors) {
+        for (counters, detector) in signals.iter_mut().zip(&self.signals) {
             let usage = detector.usage();
             counters.subjects = usage.subjects;
             counters.bytes = usage.bytes;

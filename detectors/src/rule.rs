@@ -3,6 +3,7 @@
 //! A rule is data: a Sigma correlation rule (specification 2.1) over our signals, with a `flowhawk:`
 //! block for what Sigma has no words for. The format is described in rules/README.md.
 
+mod document;
 mod parse;
 
 use std::sync::Arc;
@@ -26,7 +27,7 @@ pub struct Rule {
     pub(crate) inputs: Vec<Input>,
     /// What must be there, in order where order matters: for each step one of these inputs.
     pub(crate) steps: Vec<Vec<usize>>,
-    /// How many values name a group, at most three; each input says where it has them.
+    /// For how long a signal counts after it was last over its limit.
     pub(crate) timespan: Span,
     /// How long a repeat updates the detection, if the rule says so itself.
     pub(crate) dedup_window: Option<Span>,

@@ -65,10 +65,6 @@ impl Samples {
         &self.ring
     }
 
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
     /// Bytes on the heap.
     pub(crate) fn heap(&self) -> usize {
         self.ring.capacity() * size_of::<Sample>()

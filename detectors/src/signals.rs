@@ -161,7 +161,7 @@ fn short(number: f64) -> String {
 
 /// `1 port`, `2 ports`.
 fn counted(number: f64, noun: &str) -> String {
-    if number == 1.0 {
+    if number > 0.5 && number < 1.5 {
         return format!("1 {noun}");
     }
     match noun.strip_suffix('y') {
@@ -169,3 +169,6 @@ fn counted(number: f64, noun: &str) -> String {
         None => format!("{number:.0} {noun}s"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ pub(crate) struct Subjects<K, V> {
     free: u32,
     /// Without and with an open signal.
     lists: [List; 2],
-    max_subjects: usize,
+    capacity: usize,
     max_bytes: usize,
     heap: usize,
     evicted: u64,
@@ -53,7 +53,7 @@ struct List {
 }
 
 impl<K: Copy + Eq, V: Held> Subjects<K, V> {
-    pub(crate) fn new(max_subjects: usize, max_bytes: usize) -> Self {
+    pub(crate) fn new(capacity: usize, max_bytes: usize) -> Self {
         let empty = List {
             newest: NONE,
             oldest: NONE,
@@ -63,7 +63,7 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
             slots: Vec::new(),
             free: NONE,
             lists: [empty; 2],
-            max_subjects: max_subjects.clamp(1, NONE as usize - 1),
+            capacity: capacity.clamp(1, NONE as usize - 1),
             max_bytes,
             heap: 0,
             evicted: 0,
@@ -176,7 +176,7 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
     }
 
     fn insert(&mut self, hash: u64, key: K) -> Option<u32> {
-        if self.len() >= self.max_subjects {
+        if self.len() >= self.capacity {
             self.evict();
         }
         let slot = Slot {
@@ -205,7 +205,7 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
             return Some(at);
         }
         if self.slots.len() == self.slots.capacity() {
-            let room = self.max_subjects - self.slots.len().min(self.max_subjects);
+            let room = self.capacity - self.slots.len().min(self.capacity);
             self.slots.reserve_exact(self.slots.len().max(16).min(room));
         }
         let at = u32::try_from(self.slots.len()).ok()?;

@@ -1,1 +1,181 @@
+//! Flow events for tests, told as what hosts do.
 
+use std::net::IpAddr;
+
+use flow_table::{
+    ConnState, Endpoint, FlowEvent, FlowEventKind, FlowId, IpProto, Span, Timestamp, Traffic, Uid,
+};
+
+use crate::{Config, Detection, Detectors, Finding, Rule, Signal, SignalKind};
+
+/// When every test begins: on a boundary of all slices, so that cases can count from it.
+pub(crate) const START: i64 = 1_700_006_400;
+
+/// Milliseconds after [`START`].
+pub(crate) fn at(millis: i64) -> Timestamp {
+    Timestamp::new(START, 0) + Span::from_millis(millis)
+}
+
+/// One flow of a scenario.
+#[derive(Clone, Debug)]
+pub(crate) struct Flow {
+    id: FlowId,
+    opened: i64,
+    ended: Option<i64>,
+    syn: bool,
+    answered: bool,
+    turns: u32,
+    orig: Traffic,
+    resp: Traffic,
+}
+
+/// A TCP flow that is answered, completes its handshake and stays.
+pub(crate) fn tcp(millis: i64, src: &str, dst: &str, port: u16) -> Flow {
+    let addr = |text: &str| -> IpAddr { text.parse().unwrap() };
+    let id = FlowId {
+        orig: Endpoint::new(addr(src), 40_000),
+        resp: Endpoint::new(addr(dst), port),
+        proto: IpProto::TCP,
+    };
+    let first = Traffic {
+        packets: 1,
+        bytes: 0,
+        ip_bytes: 60,
+    };
+    Flow {
+        id,
+        opened: millis,
+        ended: None,
+        syn: true,
+        answered: true,
+        turns: 0,
+        orig: first,
+        resp: Traffic::default(),
+    }
+}
+
+impl Flow {
+    pub(crate) fn udp(mut self) -> Self {
+        self.id.proto = IpProto::UDP;
+        self
+    }
+
+    pub(crate) fn with_source_port(mut self, port: u16) -> Self {
+        self.id.orig.port = port;
+        self
+    }
+
+    pub(crate) fn midstream(mut self) -> Self {
+        self.syn = false;
+        self
+    }
+
+    pub(crate) fn unanswered(mut self) -> Self {
+        self.answered = false;
+        self
+    }
+
+    /// Ends after so many milliseconds, having sent and received so many bytes of payload in one
+    /// exchange.
+    pub(crate) fn moves(mut self, millis: i64, sent: u64, received: u64) -> Self {
+        self.ended = Some(self.opened + millis);
+        let traffic = |bytes| Traffic {
+            packets: u64::div_ceil(bytes, 1_000),
+            bytes,
+            ip_bytes: bytes + bytes / 25,
+        };
+        (self.orig, self.resp) = (traffic(sent), traffic(received));
+        self.turns = u32::from(sent > 0 && received > 0);
+        self
+    }
+
+    /// Ends after so many milliseconds, having sent so many packets of `ip_bytes` each.
+    pub(crate) fn floods(mut self, millis: i64, packets: u64, ip_bytes: u64) -> Self {
+        self.ended = Some(self.opened + millis);
+        self.orig = Traffic {
+            packets,
+            bytes: 0,
+            ip_bytes: packets * ip_bytes,
+        };
+        self
+    }
+
+    fn events(&self, number: usize) -> Vec<FlowEvent> {
+        let event = |seq, millis, kind| FlowEvent {
+            time: at(millis),
+            since: at(self.opened),
+            start: at(self.opened),
+            uid: Uid::from_bits(number as u128 + 1),
+            seq,
+            id: self.id,
+            orig: Traffic::default(),
+            resp: Traffic::default(),
+            turns: 0,
+            kind,
+        };
+        let mut events = vec![event(
+            0,
+            self.opened,
+            FlowEventKind::Opened { syn: self.syn },
+        )];
+        if self.answered && self.syn {
+            events.push(event(1, self.opened + 1, FlowEventKind::Answered));
+            events.push(event(2, self.opened + 2, FlowEventKind::Completed));
+        }
+        if let Some(ended) = self.ended {
+            let closed = FlowEventKind::Closed {
+                state: ConnState::Sf,
+                last: at(ended),
+            };
+            let last = event(3, ended, closed);
+            events.push(FlowEvent {
+                orig: self.orig,
+                resp: self.resp,
+                turns: self.turns,
+                ..last
+            });
+        } else if let Some(opened) = events.first_mut() {
+            opened.orig = self.orig;
+        }
+        events
+    }
+}
+
+/// The events of all flows, in the order in which they would arrive.
+pub(crate) fn events(flows: &[Flow]) -> Vec<FlowEvent> {
+    let mut events: Vec<FlowEvent> = (flows.iter().enumerate())
+        .flat_map(|(number, flow)| flow.events(number))
+        .collect();
+    events.sort_by_key(|event| (event.time, event.uid, event.seq));
+    events
+}
+
+/// Everything found in these flows.
+pub(crate) fn findings(config: &Config, rules: Vec<Rule>, flows: &[Flow]) -> Vec<Finding> {
+    let mut detectors = Detectors::new(config, rules);
+    for event in events(flows) {
+        detectors.put(&event);
+    }
+    detectors.finish();
+    detectors.drain().collect()
+}
+
+/// The final form of every signal of a kind.
+pub(crate) fn signals(config: &Config, kind: SignalKind, flows: &[Flow]) -> Vec<Signal> {
+    let of_kind = |finding| match finding {
+        Finding::SignalClosed(signal) if signal.kind == kind => Some(signal),
+        _ => None,
+    };
+    let all = findings(config, Vec::new(), flows).into_iter();
+    all.filter_map(of_kind).collect()
+}
+
+/// Every detection, as made and as updated.
+pub(crate) fn detections(config: &Config, flows: &[Flow]) -> Vec<Detection> {
+    let of_kind = |finding| match finding {
+        Finding::DetectionMade(detection) | Finding::DetectionUpdated(detection) => Some(detection),
+        _ => None,
+    };
+    let all = findings(config, crate::builtin_rules(), flows).into_iter();
+    all.filter_map(of_kind).collect()
+}

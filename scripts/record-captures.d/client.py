@@ -19,7 +19,7 @@ ASSETS = 6
 
 def curl(*arguments):
     subprocess.run(
-        ["curl", "-q", "-s", "-k", "-o", "/dev/null", "--max-time", "60", *arguments],
+        ["curl", "-q", "-g", "-s", "-k", "-o", "/dev/null", "--max-time", "60", *arguments],
         check=False,
     )
 
@@ -45,7 +45,7 @@ def browse(options):
         wanted = rng.sample(range(1, ASSETS + 1), rng.randint(2, ASSETS))
         outputs = [part for _ in wanted for part in ("-o", "/dev/null")]
         curl("--parallel", "--parallel-immediate", "--parallel-max", "4", *outputs[2:],
-             *(f"{site}/asset{n}.png" for n in wanted))
+             *(f"{site}/asset{n}.css" for n in wanted))
         time.sleep(min(rng.lognormvariate(2.3, 1.0), 60, max(0, end - time.monotonic())))
 
 

@@ -11,7 +11,7 @@ readonly SITES='203.0.113.11 news.example
 office_outside() {
     text_file "$WORK/site/index.html" 9000
     local n names=()
-    for n in 1 2 3 4 5 6; do text_file "$WORK/site/asset$n.png" $((n * 4100)); done
+    for n in 1 2 3 4 5 6; do text_file "$WORK/site/asset$n.css" $((n * 4100)); done
     zero_file "$WORK/site/image-12.0.tar.gz" 9M
     text_file "$WORK/site/update/latest.json" 200
     tls_up docs.example
@@ -85,7 +85,7 @@ machine_chatter() {
 people() {
     local n name sites=()
     while read -r _ name; do sites+=("http://$name"); done <<<"$SITES"
-    sites+=(https://docs.example https://mail.example)
+    sites+=(https://docs.example https://mail.example 'http://[2001:db8:11::11]')
     for n in 101 102 103 104 105 106; do
         daemon "ws-$n" "ws-$n" "$HERE/client.py" browse --seed "$n" --seconds 310 -- "${sites[@]}"
     done
@@ -187,19 +187,17 @@ record_nanosecond() {
     capture_end
 }
 
+# Rewritten from what tcpdump wrote: dumpcap would put this machine's processor and kernel into it.
 record_pcapng() {
     net_up
     host_up ws-10 10
     small_outside
-    RAW=${RAW%.pcap}.pcapng
-    daemon sw dumpcap dumpcap -q -i br0 -w "$RAW"
-    local pid=$!
-    sleep 2
+    capture_on sw br0 "$RAW" --time-stamp-precision=nano
     small_talk ws-10
     small_talk6 ws-10
-    sleep 1.5
-    kill -TERM "$pid"
-    wait "$pid" || true
+    capture_end
+    editcap -F pcapng -a '1:The first packet.' "$RAW" "${RAW%.pcap}.pcapng"
+    RAW=${RAW%.pcap}.pcapng
 }
 
 # Inside an SSH tunnel between two hosts: no link layer at all.

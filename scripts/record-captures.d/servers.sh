@@ -22,7 +22,7 @@ web_up() {
     {
         echo "daemon off; worker_processes 1; user root; pid $dir/pid; error_log $dir/error.log;"
         echo 'events { worker_connections 256; }'
-        echo "http { access_log off; types { text/html html; text/css css; image/png png; application/json json; application/gzip gz; }"
+        echo "http { access_log off; if_modified_since before; types { text/html html; text/css css; image/png png; application/json json; application/gzip gz; }"
         echo "client_body_temp_path $dir/body; proxy_temp_path $dir/proxy; fastcgi_temp_path $dir/fcgi; uwsgi_temp_path $dir/uwsgi; scgi_temp_path $dir/scgi;"
         echo "server { root $root;"
         for listen; do echo "listen $listen;"; done

@@ -107,18 +107,7 @@ impl Layout {
         match self.net {
             Net::V4 => {
                 self.rename_v4(frame, renaming);
-                if let Some(at) = self.quoted {
-                    // The quoted header's own checksum makes up for the change in ICMP's.
-                    let quoted = Self {
-                        net: Net::V4,
-                        at,
-                        transport: None,
-                        quoted: None,
-                    };
-                    if read_u16(frame, at + 18).is_some() {
-                        quoted.rename_v4(frame, renaming);
-                    }
-                }
+                self.rename_quoted(frame, renaming);
             }
             Net::V6 => self.rename_v6(frame, renaming),
         }
@@ -146,6 +135,28 @@ impl Layout {
             );
         }
         self.adjust_transport(frame, &old, &new);
+    }
+
+    /// Renames in the packet that an ICMP error quotes. Its IP header's checksum makes up for the
+    /// addresses in ICMP's checksum; its transport's has to be accounted for.
+    fn rename_quoted(self, frame: &mut [u8], renaming: Renaming) {
+        let Some(quoted) = self.quoted.and_then(|at| Self::v4(frame, at)) else {
+            return;
+        };
+        let quoted = Self {
+            quoted: None,
+            ..quoted
+        };
+        let sum_at = quoted.transport.map_or(0, |t| t.checksum_at);
+        let before = read_u16(frame, sum_at);
+        quoted.rename_v4(frame, renaming);
+        let after = read_u16(frame, sum_at);
+        if let (Some(before), Some(after), Some(icmp)) = (before, after, self.transport)
+            && let Some(sum) = read_u16(frame, icmp.checksum_at)
+        {
+            let sum = checksum::adjust(sum, &before.to_be_bytes(), &after.to_be_bytes());
+            write(frame, icmp.checksum_at, &sum.to_be_bytes());
+        }
     }
 
     fn rename_v6(self, frame: &mut [u8], renaming: Renaming) {
@@ -262,7 +273,8 @@ fn write(bytes: &mut [u8], at: usize, new: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use etherparse::{PacketBuilder, checksum::u32_16bit_word};
+    use etherparse::icmpv4::DestUnreachableHeader;
+    use etherparse::{Icmpv4Type, PacketBuilder, checksum::u32_16bit_word};
 
     use super::*;
 
@@ -285,6 +297,15 @@ mod tests {
         push("udp6", &|f| v6().udp(1, 2).write(f, b"even").unwrap());
         push("icmp6", &|f| {
             v6().icmpv6_echo_request(1, 2).write(f, b"ping").unwrap();
+        });
+        let mut quoted = Vec::new();
+        PacketBuilder::ipv4([203, 0, 113, 9], [10, 1, 0, 66], 64)
+            .udp(1, 2)
+            .write(&mut quoted, b"even")
+            .unwrap();
+        push("icmp4 error", &|f| {
+            let unreachable = Icmpv4Type::DestinationUnreachable(DestUnreachableHeader::Port);
+            v4().icmpv4(unreachable).write(f, &quoted).unwrap();
         });
         push("vlan", &|f| {
             PacketBuilder::ethernet2([2; 6], [4; 6])

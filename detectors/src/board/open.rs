@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use flow_table::{Span, Timestamp};
+use hashbrown::HashTable;
 
 use super::{Facts, Over};
 use crate::hash::IdHash;
@@ -17,7 +18,7 @@ pub(super) struct OpenSignal {
     id: StableId,
     kind: SignalKind,
     subject: Subject,
-    key: u64,
+    pub(super) key: u64,
     severity: Severity,
     opened: Timestamp,
     window: Window,
@@ -27,6 +28,22 @@ pub(super) struct OpenSignal {
     suppressed_by: Option<Arc<str>>,
     /// One when it opens, and one more for every full window for which it has stayed over.
     pub(super) windows: u32,
+}
+
+/// The signals that are open, for rules to read.
+#[derive(Clone, Copy)]
+pub(crate) struct OpenNow<'a> {
+    pub(super) table: &'a HashTable<OpenSignal>,
+    pub(super) max_evidence: usize,
+}
+
+impl OpenNow<'_> {
+    /// A signal as it stands now, if it is still open.
+    pub(crate) fn signal(self, known: &Signal, key: u64) -> Option<Signal> {
+        let same = |open: &OpenSignal| open.id == known.id;
+        let open = self.table.find(super::hash(known.kind, key), same)?;
+        Some(open.signal(self.max_evidence))
+    }
 }
 
 /// The measure at its height.
@@ -147,7 +164,6 @@ impl Peak {
             value: self.value,
             threshold: self.threshold,
             window,
-            baseline: self.baseline,
             numbers: &self.numbers,
         };
         let mut samples: Vec<Sample> = self

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use flow_table::{Span, Timestamp, Uid};
 
-use super::{Noted, value};
+use super::{Limits, Note, value};
 use crate::rule::{Logic, Rule};
 use crate::subjects::Held;
 use crate::{Detection, Signal, StableId};
@@ -26,6 +26,7 @@ pub(super) struct Group {
 #[derive(Clone)]
 pub(super) struct Member {
     input: usize,
+    key: u64,
     opened: Timestamp,
     last: Timestamp,
     open: bool,
@@ -56,13 +57,14 @@ impl Held for Group {
 }
 
 impl Member {
-    pub(super) fn of(noted: &Noted<'_>) -> Self {
+    pub(super) fn of(note: &Note<'_>, input: usize) -> Self {
         Self {
-            input: noted.input,
-            opened: noted.now,
-            last: noted.signal.window.end,
+            input,
+            key: note.key,
+            opened: note.now,
+            last: note.signal.window.end,
             open: true,
-            signal: Arc::new(noted.signal.clone()),
+            signal: Arc::new(note.signal.clone()),
         }
     }
 
@@ -76,25 +78,38 @@ impl Group {
     pub(super) fn take(
         &mut self,
         member: Member,
-        now: Timestamp,
+        note: &Note<'_>,
         rule: &Rule,
-        dedup: Span,
-        max_signals: usize,
+        limits: Limits,
     ) -> Outcome {
-        let id = member.signal.id;
         self.members
-            .retain(|member| member.counts(now, rule.timespan));
+            .retain(|member| member.counts(note.now, rule.timespan));
         self.place(member, rule);
-        let signals = self.complete(rule);
-        let outcome = match (signals, &mut self.made) {
+        let complete = self.complete(rule).is_some();
+        if complete {
+            self.refresh(note);
+        }
+        let outcome = match (self.complete(rule), &mut self.made) {
             (None, _) => Outcome::Nothing,
-            (Some(signals), Some(made)) if made.takes_repeats(now, dedup, &self.members) => {
-                made.repeat(id, &signals, now, max_signals)
+            (Some(signals), Some(made))
+                if made.takes_repeats(note.now, limits.dedup, &self.members) =>
+            {
+                made.repeat(note, &signals, limits)
             }
             (Some(signals), _) => Outcome::Complete(signals),
         };
         self.weigh();
         outcome
+    }
+
+    /// Signals were told when they opened or rose; a detection says how they stand when it is made.
+    fn refresh(&mut self, note: &Note<'_>) {
+        for member in self.members.iter_mut().filter(|member| member.open) {
+            if let Some(signal) = note.open.signal(&member.signal, member.key) {
+                member.last = signal.window.end;
+                member.signal = Arc::new(signal);
+            }
+        }
     }
 
     fn place(&mut self, member: Member, rule: &Rule) {
@@ -186,7 +201,7 @@ impl Group {
     }
 
     /// A signal has closed. If that moves the end of the detection it is part of: the detection.
-    pub(super) fn close(&mut self, signal: &Signal) -> Option<Detection> {
+    pub(super) fn close(&mut self, signal: &Signal, max_evidence: usize) -> Option<Detection> {
         let member = self
             .members
             .iter_mut()
@@ -206,7 +221,7 @@ impl Group {
         if signal.window.end <= made.detection.last {
             return None;
         }
-        made.detection.last = signal.window.end;
+        conclude(&mut made.detection, max_evidence);
         Some(made.detection.clone())
     }
 
@@ -286,39 +301,31 @@ impl Made {
     }
 
     /// Adds to the count if the signal is a new one, not just one of those known that rose.
-    fn repeat(
-        &mut self,
-        id: StableId,
-        signals: &[Arc<Signal>],
-        now: Timestamp,
-        max_signals: usize,
-    ) -> Outcome {
+    fn repeat(&mut self, note: &Note<'_>, signals: &[Arc<Signal>], limits: Limits) -> Outcome {
         let detection = &mut self.detection;
         for signal in signals {
-            detection.last = detection.last.max(signal.window.end);
-            let known = detection
-                .signals
-                .iter()
-                .position(|known| known.id == signal.id);
+            let mut known = detection.signals.iter();
+            let known = known.position(|known| known.id == signal.id);
             if let Some(known) = known.and_then(|at| detection.signals.get_mut(at)) {
                 known.clone_from(signal);
-            } else if detection.signals.len() < max_signals {
+            } else if detection.signals.len() < limits.max_signals {
                 detection.signals.push(Signal::clone(signal));
             }
         }
-        let takes_part = signals.iter().any(|signal| signal.id == id);
-        if !takes_part || self.ids.contains(&id) {
+        detection
+            .signals
+            .sort_by_key(|signal| (signal.kind, signal.window.start, signal.id));
+        conclude(detection, limits.max_evidence);
+        let id = note.signal.id;
+        if self.ids.contains(&id) || !signals.iter().any(|signal| signal.id == id) {
             return Outcome::Nothing;
         }
         if self.ids.len() >= IDS {
             self.ids.remove(0);
         }
         self.ids.push(id);
-        detection
-            .signals
-            .sort_by_key(|signal| (signal.kind, signal.window.start, signal.id));
         detection.count += 1;
-        self.completed = now;
+        self.completed = note.now;
         Outcome::Updated(detection.clone())
     }
 }
@@ -331,11 +338,9 @@ pub(super) fn conclude(detection: &mut Detection, max_evidence: usize) {
         .map(|signal| signal.window.start)
         .min()
         .unwrap_or(detection.first);
-    detection.last = signals
-        .iter()
-        .map(|signal| signal.window.end)
-        .max()
-        .unwrap_or(detection.last);
+    // Of more signals than it can name, the last may be among those it does not.
+    let last = signals.iter().map(|signal| signal.window.end).max();
+    detection.last = detection.last.max(last.unwrap_or_default());
     let mut uids: Vec<Uid> = signals
         .iter()
         .flat_map(|signal| &signal.evidence.uids)

@@ -4,85 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use flow_table::Span;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_saphyr::Spanned;
 
+use super::document::{Condition, Correlation, Document, Flowhawk};
 use super::{Field, Input, Logic, Rule, RuleError};
-use crate::{Confidence, RuleInfo, Severity, SignalKind};
-
-/// A Sigma correlation rule. What only people read is checked for its name, not for its content.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    title: String,
-    #[serde(rename = "id")]
-    _id: Option<String>,
-    #[serde(rename = "name")]
-    _name: Option<String>,
-    #[serde(rename = "status")]
-    _status: Option<IgnoredAny>,
-    #[serde(rename = "description")]
-    _description: Option<IgnoredAny>,
-    #[serde(rename = "references")]
-    _references: Option<IgnoredAny>,
-    #[serde(rename = "author")]
-    _author: Option<IgnoredAny>,
-    #[serde(rename = "date")]
-    _date: Option<IgnoredAny>,
-    #[serde(rename = "modified")]
-    _modified: Option<IgnoredAny>,
-    #[serde(rename = "license")]
-    _license: Option<IgnoredAny>,
-    #[serde(rename = "tags")]
-    _tags: Option<Vec<String>>,
-    #[serde(rename = "falsepositives")]
-    _falsepositives: Option<IgnoredAny>,
-    level: Spanned<String>,
-    correlation: Correlation,
-    flowhawk: Flowhawk,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Correlation {
-    #[serde(rename = "type")]
-    kind: Spanned<String>,
-    rules: Spanned<Vec<Spanned<String>>>,
-    #[serde(rename = "group-by")]
-    group_by: Spanned<Vec<Spanned<String>>>,
-    #[serde(default)]
-    aliases: BTreeMap<String, BTreeMap<String, Spanned<String>>>,
-    timespan: Spanned<String>,
-    condition: Option<Spanned<Condition>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Condition {
-    field: Option<Spanned<String>>,
-    gt: Option<u32>,
-    gte: Option<u32>,
-}
-
-/// What Sigma has no words for.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Flowhawk {
-    rule_id: Spanned<String>,
-    detection_type: Spanned<String>,
-    confidence: Confidence,
-    mitre: Vec<String>,
-    #[serde(default)]
-    minimum_severity: Option<Spanned<BTreeMap<String, Severity>>>,
-    #[serde(default)]
-    any_of: Vec<Vec<Spanned<String>>>,
-    #[serde(default)]
-    sustained_windows: Option<Spanned<u32>>,
-    #[serde(default)]
-    dedup_window: Option<Spanned<String>>,
-    actions: Vec<String>,
-}
+use crate::{RuleInfo, Severity, SignalKind};
 
 /// A problem and its line.
 type Problem = (u64, String);
@@ -125,8 +51,10 @@ impl Document {
             condition,
         } = self.correlation;
         let own = self.flowhawk;
+        let kinds = kinds(&rules)?;
         let aliases = resolve_aliases(&aliases, &rules)?;
-        let inputs = inputs(&rules, &group_by, &aliases, &own)?;
+        let minimum = minimum(&own, &rules)?;
+        let inputs = inputs(&kinds, &group_by, &aliases, windows(&own)?, &minimum)?;
         let info = RuleInfo {
             id: word(&own.rule_id, "rule_id", "LM-001")?,
             detection_type: word(&own.detection_type, "detection_type", "LATERAL_MOVEMENT")?,
@@ -331,56 +259,64 @@ fn resolve_aliases<'a>(
     Ok(resolved)
 }
 
-fn inputs(
-    rules: &Spanned<Vec<Spanned<String>>>,
-    group_by: &Spanned<Vec<Spanned<String>>>,
-    aliases: &Aliases<'_>,
-    own: &Flowhawk,
-) -> Result<Vec<Input>, Problem> {
+/// The signals named, each once.
+fn kinds(rules: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<SignalKind>, Problem> {
     if rules.value.is_empty() {
         return Err((at(rules), "rules must name at least one signal".to_owned()));
     }
+    let mut kinds = Vec::new();
+    for name in &rules.value {
+        let kind = signal(name)?;
+        if kinds.contains(&kind) {
+            return Err((at(name), format!("{kind} is named twice")));
+        }
+        kinds.push(kind);
+    }
+    Ok(kinds)
+}
+
+fn windows(own: &Flowhawk) -> Result<u32, Problem> {
+    match &own.sustained_windows {
+        None => Ok(1),
+        Some(windows) if windows.value > 0 => Ok(windows.value),
+        Some(windows) => Err((
+            at(windows),
+            "sustained_windows must be 1 or more".to_owned(),
+        )),
+    }
+}
+
+fn inputs(
+    kinds: &[SignalKind],
+    group_by: &Spanned<Vec<Spanned<String>>>,
+    aliases: &Aliases<'_>,
+    windows: u32,
+    minimum: &BTreeMap<SignalKind, Severity>,
+) -> Result<Vec<Input>, Problem> {
     if !(1..=3).contains(&group_by.value.len()) {
         return Err((
             at(group_by),
             "group-by must name one to three fields".to_owned(),
         ));
     }
-    let windows = match &own.sustained_windows {
-        Some(windows) if windows.value == 0 => {
-            return Err((
-                at(windows),
-                "sustained_windows must be 1 or more".to_owned(),
-            ));
-        }
-        windows => windows.as_ref().map_or(1, |windows| windows.value),
-    };
-    let minimum = minimum(own, rules)?;
-    let mut inputs: Vec<Input> = Vec::new();
-    for name in &rules.value {
-        let kind = signal(name)?;
-        if inputs.iter().any(|input| input.kind == kind) {
-            return Err((at(name), format!("{kind} is named twice")));
-        }
+    let input = |kind: &SignalKind| {
         let place = |name: &Spanned<String>| match aliases.get(name.value.as_str()) {
             None => field(name),
-            Some(fields) => fields.get(&kind).copied().ok_or_else(|| {
+            Some(fields) => fields.get(kind).copied().ok_or_else(|| {
                 (
                     at(name),
                     format!("alias {} does not say what it is for {kind}", name.value),
                 )
             }),
         };
-        let group_by = group_by.value.iter().map(place).collect::<Result<_, _>>()?;
-        let minimum = minimum.get(&kind).copied().unwrap_or(Severity::Low);
-        inputs.push(Input {
-            kind,
-            minimum,
+        Ok(Input {
+            kind: *kind,
+            minimum: minimum.get(kind).copied().unwrap_or(Severity::Low),
             windows,
-            group_by,
-        });
-    }
-    Ok(inputs)
+            group_by: group_by.value.iter().map(place).collect::<Result<_, _>>()?,
+        })
+    };
+    kinds.iter().map(input).collect()
 }
 
 fn minimum(

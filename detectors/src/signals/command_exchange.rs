@@ -46,7 +46,6 @@ impl Session {
     fn add(&mut self, seen: &Seen<'_>, exchanges: u64, config: &CommandExchange) {
         let event = seen.event;
         if event.since.since(self.last) > config.gap.get() {
-            self.samples.clear();
             *self = Self {
                 start: event.since,
                 ..Self::default()

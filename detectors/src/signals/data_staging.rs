@@ -218,9 +218,8 @@ fn unordered(seen: &Seen<'_>) -> (u64, (IpAddr, IpAddr)) {
 
 impl Detector for Stagings {
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
-        if !(seen.has_ports() && seen.src.inside() && seen.dst.inside())
-            || !self.transfers_files(seen, board.now)
-        {
+        let inside = seen.has_ports() && seen.src.inside() && seen.dst.inside();
+        if !inside || !self.transfers_files(seen, board.now) {
             return;
         }
         let event = seen.event;

@@ -12,6 +12,8 @@
 
 use std::net::IpAddr;
 
+use flow_table::Timestamp;
+
 use super::{Detector, General, Usage, counted, reaching, short};
 use crate::baseline::{Baseline, Prior};
 use crate::board::{Board, Facts, Over};
@@ -19,7 +21,7 @@ use crate::config::FanInDdos;
 use crate::samples::{Sample, Samples};
 use crate::seen::{Seen, Side};
 use crate::subjects::{Held, Pin, Subjects};
-use crate::window::{Distinct, Slicing, SlidingSum};
+use crate::window::{Distinct, Place, Slicing, SlidingSum};
 use crate::{BaselineEvidence, SignalKind, Subject};
 
 pub(super) struct Floods {
@@ -43,6 +45,20 @@ struct Destination {
 impl Held for Destination {
     fn heap(&self) -> usize {
         self.sources.heap() + self.packets.heap() + self.bytes.heap() + self.samples.heap()
+    }
+}
+
+impl Destination {
+    fn take(&mut self, seen: &Seen<'_>, place: Place, slicing: Slicing, now: Timestamp) {
+        let (since, until, moved) = (seen.event.since, seen.moved_until(), seen.event.orig);
+        self.packets.spread(slicing, since, until, moved.packets);
+        self.packets.expire(place.first);
+        self.bytes.spread(slicing, since, until, moved.ip_bytes);
+        self.bytes.expire(place.first);
+        self.baseline.add(slicing.window(), now, moved.packets);
+        if self.open {
+            self.baseline.taint();
+        }
     }
 }
 
@@ -111,21 +127,14 @@ impl Detector for Floods {
         let (true, Some(place)) = (relevant, place) else {
             return;
         };
-        let (config, general, slicing) = (&self.config, &self.general, self.slicing);
-        let prior = &self.prior;
+        let (config, general) = (&self.config, &self.general);
+        let (prior, slicing) = (&self.prior, self.slicing);
         let over = self
             .destinations
             .update(seen.dst.key, Some(seen.dst.addr), |dst| {
+                dst.take(seen, place, slicing, board.now);
                 dst.sources
                     .count(seen.src.key, place.slice, place.first, general.max_exact);
-                dst.packets
-                    .spread(slicing, event.since, until, event.orig.packets);
-                dst.packets.expire(place.first);
-                dst.bytes
-                    .spread(slicing, event.since, until, event.orig.ip_bytes);
-                dst.bytes.expire(place.first);
-                dst.baseline
-                    .add(slicing.window(), board.now, event.orig.packets);
                 dst.samples
                     .push(Sample::of(event, seen.src.addr), general.max_evidence);
                 let sources = dst.sources.counted();
@@ -137,21 +146,19 @@ impl Detector for Floods {
                 let bits = dst.bytes.total() as f64 * 8.0 / seconds;
                 let baseline = dst.baseline.evidence(prior);
                 let rate = worst(config, packets, bits, seconds, &baseline);
-                let over = rate.multiple() > 1.0;
+                let times = rate.multiple();
+                let over = times > 1.0;
                 if over {
                     dst.open = true;
+                    dst.baseline.taint();
                     board.over(&Over {
                         kind: SignalKind::FanInDdos,
                         subject: Subject::destination(seen.dst.addr),
                         key: seen.dst.key,
-                        severity: reaching(
-                            rate.multiple(),
-                            config.high.get(),
-                            config.critical.get(),
-                        ),
+                        severity: reaching(times, config.high.get(), config.critical.get()),
                         value: rate.value,
                         threshold: rate.limit,
-                        rank: rate.multiple(),
+                        rank: times,
                         window: slicing.ending(board.now),
                         lasting: slicing.window(),
                         approximate: dst.sources.approximate(),
@@ -160,14 +167,11 @@ impl Detector for Floods {
                             ("sources", sources as f64),
                             ("packets_per_second", packets),
                             ("bits_per_second", bits),
-                            ("times_the_limit", rate.multiple()),
+                            ("times_the_limit", times),
                         ],
                         samples: &dst.samples,
                         clause,
                     });
-                }
-                if dst.open {
-                    dst.baseline.taint();
                 }
                 over
             });

@@ -59,6 +59,13 @@ impl Source {
         hosts.count(host, place.slice, place.first, max_exact);
         self.services.push((port, hosts));
     }
+
+    /// Number of services, and of hosts of the service with most.
+    fn reach(&self) -> (u64, u64) {
+        let hosts = self.services.iter().map(|(_, hosts)| hosts.counted());
+        let services = u64::try_from(self.services.len()).unwrap_or(u64::MAX);
+        (services, hosts.max().unwrap_or(0))
+    }
 }
 
 impl Accesses {
@@ -91,13 +98,7 @@ impl Detector for Accesses {
                 source
                     .samples
                     .push(Sample::of(seen.event, seen.dst.addr), general.max_evidence);
-                let services = u64::try_from(source.services.len()).unwrap_or(u64::MAX);
-                let widest = source
-                    .services
-                    .iter()
-                    .map(|(_, hosts)| hosts.counted())
-                    .max()
-                    .unwrap_or(0);
+                let (services, widest) = source.reach();
                 let many_services = services >= config.services.get();
                 let over = many_services || widest >= config.hosts.get();
                 let (value, limit) = if many_services {

@@ -10,14 +10,16 @@ use super::{Slice, SlidingSum};
 const FEW: usize = 16;
 /// HyperLogLog registers to a pane: a standard error of 1.04 / √256 = 6.5 %.
 const REGISTERS: usize = 256;
-/// A window is estimated from this many panes, each a part of its slices.
-const PANES: u64 = 6;
+/// A window is estimated from panes of so many slices: four or six to a window.
+const SLICES_PER_PANE: u64 = 10;
 
-/// Keys of a sliding window, each with its latest slice. A key may be *counted*, *marked* or both:
+/// Keys of a sliding window, all from [`crate::hash::KeyedHash`] or as evenly spread, each with its latest slice. A key may be *counted*, *marked* or both:
 /// destinations tried and destinations that answered, say.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Distinct {
     keys: Keys,
+    /// Slices before it are forgotten already.
+    first: Slice,
 }
 
 #[derive(Clone, Debug)]
@@ -81,7 +83,7 @@ impl Distinct {
             Keys::Many(many) => {
                 many.say(what, key, slice, first);
                 if many.entries.len() > max_exact {
-                    let estimate = Estimate::of(many, slice - first + 1);
+                    let estimate = Estimate::of(many);
                     self.keys = Keys::Estimate(Box::new(estimate));
                 }
             }
@@ -91,6 +93,10 @@ impl Distinct {
 
     /// Forgets slices before `first`.
     pub(crate) fn expire(&mut self, first: Slice) {
+        if first <= self.first {
+            return;
+        }
+        self.first = first;
         match &mut self.keys {
             Keys::Few(entries) => entries.retain(|entry| entry.slice >= first),
             Keys::Many(many) => {
@@ -248,7 +254,6 @@ impl Many {
 #[derive(Clone, Debug)]
 struct Estimate {
     panes: VecDeque<Pane>,
-    slices_per_pane: u64,
     counted: u64,
     marked: u64,
 }
@@ -261,11 +266,9 @@ struct Pane {
 }
 
 impl Estimate {
-    fn of(many: &Many, slices: u64) -> Self {
-        let slices_per_pane = slices.div_ceil(PANES).max(1);
+    fn of(many: &Many) -> Self {
         let mut estimate = Self {
             panes: VecDeque::new(),
-            slices_per_pane,
             counted: 0,
             marked: 0,
         };
@@ -291,7 +294,7 @@ impl Estimate {
 
     /// Tells whether a register rose: only then can the estimate have changed.
     fn register(&mut self, what: Say, key: u64, slice: Slice) -> bool {
-        let number = slice / self.slices_per_pane;
+        let number = slice / SLICES_PER_PANE;
         if self.panes.back().is_none_or(|pane| pane.number < number) {
             self.panes.push_back(Pane {
                 number,
@@ -311,11 +314,8 @@ impl Estimate {
             Say::Counted => &mut pane.counted,
             Say::Marked => &mut pane.marked,
         };
-        // Table keys may be small numbers: spread them before the bits are read.
-        let bits = crate::hash::join(key, 0x5bd1_e995);
-        let bits = crate::hash::join(bits, bits >> 7);
-        let index = usize::try_from(bits & 0xff).unwrap_or_default();
-        let rank = u8::try_from((bits >> 8 | 1 << 56).trailing_zeros() + 1).unwrap_or(u8::MAX);
+        let index = usize::try_from(key & 0xff).unwrap_or_default();
+        let rank = u8::try_from((key >> 8 | 1 << 56).trailing_zeros() + 1).unwrap_or(u8::MAX);
         registers.get_mut(index).is_some_and(|register| {
             let rises = rank > *register;
             *register = rank.max(*register);
@@ -328,7 +328,7 @@ impl Estimate {
         while self
             .panes
             .front()
-            .is_some_and(|pane| pane.number * self.slices_per_pane < first)
+            .is_some_and(|pane| pane.number * SLICES_PER_PANE < first)
         {
             self.panes.pop_front();
         }
@@ -360,7 +360,10 @@ fn estimate<'a>(panes: impl Iterator<Item = &'a [u8; REGISTERS]>) -> u64 {
     let registers = REGISTERS as f64;
     let raw = 0.7213 / (1.0 + 1.079 / registers) * registers * registers
         / (sum as f64 / 18_446_744_073_709_551_616.0);
-    let empty = union.iter().filter(|rank| **rank == 0).count();
+    let empty = union
+        .iter()
+        .map(|rank| usize::from(*rank == 0))
+        .sum::<usize>();
     let best = if raw <= 2.5 * registers && empty > 0 {
         registers * (registers / empty as f64).ln()
     } else {

@@ -58,11 +58,16 @@ impl SlidingSum {
         self.slots.push_back((slice, amount));
     }
 
-    /// Takes back an amount added to a slice before.
+    /// Takes back an amount added to a slice before; mostly that is the newest one.
     pub(crate) fn take(&mut self, slice: Slice, amount: u64) {
-        if let Ok(at) = self.slots.binary_search_by_key(&slice, |slot| slot.0)
-            && let Some((_, sum)) = self.slots.get_mut(at)
-        {
+        let newest = self.slots.back().is_some_and(|slot| slot.0 == slice);
+        let slot = if newest {
+            self.slots.back_mut()
+        } else {
+            let at = self.slots.binary_search_by_key(&slice, |slot| slot.0);
+            at.ok().and_then(|at| self.slots.get_mut(at))
+        };
+        if let Some((_, sum)) = slot {
             let amount = amount.min(*sum);
             *sum -= amount;
             self.total -= amount;
