@@ -8,7 +8,9 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use rusqlite::Connection;
 
@@ -171,6 +173,33 @@ fn what_people_noted_stays() {
         let changed = noted("SELECT count(*) FROM detections WHERE status <> 'closed'");
         assert_eq!(changed, 0, "{}", capture.name);
     }
+}
+
+#[test]
+fn a_killed_run_leaves_a_sound_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let scan = dir.path().join("scan.pcap");
+    let bytes = frames::scan().write_usual();
+    fs::write(&scan, &bytes).unwrap();
+    let database = dir.path().join("flowhawk.db");
+    // Its input has no end: it is still at it when it is killed.
+    let mut killed = run::flowhawk(run::replay_args(&[Path::new("-")], dir.path(), &["-q"]))
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = killed.stdin.take().unwrap();
+    stdin.write_all(&bytes).unwrap();
+    stdin.write_all(&bytes[..30]).unwrap();
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    run::replay(&[&scan], dir.path(), &["-q"]).exits(0);
+    let sound: String = Connection::open(&database)
+        .unwrap()
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(sound, "ok");
+    let want = Left::by(&[&scan], &[]).content;
+    assert_same_content(&want, &content(&database), "after a run that was killed");
 }
 
 #[test]
