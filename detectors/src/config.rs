@@ -1,7 +1,19 @@
 //! Every number a detector or rule uses. Defaults are those of docs/signals.md.
 //!
-//! What one value alone can get wrong is refused where it is read, see [`limits`]; what only several
-//! together can get wrong is told by [`Config::problems`].
+//! What one value alone can get wrong is refused where it is read; what only several together can get
+//! wrong is told by [`Config::problems`].
+//!
+//! # Memory
+//!
+//! At worst, by what the tables count of themselves (an allocator adds its own):
+//!
+//! | what | default |
+//! |---|---|
+//! | tables of the twelve signals: `max_memory` each | 12 × 32 MiB |
+//! | flows FAN_OUT_SCAN has yet to judge: `max_undecided` × 96 bytes | 24 MiB |
+//! | open signals: `max_open_signals` × about 1 KiB | 16 MiB |
+//! | groups of the built-in rules: `rules.max_memory` each | 5 × 8 MiB |
+//! | all | 464 MiB |
 
 mod limits;
 mod per_signal;

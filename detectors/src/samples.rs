@@ -61,6 +61,15 @@ impl Samples {
         self.next = (self.next + 1) % max.max(1);
     }
 
+    /// Adds a flow if there is room, or if the oldest began before `start`. What is judged later than
+    /// it happens would otherwise name only flows that are yet to be judged.
+    pub(crate) fn keep(&mut self, sample: Sample, max: usize, start: Timestamp) {
+        let oldest = self.ring.get(self.next);
+        if self.ring.len() < max || oldest.is_some_and(|oldest| oldest.time < start) {
+            self.push(sample, max);
+        }
+    }
+
     pub(crate) fn all(&self) -> &[Sample] {
         &self.ring
     }

@@ -200,3 +200,16 @@ impl fmt::Display for SignalKind {
         f.write_str(self.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_listed_in_order_and_found_by_name() {
+        for (place, kind) in SignalKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, place);
+            assert_eq!(SignalKind::named(kind.name()), Some(kind));
+        }
+    }
+}

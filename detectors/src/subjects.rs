@@ -1,7 +1,9 @@
 //! What a detector remembers about each subject, bounded in number and in bytes.
 //!
-//! Eviction order: the subject updated longest ago, but one with an open signal only when no other
-//! is left. Every eviction is counted. All operations take constant time.
+//! Eviction order: the subject updated longest ago; one that is pinned, as by an open signal, only
+//! when no other is left, or when the pinned ones fill more than half of the table: whoever opens many
+//! signals must not blind the detector to everybody else. Every eviction is counted. All operations
+//! take constant time.
 
 use hashbrown::HashTable;
 
@@ -24,7 +26,6 @@ pub(crate) struct Subjects<K, V> {
     lists: [List; 2],
     capacity: usize,
     max_bytes: usize,
-    heap: usize,
     evicted: u64,
 }
 
@@ -50,6 +51,8 @@ pub(crate) enum Pin {
 struct List {
     newest: u32,
     oldest: u32,
+    len: usize,
+    heap: usize,
 }
 
 impl<K: Copy + Eq, V: Held> Subjects<K, V> {
@@ -57,6 +60,8 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
         let empty = List {
             newest: NONE,
             oldest: NONE,
+            len: 0,
+            heap: 0,
         };
         Self {
             index: HashTable::new(),
@@ -65,7 +70,6 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
             lists: [empty; 2],
             capacity: capacity.clamp(1, NONE as usize - 1),
             max_bytes,
-            heap: 0,
             evicted: 0,
         }
     }
@@ -80,7 +84,7 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
 
     /// Bytes taken: slots, index, and what the states hold.
     pub(crate) fn bytes(&self) -> usize {
-        self.len() * Self::PER_SLOT + self.heap
+        self.lists.iter().map(|list| Self::bytes_of(*list)).sum()
     }
 
     /// A slot and, at worst, two and a quarter index entries of five bytes.
@@ -149,21 +153,28 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
             .map(|slot| (slot.hash, slot.key, &slot.value))
     }
 
+    /// The next to go.
     fn oldest_slot(&self) -> u32 {
         let [in_turn, last] = self.lists;
-        if in_turn.oldest == NONE {
+        let too_many = last.len > self.capacity / 2 || Self::bytes_of(last) > self.max_bytes / 2;
+        if in_turn.oldest == NONE || too_many {
             last.oldest
         } else {
             in_turn.oldest
         }
     }
 
+    fn bytes_of(list: List) -> usize {
+        list.len * Self::PER_SLOT + list.heap
+    }
+
     fn change<R>(&mut self, at: u32, change: impl FnOnce(&mut V) -> R) -> Option<R> {
         let slot = self.slots.get_mut(at as usize)?;
         let result = change(&mut slot.value);
         let heap = slot.value.heap();
-        self.heap = self.heap - slot.heap + heap;
-        slot.heap = heap;
+        let before = std::mem::replace(&mut slot.heap, heap);
+        let list = self.list(at);
+        list.heap = list.heap - before + heap;
         Some(result)
     }
 
@@ -228,7 +239,6 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
             return;
         };
         let hash = slot.hash;
-        self.heap -= slot.heap;
         slot.value = V::default();
         slot.heap = 0;
         slot.older = free;
@@ -256,7 +266,10 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
     }
 
     fn link(&mut self, at: u32) {
+        let heap = self.slot(at).map_or(0, |slot| slot.heap);
         let list = self.list(at);
+        list.len += 1;
+        list.heap += heap;
         let second = list.newest;
         list.newest = at;
         if second == NONE {
@@ -274,7 +287,10 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
         let Some((newer, older)) = self.slot(at).map(|slot| (slot.newer, slot.older)) else {
             return;
         };
+        let heap = self.slot(at).map_or(0, |slot| slot.heap);
         let list = self.list(at);
+        list.len -= 1;
+        list.heap -= heap;
         if list.newest == at {
             list.newest = older;
         }
@@ -320,24 +336,28 @@ mod tests {
 
     #[test]
     fn evicts_the_longest_untouched_and_the_pinned_last() {
-        let mut table: Subjects<u64, u64> = Subjects::new(3, usize::MAX);
-        for key in [1, 2, 3] {
+        let mut table: Subjects<u64, u64> = Subjects::new(4, usize::MAX);
+        for key in [1, 2, 3, 4] {
             table.update(spread(key), key, |value| *value += key);
         }
         table.pin(spread(2), 2, Pin::Last);
         table.update(spread(1), 1, |value| *value += 10);
-        table.update(spread(4), 4, |_| ());
-        assert_eq!(table.get(spread(3), 3), None, "3 was touched longest ago");
         table.update(spread(5), 5, |_| ());
-        assert_eq!(table.get(spread(1), 1), None, "2 is older but pinned");
-        table.pin(spread(4), 4, Pin::Last);
-        table.pin(spread(5), 5, Pin::Last);
+        assert_eq!(table.get(spread(3), 3), None, "3 was touched longest ago");
         table.update(spread(6), 6, |_| ());
-        assert_eq!(table.get(spread(2), 2), None, "only pinned ones were left");
-        assert_eq!((table.len(), table.evicted()), (3, 3));
+        table.update(spread(7), 7, |_| ());
+        assert!(table.get(spread(2), 2).is_some(), "2 is oldest but pinned");
+        assert_eq!(table.get(spread(1), 1), None);
+        for key in [6, 7] {
+            table.pin(spread(key), key, Pin::Last);
+        }
+        table.update(spread(8), 8, |_| ());
+        assert_eq!(table.get(spread(2), 2), None, "three of four are pinned");
+        assert!(table.get(spread(5), 5).is_some());
+        assert_eq!((table.len(), table.evicted()), (4, 4));
         table.remove(spread(6), 6);
-        assert_eq!(table.oldest(Pin::Last).map(|(_, key, _)| key), Some(4));
-        assert_eq!(table.len(), 2);
+        assert_eq!(table.oldest(Pin::Last).map(|(_, key, _)| key), Some(7));
+        assert_eq!(table.len(), 3);
     }
 
     #[test]

@@ -70,7 +70,7 @@ monitoring() {
 machine_chatter() {
     # Regular and alone, but the answer is as small as the question.
     daemon ws-105 updates "$HERE/client.py" poll --seed 5 --every 25 --jitter 0.05 --count 12 -- \
-        -z '2030-01-01' http://updates.example/update/latest.json
+        -H 'If-Modified-Since: Tue, 01 Jan 2030 00:00:00 GMT' http://updates.example/update/latest.json
     # Regular and alone, but it sends and hardly receives.
     text_file "$WORK/telemetry.json" 3000
     daemon ws-106 telemetry "$HERE/client.py" poll --seed 6 --every 30 --jitter 0.05 --count 10 -- \
@@ -103,7 +103,7 @@ record_benign_office() {
     monitoring &
     watch=$!
     sleep 25
-    on ws-103 curl -s -o /dev/null --limit-rate 400k http://download.example/image-12.0.tar.gz
+    on ws-103 curl -s -o /dev/null http://download.example/image-12.0.tar.gz
     smb ws-102 "$LAN4.10" data "get report.txt /dev/null" >/dev/null 2>&1
     ssh_to admin "$LAN4.12" 'for i in 1 2 3 4 5 6; do uptime; sleep 4; done' >/dev/null
     text_file "$WORK/data/db.dump" 14000000

@@ -88,7 +88,7 @@ path = $3
 guest ok = yes
 read only = no
 CONF
-    daemon "$host" "smbd-$host" smbd --foreground --no-process-group -s "$dir/smb.conf"
+    daemon "$host" "smbd-$host" smbd --foreground -s "$dir/smb.conf"
     wait_port "$host" any 445
 }
 

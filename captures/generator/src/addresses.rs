@@ -69,7 +69,7 @@ impl Renaming {
     /// The IPv6 address this copy uses instead.
     pub(crate) fn v6(self, address: Ipv6Addr) -> Ipv6Addr {
         let mut groups = address.segments();
-        let [first, .., _] = groups;
+        let [first, ..] = groups;
         let own = first & 0xfe00 == 0xfc00 || first & 0xe000 == 0x2000;
         if own && let Some(group) = groups.get_mut(2) {
             *group ^= self.0;

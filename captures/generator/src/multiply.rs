@@ -47,7 +47,7 @@ struct Input {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Cursor {
     ts_ns: u64,
-    copy: u16,
+    network: u16,
     input: usize,
     packet: usize,
     begin_ns: u64,
@@ -66,11 +66,14 @@ impl Multiply {
             .map(|(p, _)| self.stored(p))
             .sum();
         ensure!(one > 0, "the inputs hold no packets");
-        let copies = u16::try_from(self.bytes.div_ceil(one))
-            .context("over 65,535 copies: give larger inputs")?;
-        let mut cursors: BinaryHeap<_> = (0..copies)
-            .flat_map(|copy| (0..inputs.len()).map(move |input| (copy, input)))
-            .filter_map(|(copy, input)| self.begin(&inputs, copy, input))
+        let copies = usize::try_from(self.bytes.div_ceil(one))?;
+        // Each copy of each input is a network of its own, also if an input is named twice.
+        let networks = copies
+            .checked_mul(inputs.len())
+            .and_then(|n| u16::try_from(n).ok());
+        let networks = networks.context("over 65,535 copies: give larger inputs")?;
+        let mut cursors: BinaryHeap<_> = (0..networks)
+            .filter_map(|network| self.begin(&inputs, network))
             .map(Reverse)
             .collect();
         let mut out = Writer::create(&self.out, link::ETHERNET, self.snaplen, Precision::Micro)?;
@@ -85,7 +88,7 @@ impl Multiply {
             frame.clear();
             frame.extend_from_slice(&packet.data);
             if let Some(layout) = layout {
-                layout.rename(&mut frame, Renaming::of(cursor.copy));
+                layout.rename(&mut frame, Renaming::of(cursor.network));
             }
             out.write(cursor.ts_ns, packet.wire_len, &frame)?;
             cursors.extend(cursor.advance(&inputs).map(Reverse));
@@ -138,17 +141,19 @@ impl Multiply {
     }
 
     /// The first packet of a copy, somewhere in the spread.
-    fn begin(&self, inputs: &[Input], copy: u16, input: usize) -> Option<Cursor> {
+    fn begin(&self, inputs: &[Input], network: u16) -> Option<Cursor> {
+        let input = usize::from(network) % inputs.len();
         let first = &inputs.get(input)?.packets.first()?.0;
-        let key = u32::from(copy) << 8 ^ u32::try_from(input).ok()?;
-        let chance = u64::from(scramble(scramble(key).wrapping_add(self.seed)));
+        let chance = u64::from(scramble(
+            scramble(u32::from(network)).wrapping_add(self.seed),
+        ));
         let micros = (chance * u64::from(self.spread) * 1_000_000) >> 32;
         let begin_ns = EPOCH_NS + micros * MICROSECOND_NS;
         // Relative to the input's first packet, so that begin_ns plus a packet's time never underflows.
         let begin_ns = begin_ns.wrapping_sub(first.ts_ns);
         Some(Cursor {
             ts_ns: begin_ns.wrapping_add(first.ts_ns),
-            copy,
+            network,
             input,
             packet: 0,
             begin_ns,

@@ -3,7 +3,8 @@
 //! Fires when   of the connections of a source to one destination and port within `window`, at least
 //!              `min_gaps` gaps between starts have a coefficient of variation (standard deviation over
 //!              mean) below `max_variation`. Connections closer together than `min_gap` are one beat:
-//!              a browser's parallel connections are no rhythm.
+//!              a browser's parallel connections are no rhythm. Unlike other signals it fires when its
+//!              value, the coefficient of variation, is below the limit.
 //! Blind to     intervals over a quarter of the window; strong jitter; one connection kept open.
 //! Known noise  NTP, DNS resolvers, monitoring, chat and mail clients that poll: alone it is no alert.
 //! State        per source, destination and port up to `max_beats` start times and `max_evidence`

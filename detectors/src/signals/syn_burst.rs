@@ -77,12 +77,13 @@ impl Bursts {
             return;
         }
         let (max_evidence, limit) = (self.general.max_evidence, self.config.limit.get());
+        let start = self.slicing.start(first);
         for (subject, key, peer) in roles(seen) {
             let total = self.hosts.update(key, subject, |host| {
                 host.syns.add(slice, 1);
                 host.syns.expire(first);
-                host.samples
-                    .push(Sample::of(seen.event, peer), max_evidence);
+                let sample = Sample::of(seen.event, peer);
+                host.samples.keep(sample, max_evidence, start);
                 host.syns.total()
             });
             if total.is_some_and(|total| total >= limit) {

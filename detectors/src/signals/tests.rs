@@ -556,6 +556,16 @@ fn syn_burst() {
 }
 
 #[test]
+fn a_burst_names_flows_that_were_judged() {
+    let flow = |n: i64| tcp(n / 5, &format!("2001:db8::{n:x}"), "10.0.0.1", 80).unanswered();
+    let flows: Vec<Flow> = (0..20_000).map(flow).collect();
+    let signal = only(SignalKind::SynBurst, &flows);
+    assert_eq!(signal.evidence.uids.len(), 10);
+    let clause = "was sent 20000 SYNs, 100 % never completed (limit 500 in 10s)";
+    assert_eq!(signal.evidence.measure, clause);
+}
+
+#[test]
 fn a_window_counts_what_conn_log_has_between_its_ends() {
     let flows = ports("10.0.0.1", "10.0.0.2", 200, 1_700);
     let found = signals(&Config::default(), SignalKind::PortScan, &flows);
