@@ -45,6 +45,13 @@ struct RuleState {
     counters: RuleCounters,
 }
 
+/// The port that all signals which name one agree on.
+fn common_port(signals: &[Arc<Signal>]) -> Option<u16> {
+    let mut ports = signals.iter().filter_map(|signal| signal.subject.dst_port);
+    let first = ports.next()?;
+    ports.all(|port| port == first).then_some(first)
+}
+
 /// The values that name a group.
 type GroupKey = [Option<Value>; 3];
 
@@ -218,7 +225,10 @@ impl RuleState {
         now: Timestamp,
         known: &Suppressions,
     ) -> Detection {
-        let subject = self.subject(key);
+        let mut subject = self.subject(key);
+        if subject.dst.is_some() && subject.dst_port.is_none() {
+            subject.dst_port = common_port(signals);
+        }
         let suppressed_by = known.of_rule(&self.rule.info.id, &subject, now);
         self.counters.made += 1;
         self.counters.suppressed += u64::from(suppressed_by.is_some());

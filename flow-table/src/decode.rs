@@ -1,19 +1,28 @@
-//! From captured bytes to a [`Packet`], or the reason why there is none.
+//! From captured bytes to [`Packet`]s, or the reason why there is none.
 //!
 //! Layer by layer, each in a file of its own: [`link`] finds the IP header, [`ip`] the transport
-//! header, [`transport`] what the flow table wants to know. Rules are those of `docs/conn-log.md`
-//! as Zeek applies them (`src/packet_analysis` there); nothing is allocated.
+//! header, [`transport`] what the flow table wants to know; [`tunnel`] finds packets inside
+//! packets, for which it all begins again, up to [`MAX_TUNNELS`] deep. Rules are those of
+//! `docs/conn-log.md`; nothing is allocated but for fragments, which must be kept.
 
+mod fragment;
 mod ip;
 mod link;
 mod reason;
 mod transport;
+mod tunnel;
+mod wireless;
 
-use crate::key::KeyHasher;
-use crate::{Packet, Timestamp};
+use crate::key::{FlowKey, KeyHasher};
+use crate::packet::{Body, Packet, Parent, TunnelKind};
+use crate::{IpProto, Timestamp};
 
+pub use fragment::{Fragment, FragmentConfig, Fragments};
 pub use link::LinkType;
 pub use reason::{DropCounts, DropReason};
+
+/// How deep tunnels may be nested, as in Zeek's `Tunnel::max_depth`.
+pub const MAX_TUNNELS: u8 = 4;
 
 /// Whether checksums are verified where the whole packet was captured.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,11 +48,56 @@ pub struct Frame<'a> {
     pub index: u32,
 }
 
+/// Where a frame's packets go.
+pub trait PacketSink {
+    /// Takes a packet.
+    fn packet(&mut self, packet: Packet);
+    /// Remembers the flow of a tunnel, to be named by the packets inside.
+    fn parent(&mut self, key: FlowKey) -> Parent;
+    /// Takes a fragment, to be put together with its kin in capture order.
+    fn fragment(&mut self, fragment: Fragment);
+    /// Counts a packet inside a tunnel that was not processed, the tunnel's own being so.
+    fn inner_dropped(&mut self, reason: DropReason);
+}
+
+/// Packets alone: for those who have no use for tunnels' names and fragments.
+impl PacketSink for Vec<Packet> {
+    fn packet(&mut self, packet: Packet) {
+        self.push(packet);
+    }
+
+    fn parent(&mut self, _: FlowKey) -> Parent {
+        Parent::NONE
+    }
+
+    fn fragment(&mut self, _: Fragment) {}
+
+    fn inner_dropped(&mut self, _: DropReason) {}
+}
+
+/// What became of a frame that was not dropped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Decoded {
+    /// It gave a packet or more.
+    Processed,
+    /// It is a fragment: it counts when its datagram is complete, or given up.
+    Held,
+}
+
 /// Turns frames into packets.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     hasher: KeyHasher,
     checksums: Checksums,
+}
+
+/// What stays the same for all packets of a frame, and where among nested ones we are.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    ts: Timestamp,
+    index: u32,
+    depth: u8,
+    parent: Parent,
 }
 
 impl Decoder {
@@ -55,40 +109,225 @@ impl Decoder {
         }
     }
 
-    /// Decodes one frame.
+    /// Decodes one frame into `sink`.
     ///
-    /// A packet whose transport header or checksum is wrong still names a flow, so it comes back
-    /// as a packet; [`DropReason::of`] tells why it must be counted as dropped nevertheless.
-    pub fn decode(&self, frame: Frame<'_>) -> Result<Packet, DropReason> {
-        let offset = link::ip_offset(frame.link, frame.bytes)?;
-        let ip = ip::parse(&frame, offset, self.checksums)?;
-        let (key, way, body) = transport::parse(&ip, self.checksums)?;
-        Ok(Packet {
+    /// A packet whose transport header or checksum is wrong still names a flow, so the sink gets
+    /// it although the frame counts as dropped.
+    pub fn decode(
+        &self,
+        frame: Frame<'_>,
+        sink: &mut impl PacketSink,
+    ) -> Result<Decoded, DropReason> {
+        let place = Place {
             ts: frame.ts,
-            hash: self.hasher.hash(&key),
             index: frame.index,
-            ip_len: ip.counted_len,
+            depth: 0,
+            parent: Parent::NONE,
+        };
+        let wire_len = usize::try_from(frame.wire_len).unwrap_or(usize::MAX);
+        self.link(place, frame.link, frame.bytes, wire_len, sink)
+    }
+
+    /// Decodes a datagram that was put together from fragments.
+    pub fn decode_whole(
+        &self,
+        datagram: &Fragment,
+        sink: &mut impl PacketSink,
+    ) -> Result<Decoded, DropReason> {
+        let bytes = datagram.bytes();
+        let place = datagram.place();
+        let packet = ip::parse(bytes, bytes.len(), Checksums::Ignore)?;
+        self.packet(place, &packet, sink)
+    }
+
+    fn link(
+        &self,
+        place: Place,
+        link: LinkType,
+        bytes: &[u8],
+        wire_len: usize,
+        sink: &mut impl PacketSink,
+    ) -> Result<Decoded, DropReason> {
+        let offset = link::ip_offset(link, bytes)?;
+        let bytes = bytes.get(offset..).ok_or(DropReason::TruncatedLink)?;
+        self.ip(place, bytes, wire_len.saturating_sub(offset), sink)
+    }
+
+    fn ip(
+        &self,
+        place: Place,
+        bytes: &[u8],
+        wire_len: usize,
+        sink: &mut impl PacketSink,
+    ) -> Result<Decoded, DropReason> {
+        let packet = ip::parse(bytes, wire_len.max(bytes.len()), self.checksums)?;
+        if let Some(part) = packet.fragment
+            && !(part.is_first() && packet.is_cut())
+        {
+            // One that was captured in part cannot be put together.
+            if packet.is_cut() {
+                return Err(DropReason::Fragment);
+            }
+            sink.fragment(Fragment::of(place, &packet, part));
+            return Ok(Decoded::Held);
+        }
+        self.packet(place, &packet, sink)
+    }
+
+    fn packet(
+        &self,
+        place: Place,
+        packet: &ip::Ip<'_>,
+        sink: &mut impl PacketSink,
+    ) -> Result<Decoded, DropReason> {
+        match packet.proto {
+            IpProto::IPV4 | IpProto::IPV6 | IpProto::GRE => self.ip_tunnel(place, packet, sink),
+            // ESP, "no next header", mobility.
+            IpProto(50 | 59 | 135) => Err(DropReason::NoTransport),
+            _ => self.transport(place, packet, sink),
+        }
+    }
+
+    fn transport(
+        &self,
+        place: Place,
+        packet: &ip::Ip<'_>,
+        sink: &mut impl PacketSink,
+    ) -> Result<Decoded, DropReason> {
+        let (key, way, body) = transport::parse(packet, self.checksums)?;
+        let inner = match body {
+            Body::Udp(_) => tunnel::in_udp(packet, &key, way),
+            _ => None,
+        };
+        let mut outer = Packet {
+            ts: place.ts,
+            hash: self.hasher.hash(&key),
+            index: place.index,
+            ip_len: packet.counted_len,
             key,
             way,
+            parent: place.parent,
+            carries: inner.as_ref().map(|inner| inner.kind),
             body,
-        })
+        };
+        let dropped = DropReason::of(&outer);
+        let too_deep = place.depth >= MAX_TUNNELS;
+        if too_deep {
+            outer.carries = None;
+        }
+        sink.packet(outer);
+        if let Some(inner) = inner {
+            if too_deep {
+                sink.inner_dropped(DropReason::TunnelDepth);
+            } else {
+                let parent = sink.parent(key);
+                let place = Place {
+                    depth: place.depth + 1,
+                    parent,
+                    ..place
+                };
+                if let Err(reason) = self.inside(place, &inner, sink) {
+                    sink.inner_dropped(reason);
+                }
+            }
+        }
+        dropped.map_or(Ok(Decoded::Processed), Err)
+    }
+
+    /// IP or Ethernet right inside IP: the tunnel has no ports, and no row in conn.log.
+    fn ip_tunnel(
+        &self,
+        place: Place,
+        packet: &ip::Ip<'_>,
+        sink: &mut impl PacketSink,
+    ) -> Result<Decoded, DropReason> {
+        if place.depth >= MAX_TUNNELS {
+            return Err(DropReason::TunnelDepth);
+        }
+        let inner = tunnel::in_ip(packet)?;
+        self.through(place, packet, &inner, sink)
+    }
+
+    /// Enters a tunnel that is named by its two addresses alone.
+    fn through(
+        &self,
+        place: Place,
+        packet: &ip::Ip<'_>,
+        inner: &tunnel::Inner<'_>,
+        sink: &mut impl PacketSink,
+    ) -> Result<Decoded, DropReason> {
+        let (key, way) = tunnel::key_of(packet);
+        sink.packet(Packet {
+            ts: place.ts,
+            hash: self.hasher.hash(&key),
+            index: place.index,
+            ip_len: packet.counted_len,
+            key,
+            way,
+            parent: place.parent,
+            carries: Some(inner.kind),
+            body: Body::Tunnel,
+        });
+        let parent = sink.parent(key);
+        let place = Place {
+            depth: place.depth + 1,
+            parent,
+            ..place
+        };
+        self.inside(place, inner, sink)
+    }
+
+    fn inside(
+        &self,
+        place: Place,
+        inner: &tunnel::Inner<'_>,
+        sink: &mut impl PacketSink,
+    ) -> Result<Decoded, DropReason> {
+        let (bytes, wire_len) = (inner.bytes, inner.wire_len);
+        match inner.first {
+            tunnel::First::Ip => self.ip(place, bytes, wire_len, sink),
+            tunnel::First::Link(link) => self.link(place, link, bytes, wire_len, sink),
+            tunnel::First::Ether(ether_type) => {
+                let offset = link::ether(bytes, ether_type, 0)?;
+                let bytes = bytes.get(offset..).ok_or(DropReason::TruncatedLink)?;
+                self.ip(place, bytes, wire_len.saturating_sub(offset), sink)
+            }
+            tunnel::First::Gre => {
+                // GRE inside UDP (RFC 8086): the tunnel of its own that GRE is.
+                let outer = inner.outer.as_ref().ok_or(DropReason::Tunnel)?;
+                if place.depth >= MAX_TUNNELS {
+                    return Err(DropReason::TunnelDepth);
+                }
+                let inside = tunnel::in_gre(bytes, wire_len)?;
+                self.through(place, outer, &inside, sink)
+            }
+        }
+    }
+}
+
+impl TunnelKind {
+    /// Zeek's name for it in tunnel.log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ip => "Tunnel::IP",
+            Self::Gre => "Tunnel::GRE",
+            Self::Vxlan => "Tunnel::VXLAN",
+            Self::Geneve => "Tunnel::GENEVE",
+            Self::Teredo => "Tunnel::TEREDO",
+            Self::Gtp => "Tunnel::GTPv1",
+            Self::Ayiya => "Tunnel::AYIYA",
+        }
     }
 }
 
 /// Two bytes at `at`, in network order.
 fn be16(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes
-        .get(at..at.checked_add(2)?)?
-        .try_into()
-        .ok()
-        .map(u16::from_be_bytes)
+    let bytes = bytes.get(at..at.checked_add(2)?)?;
+    bytes.try_into().ok().map(u16::from_be_bytes)
 }
 
 /// Four bytes at `at`, in network order.
 fn be32(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes
-        .get(at..at.checked_add(4)?)?
-        .try_into()
-        .ok()
-        .map(u32::from_be_bytes)
+    let bytes = bytes.get(at..at.checked_add(4)?)?;
+    bytes.try_into().ok().map(u32::from_be_bytes)
 }

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 
 use crate::history::{History, Scaled};
 use crate::key::{FlowKey, Way};
-use crate::packet::{Body, Datagram, Message, Packet, TcpFlags};
+use crate::packet::{Body, Datagram, Message, Packet, TcpFlags, TunnelKind};
 use crate::tcp::{Milestones, Tcp};
-use crate::timers::{DNS_INTERVAL, SYN_TIMEOUT, Timers};
+use crate::timers::{DNS_INTERVAL, SYN_TIMEOUT, TUNNEL_TIMEOUT, Timers};
 use crate::{ConnState, IpProto, Timestamp, Traffic, Uid, ports};
 
 /// Which end of a flow.
@@ -71,7 +71,21 @@ pub(crate) struct Common {
     pub missed_bytes: u64,
     pub timers: Timers,
     pub reported: Reported,
+    /// What kind of tunnel it is, once a packet inside it was seen.
+    pub carries: Option<TunnelKind>,
+    /// Tunnels it was seen in, in this order.
+    pub parents: Parents,
 }
+
+/// Keys of tunnels; nearly always none.
+#[expect(
+    clippy::box_collection,
+    reason = "rarely there, so 8 bytes in every flow, not 24"
+)]
+pub(crate) type Parents = Option<Box<Vec<FlowKey>>>;
+
+/// More tunnels around one flow are not remembered.
+const MAX_PARENTS: usize = 8;
 
 /// Packets of one end.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -99,6 +113,14 @@ pub(crate) struct Reported {
 }
 
 impl Common {
+    /// Notes a tunnel the flow was seen in.
+    pub(crate) fn note_parent(&mut self, parent: FlowKey) {
+        let parents = self.parents.get_or_insert_default();
+        if parents.len() < MAX_PARENTS && !parents.contains(&parent) {
+            parents.push(parent);
+        }
+    }
+
     /// Turns the flow round.
     pub(crate) fn flip(&mut self) {
         self.flip_names();
@@ -148,6 +170,8 @@ pub(crate) enum Kind {
     Udp(Udp),
     Icmp(PerSide<u64>),
     Other,
+    /// A tunnel that its two addresses name; no row of conn.log.
+    Tunnel,
 }
 
 /// A UDP flow's state.
@@ -165,6 +189,7 @@ impl Flow {
     /// `again` tells flows apart that begin at the same time between the same ends.
     pub(crate) fn open(packet: &Packet, now: Timestamp, seed: u64, again: u32) -> Self {
         let kind = match packet.proto() {
+            _ if packet.body == Body::Tunnel => Kind::Tunnel,
             IpProto::TCP => Kind::Tcp(Tcp::new()),
             IpProto::UDP => Kind::Udp(Udp::default()),
             IpProto::ICMP | IpProto::ICMPV6 => Kind::Icmp(PerSide::default()),
@@ -185,7 +210,12 @@ impl Flow {
                 since: now,
                 ..Reported::default()
             },
+            carries: None,
+            parents: None,
         };
+        if packet.body == Body::Tunnel {
+            common.timers.set_timeout(TUNNEL_TIMEOUT, packet.ts);
+        }
         if begins_reversed(packet) {
             common.flip_names();
         }
@@ -226,7 +256,7 @@ impl Flow {
                 }
                 (from, answered(from), message.len)
             }
-            (Kind::Other, Body::Other) => {
+            (Kind::Other, Body::Other) | (Kind::Tunnel, Body::Tunnel) => {
                 common.last = packet.ts;
                 (from, answered(from), 0)
             }
@@ -252,7 +282,7 @@ impl Flow {
                 resp: udp.bytes.resp.unwrap_or(0),
             },
             Kind::Icmp(bytes) => *bytes,
-            Kind::Other => PerSide::default(),
+            Kind::Other | Kind::Tunnel => PerSide::default(),
         }
     }
 
@@ -266,7 +296,7 @@ impl Flow {
                 (None, Some(_)) => ConnState::Shr,
                 (None, None) => ConnState::Oth,
             },
-            Kind::Icmp(_) | Kind::Other => ConnState::Oth,
+            Kind::Icmp(_) | Kind::Other | Kind::Tunnel => ConnState::Oth,
         }
     }
 
@@ -341,7 +371,7 @@ fn bad_checksum(common: &mut Common, kind: &mut Kind, from: Side) {
                 common.history.add(from, b'C');
             }
         }
-        Kind::Icmp(_) | Kind::Other => {}
+        Kind::Icmp(_) | Kind::Other | Kind::Tunnel => {}
     }
 }
 

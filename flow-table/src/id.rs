@@ -39,6 +39,12 @@ pub struct IpProto(pub u8);
 impl IpProto {
     /// ICMP for IPv4.
     pub const ICMP: Self = Self(1);
+    /// IPv4 inside IP.
+    pub const IPV4: Self = Self(4);
+    /// IPv6 inside IP.
+    pub const IPV6: Self = Self(41);
+    /// Generic routing encapsulation.
+    pub const GRE: Self = Self(47);
     /// TCP.
     pub const TCP: Self = Self(6);
     /// UDP.

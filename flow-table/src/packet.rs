@@ -20,8 +20,51 @@ pub struct Packet {
     pub key: FlowKey,
     /// Which way it travels.
     pub way: Way,
+    /// The tunnel it came through.
+    pub parent: Parent,
+    /// What kind of tunnel it is itself.
+    pub carries: Option<TunnelKind>,
     /// What stands above IP.
     pub body: Body,
+}
+
+/// The innermost tunnel around a packet, by its place in the list kept beside the packets of a
+/// block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Parent(u32);
+
+impl Parent {
+    /// Not in a tunnel.
+    pub const NONE: Self = Self(u32::MAX);
+
+    /// The tunnel at this place of the list.
+    pub fn at(place: usize) -> Self {
+        Self(u32::try_from(place).unwrap_or(u32::MAX))
+    }
+
+    /// The tunnel's key, from that list.
+    pub fn of(self, parents: &[FlowKey]) -> Option<&FlowKey> {
+        parents.get(usize::try_from(self.0).ok()?)
+    }
+}
+
+/// What puts packets into packets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TunnelKind {
+    /// IP in IP, 6in4, 6to4.
+    Ip,
+    /// GRE, PPTP, ERSPAN.
+    Gre,
+    /// VXLAN.
+    Vxlan,
+    /// Geneve.
+    Geneve,
+    /// Teredo.
+    Teredo,
+    /// GTPv1-U.
+    Gtp,
+    /// AYIYA.
+    Ayiya,
 }
 
 impl Packet {
@@ -42,6 +85,8 @@ pub enum Body {
     Icmp(Message),
     /// Any other protocol.
     Other,
+    /// A tunnel named by its two addresses: it has no row in conn.log.
+    Tunnel,
     /// Names a flow but adds nothing to it: its checksum is wrong.
     BadChecksum {
         /// The TCP flags, where it is TCP: they still tell who opened the flow.

@@ -2,6 +2,7 @@
 
 use crate::flow::{Flow, PerSide};
 use crate::history::History;
+use crate::key::FlowKey;
 use crate::{ConnState, FlowId, Span, Timestamp, Traffic, Uid};
 
 /// Everything conn.log says of a flow.
@@ -27,6 +28,9 @@ pub struct FlowRecord {
     pub missed_bytes: u64,
     /// Whether it had to leave to make room for others.
     pub evicted: bool,
+    /// Keys of the tunnels it was seen in: their uids are known to whoever saw every
+    /// [`TunnelEvent`](crate::TunnelEvent).
+    pub parents: Vec<FlowKey>,
 }
 
 impl FlowRecord {
@@ -45,6 +49,7 @@ impl FlowRecord {
             history: common.history,
             missed_bytes: common.missed_bytes,
             evicted: evicted == Evicted::Yes,
+            parents: common.parents.map(|parents| *parents).unwrap_or_default(),
         }
     }
 

@@ -1,9 +1,9 @@
 //! A share of the hash space: what one thread owns.
 
 use crate::clock::Clock;
-use crate::key::{KEY_GROUPS, group_of};
+use crate::key::{FlowKey, KEY_GROUPS, group_of};
 use crate::packet::Packet;
-use crate::table::{FlowTable, TableConfig, TableOutput};
+use crate::table::{Block, FlowTable, TableConfig, TableOutput};
 use crate::{Span, Timestamp};
 
 /// Which of how many shares.
@@ -60,13 +60,21 @@ impl Shard {
         }
     }
 
-    /// Takes a block's packets that belong to this share, in order, and then every timer that
+    /// Takes a block's packets that belong to this share, in order (`parents` are the tunnels they
+    /// came through), and then every timer that
     /// the block's time made due.
-    pub fn take(&mut self, packets: &[Packet], clock: &Clock<'_>, out: &mut TableOutput) {
+    pub fn take(
+        &mut self,
+        packets: &[Packet],
+        parents: &[FlowKey],
+        clock: &Clock<'_>,
+        out: &mut TableOutput,
+    ) {
+        let block = Block { clock, parents };
         for packet in packets {
             let table = group_of(packet.hash) / self.id.of;
             if let Some(table) = self.tables.get_mut(table) {
-                table.take(packet, clock, out);
+                table.take(packet, &block, out);
             }
         }
         for table in &mut self.tables {

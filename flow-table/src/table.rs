@@ -10,10 +10,12 @@ use crate::clock::Clock;
 use crate::event::{FlowEvent, FlowEventKind};
 use crate::expiry::{Entry, Wheel};
 use crate::flow::{Flow, Kind, PerSide};
-use crate::packet::{Body, Packet};
+use crate::key::FlowKey;
+use crate::packet::{Body, Packet, TunnelKind};
 use crate::record::{Evicted, FlowRecord, traffic};
 use crate::tcp::Milestones;
 use crate::timers::{DNS_INTERVAL, DNS_SILENCE, LINGER, SESSION_TIMER, Timer};
+use crate::tunnels::{TunnelAction, TunnelEvent};
 use crate::{Span, Timestamp, Traffic};
 
 /// How many flows are looked at to find one to evict.
@@ -37,8 +39,19 @@ pub struct TableOutput {
     pub events: Vec<FlowEvent>,
     /// For conn.log.
     pub records: Vec<FlowRecord>,
+    /// Tunnels that began or ended.
+    pub tunnels: Vec<TunnelEvent>,
     /// Flows that had to leave for want of room.
     pub evicted: u64,
+}
+
+/// What the packets of a block have in common.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block<'a> {
+    /// Packet time at each.
+    pub(crate) clock: &'a Clock<'a>,
+    /// The tunnels they came through.
+    pub(crate) parents: &'a [FlowKey],
 }
 
 /// The flows of one slice.
@@ -82,7 +95,8 @@ impl FlowTable {
     }
 
     /// Takes a packet.
-    pub(crate) fn take(&mut self, packet: &Packet, clock: &Clock<'_>, out: &mut TableOutput) {
+    pub(crate) fn take(&mut self, packet: &Packet, block: &Block<'_>, out: &mut TableOutput) {
+        let clock = block.clock;
         let now = clock.at(packet.index);
         let mut again = 0;
         if let Some(slot) = self.find(packet) {
@@ -92,7 +106,7 @@ impl FlowTable {
             }
             match self.flow_mut(slot) {
                 Some(flow) if !flow.is_reused_by(packet) => {
-                    return self.update(slot, packet, now, out);
+                    return self.update(slot, packet, block, out);
                 }
                 Some(flow) => {
                     again = u32::from(flow.common.start == packet.ts) + flow.common.reported.again;
@@ -105,7 +119,7 @@ impl FlowTable {
         let mut flow = Flow::open(packet, now, self.config.seed, again);
         flow.common.reported.again = again;
         let slot = self.insert(flow);
-        self.update(slot, packet, now, out);
+        self.update(slot, packet, block, out);
     }
 
     /// Fires every timer due at or before the end of the block.
@@ -196,6 +210,16 @@ impl FlowTable {
             entry.remove();
         }
         self.free.push(slot);
+        if let Some(kind) = flow.common.carries {
+            let action = match flow.kind {
+                Kind::Tunnel => TunnelAction::Expire,
+                _ => TunnelAction::Close,
+            };
+            tell_tunnel(&flow, kind, action, now, out);
+        }
+        if matches!(flow.kind, Kind::Tunnel) {
+            return;
+        }
         let told = flow.common.reported.seq > 0 || traffic(&flow) != PerSide::default();
         if told {
             open_if_not(&mut flow, now, out);
@@ -206,12 +230,17 @@ impl FlowTable {
         out.records.push(FlowRecord::of(flow, now, evicted));
     }
 
-    fn update(&mut self, slot: u32, packet: &Packet, now: Timestamp, out: &mut TableOutput) {
+    fn update(&mut self, slot: u32, packet: &Packet, block: &Block<'_>, out: &mut TableOutput) {
+        let now = block.clock.at(packet.index);
         let interval = self.config.progress_interval;
         let Some(flow) = self.flow_mut(slot) else {
             return;
         };
         let milestones = flow.take(packet);
+        note_tunnels(flow, packet, block.parents, now, out);
+        if matches!(flow.kind, Kind::Tunnel) {
+            return self.file(slot, Refile::IfEarlier);
+        }
         if flow.common.reported.seq > 0 || is_settled(flow, packet) {
             open_if_not(flow, now, out);
             tell_milestones(flow, milestones, now, out);
@@ -323,6 +352,41 @@ fn is_over(flow: &mut Flow, timer: Timer, time: Timestamp) -> bool {
         }
         (Timer::Expire(_) | Timer::Attempt | Timer::Progress, _) => false,
     }
+}
+
+/// Notes what tunnel the packet came through, and that the flow is one itself.
+fn note_tunnels(
+    flow: &mut Flow,
+    packet: &Packet,
+    parents: &[FlowKey],
+    now: Timestamp,
+    out: &mut TableOutput,
+) {
+    if let Some(parent) = packet.parent.of(parents) {
+        flow.common.note_parent(*parent);
+    }
+    if let (Some(kind), None) = (packet.carries, flow.common.carries) {
+        flow.common.carries = Some(kind);
+        tell_tunnel(flow, kind, TunnelAction::Discover, now, out);
+    }
+}
+
+fn tell_tunnel(
+    flow: &Flow,
+    kind: TunnelKind,
+    action: TunnelAction,
+    time: Timestamp,
+    out: &mut TableOutput,
+) {
+    let common = &flow.common;
+    out.tunnels.push(TunnelEvent {
+        time,
+        uid: common.uid,
+        key: common.key,
+        id: common.key.id(common.way),
+        kind,
+        action,
+    });
 }
 
 /// Whether the direction can be told: a flow that begins with a SYN-ACK may yet be turned round.

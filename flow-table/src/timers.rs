@@ -8,6 +8,8 @@ pub(crate) const TCP_TIMEOUT: Span = Span::from_mins(5);
 pub(crate) const DEFAULT_TIMEOUT: Span = Span::from_mins(1);
 /// Silence allowed to services at which people type.
 pub(crate) const INTERACTIVE_TIMEOUT: Span = Span::from_secs(3600);
+/// Silence after which a tunnel that is named by its two addresses is forgotten.
+pub(crate) const TUNNEL_TIMEOUT: Span = Span::from_secs(86_400);
 /// How long an attempt waits for an answer.
 pub(crate) const ATTEMPT_DELAY: Span = Span::from_secs(5);
 /// How long a closed flow stays for stragglers.

@@ -10,7 +10,7 @@ mod decode;
 mod stage;
 mod work;
 
-use flow_table::{Checksums, DropCounts, FlowConfig, TableOutput, Timestamp};
+use flow_table::{Checksums, DropCounts, FlowConfig, FragmentConfig, TableOutput, Timestamp};
 
 use crate::capture::CaptureError;
 
@@ -23,6 +23,7 @@ pub(crate) struct Settings {
     /// Workers, each with a shard; at most [`flow_table::KEY_GROUPS`].
     pub(crate) threads: usize,
     pub(crate) flows: FlowConfig,
+    pub(crate) fragments: FragmentConfig,
     pub(crate) checksums: Checksums,
     /// tcpdump's language; compiles, that was tried.
     pub(crate) filter: Option<String>,
@@ -37,6 +38,8 @@ pub(crate) struct Totals {
     pub(crate) processed: u64,
     pub(crate) processed_bytes: u64,
     pub(crate) dropped: DropCounts,
+    /// Packets inside tunnels that were not processed, the tunnel's own packet being so.
+    pub(crate) inner_dropped: DropCounts,
     pub(crate) first: Option<Timestamp>,
     pub(crate) last: Timestamp,
     /// What could not be read.
@@ -50,6 +53,7 @@ impl Totals {
         self.processed += other.processed;
         self.processed_bytes += other.processed_bytes;
         self.dropped.merge(&other.dropped);
+        self.inner_dropped.merge(&other.inner_dropped);
     }
 
     /// Packets in = packets processed + packets dropped by reason, always; bytes too.

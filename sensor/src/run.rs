@@ -8,7 +8,7 @@ use std::thread;
 use anyhow::{Context, bail};
 use crossbeam_channel::bounded;
 use detectors::{Counters, Detectors};
-use flow_table::{Checksums, FlowConfig, KEY_GROUPS};
+use flow_table::{Checksums, FlowConfig, FragmentConfig, KEY_GROUPS};
 
 use crate::capture::{Filter, Input};
 use crate::cli::ReplayArgs;
@@ -26,6 +26,9 @@ const REPLAY_SEED: u64 = 0x5eed_0f10_0717_4a3e;
 const QUEUE: usize = 16;
 /// The share of `memory_limit` that flows may take; the rest is the detectors' and the queues'.
 const FLOW_SHARE: (u64, u64) = (1, 2);
+
+/// One part in so many of `memory_limit` that fragments may take.
+const FRAGMENT_SHARE: u64 = 16;
 
 /// How a run ended.
 #[derive(Debug)]
@@ -66,6 +69,7 @@ pub(crate) fn replay(args: &ReplayArgs, config: &Config) -> anyhow::Result<Outco
     let totals = pipeline::run(input, &settings, &to_stage, &live);
     drop(to_stage);
     let (stage_totals, counters) = joined(stage_thread)?;
+    let totals = totals.context("cannot start a worker thread")?;
     let logged = joined(log_thread)?;
 
     let counted = Counted {
@@ -116,6 +120,9 @@ fn settings(args: &ReplayArgs, config: &Config) -> anyhow::Result<Settings> {
             seed: REPLAY_SEED,
             progress_interval: config.progress_interval,
             memory: config.memory_limit.0 / of * part,
+        },
+        fragments: FragmentConfig {
+            memory: usize::try_from(config.memory_limit.0 / FRAGMENT_SHARE).unwrap_or(usize::MAX),
         },
         checksums: if ignore {
             Checksums::Ignore

@@ -290,7 +290,10 @@ mod tests {
                     bytes: 0,
                 },
             ],
-            counters: vec![("flows evicted".to_owned(), 0), ("late events".to_owned(), 7)],
+            counters: vec![
+                ("flows evicted".to_owned(), 0),
+                ("late events".to_owned(), 7),
+            ],
             written: vec!["out/flowhawk.db".to_owned()],
         }
     }

@@ -135,6 +135,8 @@ signal_config! {
     CommandExchange {
         /// A pause this long ends a session.
         gap: WindowSpan = WindowSpan::secs(120),
+        /// A flow this old is judged by its requests and answers; a younger one is one exchange.
+        interactive_after: WindowSpan = WindowSpan::secs(10),
         /// Fires from this many exchanges: medium.
         limit: Count = Count::new(3),
         /// This many: high.

@@ -3,14 +3,14 @@
 //! Fires when   in one session of a source with one external destination and port (a pause of `gap`
 //!              ends it) there were at least `limit` exchanges, a mean of less than `max_sent` bytes was
 //!              sent per exchange, and more was received: over `min_mean_factor` times the mean and
-//!              over `min_total_factor` times the total. An exchange is a request answered within a
-//!              flow; a flow with payload both ways but no such turn counts one when it ends.
+//!              over `min_total_factor` times the total. A flow with payload both ways is one
+//!              exchange; one older than `interactive_after` is as many as requests it had answered.
 //! Blind to     long requests, uploads, one-way channels.
 //! Known noise  all browsing looks like this: it means something only beside a rhythm.
 //! State        per source, destination and port three sums, two times and `max_evidence` flows; pairs
 //!              updated longest ago are evicted, counted.
 
-use flow_table::{FlowEventKind, Timestamp};
+use flow_table::{FlowEventKind, Span, Timestamp};
 
 use super::{Detector, General, Usage, bytes_text, counted, reaching};
 use crate::board::{Board, Facts, Over};
@@ -93,12 +93,19 @@ impl Exchanges {
     }
 }
 
-/// Exchanges that an event reports.
-fn exchanges(seen: &Seen<'_>) -> u64 {
+/// Exchanges that an event reports. A short flow is one, however often its ends took turns (a TLS
+/// handshake alone takes two); one that lives on is judged by its turns.
+fn exchanges(seen: &Seen<'_>, interactive_after: Span) -> u64 {
     let event = seen.event;
+    let (ends, until) = match event.kind {
+        FlowEventKind::Closed { last, .. } => (true, last),
+        _ => (false, event.time),
+    };
+    if until.since(event.start) >= interactive_after {
+        return event.turns.into();
+    }
     let both_ways = event.orig.bytes > 0 && event.resp.bytes > 0;
-    let ends = matches!(event.kind, FlowEventKind::Closed { .. });
-    u64::from(event.turns).max(u64::from(ends && both_ways))
+    u64::from(event.turns > 0 || (ends && both_ways))
 }
 
 impl Detector for Exchanges {
@@ -110,7 +117,7 @@ impl Detector for Exchanges {
         let (config, max_evidence) = (&self.config, self.general.max_evidence);
         let subject = Subject::service(seen.src.addr, seen.dst.addr, seen.port());
         let key = seen.service_key();
-        let exchanges = exchanges(seen);
+        let exchanges = exchanges(seen, config.interactive_after.get());
         let over = self.pairs.update(key, subject, |session| {
             session.add(seen, exchanges, config);
             session

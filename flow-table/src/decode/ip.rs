@@ -3,46 +3,116 @@
 use etherparse::checksum::Sum16BitWords;
 use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice};
 
-use super::{Checksums, DropReason, Frame, be16};
+use super::{Checksums, DropReason, be16, be32};
 use crate::IpProto;
 use crate::key::Addr;
 
 /// An IP packet whose header made sense.
+#[derive(Clone)]
 pub(super) struct Ip<'a> {
-    pub src: Addr,
-    pub dst: Addr,
-    pub proto: IpProto,
+    pub(super) src: Addr,
+    pub(super) dst: Addr,
+    pub(super) proto: IpProto,
     /// What conn.log counts: the header's own statement.
-    pub counted_len: u32,
+    pub(super) counted_len: u32,
     /// Bytes after the IP header (and IPv6 extensions), by the header; what the capture holds
     /// may be less.
-    pub payload_len: usize,
+    pub(super) payload_len: usize,
     /// Bytes after the IP header that were captured, link-layer padding cut off.
-    pub payload: &'a [u8],
+    pub(super) payload: &'a [u8],
     /// Sum over the pseudo header's addresses, for the transport's checksum.
-    pub pseudo: Sum16BitWords,
+    pub(super) pseudo: Sum16BitWords,
+    /// Which part of a datagram it is, if only a part.
+    pub(super) fragment: Option<Part>,
+    /// The headers before the payload.
+    header: &'a [u8],
+    /// Where in them the fragment header stands, and the byte that announces it (IPv6).
+    fragment_header: Option<(usize, usize)>,
+}
+
+/// Which part of a datagram a fragment is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) id: u32,
+    /// Bytes before it.
+    pub(super) offset: u16,
+    /// Whether more follow.
+    pub(super) more: bool,
+}
+
+impl Part {
+    pub(super) const fn is_first(self) -> bool {
+        self.offset == 0
+    }
 }
 
 impl Ip<'_> {
     pub(super) fn is_v4(&self) -> bool {
         self.src.is_v4()
     }
+
+    /// Whether the capture holds less of it than there was.
+    pub(super) const fn is_cut(&self) -> bool {
+        self.payload.len() < self.payload_len
+    }
+
+    /// The headers, as they would be had the packet not been cut into fragments.
+    pub(super) fn unfragmented_header(&self) -> Vec<u8> {
+        let mut header = self.header.to_vec();
+        if self.is_v4() {
+            if let Some(place) = header.get_mut(6..8) {
+                place.fill(0);
+            }
+        } else if let Some((at, before)) = self.fragment_header {
+            let next = header.get(at).copied().unwrap_or(59);
+            header.drain(at..(at + FRAGMENT_HEADER).min(header.len()));
+            if let Some(place) = header.get_mut(before) {
+                *place = next;
+            }
+        }
+        header
+    }
 }
 
-/// Parses the header at `offset`, of the version it claims.
-pub(super) fn parse<'a>(
-    frame: &Frame<'a>,
-    offset: usize,
+const HEADER_LEN_V6: usize = 40;
+const FRAGMENT_HEADER: usize = 8;
+
+/// Parses the header at the beginning of `bytes`, of the version it claims. The packet had
+/// `wire_len` bytes on the wire.
+pub(super) fn parse(
+    bytes: &[u8],
+    wire_len: usize,
     checksums: Checksums,
-) -> Result<Ip<'a>, DropReason> {
-    let bytes = frame.bytes.get(offset..).ok_or(DropReason::TruncatedLink)?;
-    let wire_len = (frame.wire_len as usize)
-        .max(frame.bytes.len())
-        .saturating_sub(offset);
+) -> Result<Ip<'_>, DropReason> {
     match bytes.first().map(|first| first >> 4) {
         Some(4) => v4(bytes, wire_len, checksums),
         Some(6) => v6(bytes, wire_len),
         _ => Err(DropReason::BadIpHeader),
+    }
+}
+
+/// Version and length that a header states, without a look at anything else.
+pub(super) fn stated_len(bytes: &[u8]) -> Option<(u8, usize)> {
+    match bytes.first()? >> 4 {
+        4 if bytes.len() >= 20 => Some((4, usize::from(be16(bytes, 2)?))),
+        6 if bytes.len() >= HEADER_LEN_V6 => {
+            Some((6, HEADER_LEN_V6 + usize::from(be16(bytes, 4)?)))
+        }
+        _ => None,
+    }
+}
+
+/// Makes a datagram's header state the length it has.
+pub(super) fn set_len(bytes: &mut [u8]) {
+    let is_v4 = bytes.first().is_some_and(|first| first >> 4 == 4);
+    let (at, len) = if is_v4 {
+        (2, bytes.len())
+    } else {
+        (4, bytes.len().saturating_sub(40))
+    };
+    let len = u16::try_from(len & 0xffff).unwrap_or_default();
+    if let Some(place) = bytes.get_mut(at..at + 2) {
+        place.copy_from_slice(&len.to_be_bytes());
     }
 }
 
@@ -62,97 +132,119 @@ fn v4(bytes: &[u8], wire_len: usize, checksums: Checksums) -> Result<Ip<'_>, Dro
     if header_len > total {
         return Err(DropReason::BadIpHeader);
     }
-    if checksums == Checksums::Verify
-        && Sum16BitWords::new()
-            .add_slice(header.slice())
-            .ones_complement()
-            != 0
-    {
+    let sum = || Sum16BitWords::new().add_slice(header.slice());
+    if checksums == Checksums::Verify && sum().ones_complement() != 0 {
         return Err(DropReason::BadIpChecksum);
     }
     let captured = bytes.get(..total).unwrap_or(bytes);
-    // The first fragment of a packet that was captured in part still has its ports.
-    let offset = header.fragments_offset().value();
-    if offset != 0 || (header.more_fragments() && captured.len() == total) {
-        return Err(DropReason::Fragment);
-    }
+    let part = Part {
+        id: header.identification().into(),
+        offset: header.fragments_offset().value() << 3,
+        more: header.more_fragments(),
+    };
     let (src, dst) = (header.source(), header.destination());
     Ok(Ip {
         src: Addr::v4(src),
         dst: Addr::v4(dst),
-        proto: next_proto(header.protocol().0)?,
+        proto: IpProto(header.protocol().0),
         counted_len: u32::from(header.total_len()),
         payload_len: total - header_len,
         payload: captured.get(header_len..).unwrap_or_default(),
         pseudo: Sum16BitWords::new().add_slice(&src).add_slice(&dst),
+        fragment: (part.more || part.offset != 0).then_some(part),
+        header: header.slice(),
+        fragment_header: None,
     })
 }
-
-const HEADER_LEN_V6: usize = 40;
 
 fn v6(bytes: &[u8], wire_len: usize) -> Result<Ip<'_>, DropReason> {
     let header = Ipv6HeaderSlice::from_slice(bytes).map_err(|_| DropReason::BadIpHeader)?;
     let stated = usize::from(header.payload_length());
-    if stated == 0 {
-        return Err(DropReason::ZeroLength);
-    }
-    let total = stated + HEADER_LEN_V6;
+    // Zero: a jumbogram (RFC 2675), or a sender whose card cuts large segments.
+    let total = if stated == 0 {
+        bytes.len()
+    } else {
+        stated + HEADER_LEN_V6
+    };
     if wire_len < total {
         return Err(DropReason::TruncatedIp);
     }
     let captured = bytes.get(..total).unwrap_or(bytes);
-    let (next, header_len) = walk_extensions(captured, total, header.next_header().0)?;
+    let chain = walk_extensions(captured, header.next_header().0)?;
     let (src, dst) = (header.source(), header.destination());
     Ok(Ip {
         src: Addr::v6(src),
         dst: Addr::v6(dst),
-        proto: next_proto(next)?,
+        proto: chain.next,
         counted_len: u32::from(header.payload_length()) + 40,
-        payload_len: total - header_len,
-        payload: captured.get(header_len..).unwrap_or_default(),
+        payload_len: total - chain.len,
+        payload: captured.get(chain.len..).unwrap_or_default(),
         pseudo: Sum16BitWords::new().add_slice(&src).add_slice(&dst),
+        fragment: chain.part,
+        header: captured.get(..chain.len).unwrap_or_default(),
+        fragment_header: chain.fragment_header,
     })
 }
 
+/// IPv6 extension headers.
+struct Chain {
+    /// The protocol after them.
+    next: IpProto,
+    /// Bytes of all headers.
+    len: usize,
+    part: Option<Part>,
+    /// Where the fragment header stands, and the byte that announces it.
+    fragment_header: Option<(usize, usize)>,
+}
+
 /// Walks hop-by-hop options, routing, fragment, authentication and destination options, in any
-/// order; returns the protocol after them and where it begins. Each step moves at least eight
-/// bytes ahead, so the walk ends.
-fn walk_extensions(packet: &[u8], total: usize, first: u8) -> Result<(u8, usize), DropReason> {
-    let (mut next, mut at) = (first, HEADER_LEN_V6);
+/// order. Each step moves at least eight bytes ahead, so the walk ends; it also ends at a fragment
+/// header, after which only the first part has more of them.
+fn walk_extensions(packet: &[u8], first: u8) -> Result<Chain, DropReason> {
+    let bad = DropReason::BadIpHeader;
+    let mut chain = Chain {
+        next: IpProto(first),
+        len: HEADER_LEN_V6,
+        part: None,
+        fragment_header: None,
+    };
+    let mut announced_at = 6;
     loop {
-        let length = || {
+        let at = chain.len;
+        let units = || {
             packet
                 .get(at + 1)
                 .map(|units| usize::from(*units))
-                .ok_or(DropReason::BadIpHeader)
+                .ok_or(bad)
         };
-        let step = match next {
-            0 | 43 | 60 => 8 + 8 * length()?,
+        let step = match chain.next.0 {
+            0 | 43 | 60 => 8 + 8 * units()?,
             44 => {
-                let place = be16(packet, at + 2).ok_or(DropReason::BadIpHeader)?;
+                let place = be16(packet, at + 2).ok_or(bad)?;
+                let id = be32(packet, at + 4).ok_or(bad)?;
+                let part = Part {
+                    id,
+                    offset: place & 0xfff8,
+                    more: place & 1 != 0,
+                };
                 // Neither offset nor "more": an atomic fragment (RFC 6946) is a whole packet.
-                if place & 0xfff9 != 0 && (place & 0xfff8 != 0 || packet.len() == total) {
-                    return Err(DropReason::Fragment);
+                if part.more || part.offset != 0 {
+                    chain.part = Some(part);
+                    chain.fragment_header = Some((at, announced_at));
                 }
-                8
+                FRAGMENT_HEADER
             }
-            51 => 8 + 4 * length()?,
-            _ => return Ok((next, at)),
+            51 => 8 + 4 * units()?,
+            _ => return Ok(chain),
         };
-        next = *packet.get(at).ok_or(DropReason::BadIpHeader)?;
-        at += step;
-        if at > packet.len() {
-            return Err(DropReason::BadIpHeader);
+        chain.next = IpProto(*packet.get(at).ok_or(bad)?);
+        announced_at = at;
+        chain.len += step;
+        if chain.len > packet.len() {
+            return Err(bad);
         }
-    }
-}
-
-const fn next_proto(number: u8) -> Result<IpProto, DropReason> {
-    match number {
-        // ESP, mobility, "no next header".
-        50 | 59 | 135 => Err(DropReason::NoTransport),
-        // IP in IP, IPv6 in IP, GRE.
-        4 | 41 | 47 => Err(DropReason::Tunnel),
-        other => Ok(IpProto(other)),
+        if chain.part.is_some() {
+            return Ok(chain);
+        }
     }
 }

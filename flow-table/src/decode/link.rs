@@ -1,6 +1,6 @@
 //! Link layers: where in a frame the IP header begins.
 
-use super::{DropReason, be16, be32};
+use super::{DropReason, be16, be32, wireless};
 
 /// What a frame's first header is, by its number in the registry of pcap link types.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -18,6 +18,14 @@ pub enum LinkType {
     LinuxSll,
     /// Linux "cooked" capture, version 2 (276).
     LinuxSll2,
+    /// 802.11 (105).
+    Ieee80211,
+    /// 802.11 after a Prism header (119).
+    Prism,
+    /// 802.11 after a radiotap header (127).
+    Radiotap,
+    /// Linux netfilter log (239).
+    NfLog,
 }
 
 impl LinkType {
@@ -30,6 +38,10 @@ impl LinkType {
             12 | 14 | 101 | 228 | 229 => Self::RawIp,
             113 => Self::LinuxSll,
             276 => Self::LinuxSll2,
+            105 => Self::Ieee80211,
+            119 => Self::Prism,
+            127 => Self::Radiotap,
+            239 => Self::NfLog,
             _ => return None,
         })
     }
@@ -52,11 +64,15 @@ pub(super) fn ip_offset(link: LinkType, bytes: &[u8]) -> Result<usize, DropReaso
         LinkType::LinuxSll2 => ether(bytes, be16(bytes, 0).ok_or(cut)?, 20),
         LinkType::Loopback => loopback(be32(bytes, 0).ok_or(cut)?),
         LinkType::Ppp => ppp_framed(bytes),
+        LinkType::Ieee80211 => snap(bytes, wireless::ieee80211(bytes, 0)?),
+        LinkType::Prism => snap(bytes, wireless::prism(bytes)?),
+        LinkType::Radiotap => snap(bytes, wireless::radiotap(bytes)?),
+        LinkType::NfLog => nflog(bytes),
     }
 }
 
 /// Peels what an EtherType announces, until IP or the end of what we know.
-fn ether(bytes: &[u8], ether_type: u16, offset: usize) -> Result<usize, DropReason> {
+pub(super) fn ether(bytes: &[u8], ether_type: u16, offset: usize) -> Result<usize, DropReason> {
     let cut = DropReason::TruncatedLink;
     let (mut ether_type, mut offset) = (ether_type, offset);
     for _ in 0..MAX_DEPTH {
@@ -67,21 +83,63 @@ fn ether(bytes: &[u8], ether_type: u16, offset: usize) -> Result<usize, DropReas
                 ether_type = be16(bytes, offset + 2).ok_or(cut)?;
                 offset += 4;
             }
+            // Cisco FabricPath: sixteen bytes, then Ethernet.
+            0x8903 => {
+                ether_type = be16(bytes, offset + 14).ok_or(cut)?;
+                offset += 16;
+            }
+            // 802.1BR / VN-Tag: four bytes.
+            0x8926 => {
+                ether_type = be16(bytes, offset + 4).ok_or(cut)?;
+                offset += 6;
+            }
+            // 802.1ah: a service tag, then Ethernet.
+            0x88e7 => {
+                ether_type = be16(bytes, offset + 16).ok_or(cut)?;
+                offset += 18;
+            }
             0x8847 | 0x8848 => return mpls(bytes, offset),
             // PPPoE session (RFC 2516): six bytes, then PPP.
             0x8864 => return ppp(be16(bytes, offset + 6).ok_or(cut)?, offset + 8),
             // A length, not a type: LLC, which names a protocol only with SNAP (RFC 1042).
-            0..=1500 => {
-                if bytes.get(offset..offset + 3) != Some(&[0xaa, 0xaa, 0x03]) {
-                    return Err(DropReason::NotIp);
-                }
-                ether_type = be16(bytes, offset + 6).ok_or(cut)?;
-                offset += 8;
-            }
+            0..=1500 => return snap(bytes, offset),
             _ => return Err(DropReason::NotIp),
         }
     }
     Err(DropReason::NotIp)
+}
+
+/// LLC with SNAP (RFC 1042) at `offset`; LLC without it names no protocol of ours.
+fn snap(bytes: &[u8], offset: usize) -> Result<usize, DropReason> {
+    if bytes.get(offset..offset + 3) != Some(&[0xaa, 0xaa, 0x03]) {
+        return Err(DropReason::NotIp);
+    }
+    match be16(bytes, offset + 6).ok_or(DropReason::TruncatedLink)? {
+        0..=1500 => Err(DropReason::NotIp),
+        ether_type => ether(bytes, ether_type, offset + 8),
+    }
+}
+
+/// Netfilter log: type-length-value fields, one of which is the packet.
+fn nflog(bytes: &[u8]) -> Result<usize, DropReason> {
+    const PAYLOAD: u16 = 9;
+    let cut = DropReason::TruncatedLink;
+    let field = |at: usize| {
+        let bytes = bytes.get(at..at + 2)?;
+        bytes.try_into().ok().map(u16::from_le_bytes)
+    };
+    let mut at = 4;
+    loop {
+        let len = usize::from(field(at).ok_or(cut)?);
+        let kind = field(at + 2).ok_or(cut)?;
+        if len < 4 {
+            return Err(cut);
+        }
+        if kind == PAYLOAD {
+            return Ok(at + 4);
+        }
+        at += len.next_multiple_of(4);
+    }
 }
 
 /// Pops MPLS labels (RFC 3032) down to the bottom of the stack.

@@ -37,10 +37,14 @@ reasons! {
     ZeroLength = "zero_ip_length",
     /// The IPv4 header checksum is wrong.
     BadIpChecksum = "bad_ip_checksum",
-    /// A fragment of a larger packet.
-    Fragment = "fragment",
-    /// A packet inside a packet.
+    /// A fragment whose datagram never was complete.
+    Fragment = "incomplete_fragment",
+    /// A tunnel inside which there is nothing we can read.
     Tunnel = "tunnel",
+    /// A tunnel whose headers contradict themselves or what is inside.
+    BadTunnel = "bad_tunnel",
+    /// Tunnels nested too deep.
+    TunnelDepth = "tunnel_too_deep",
     /// ESP, mobility headers, "no next header": nothing a flow could be made of.
     NoTransport = "no_transport",
     /// The capture was cut before the ports.
@@ -69,12 +73,24 @@ pub struct DropCounts {
 }
 
 impl DropCounts {
+    /// Nothing counted.
+    pub const fn new() -> Self {
+        Self {
+            counts: [(0, 0); DropReason::ALL.len()],
+        }
+    }
+
+    /// Counts so many packets of so many bytes.
+    pub fn add_many(&mut self, reason: DropReason, (packets, bytes): (u64, u64)) {
+        if let Some(count) = self.counts.get_mut(reason as usize) {
+            count.0 += packets;
+            count.1 += bytes;
+        }
+    }
+
     /// Counts one packet of `bytes` captured bytes.
     pub fn add(&mut self, reason: DropReason, bytes: usize) {
-        if let Some((packets, total)) = self.counts.get_mut(reason as usize) {
-            *packets += 1;
-            *total += bytes as u64;
-        }
+        self.add_many(reason, (1, bytes as u64));
     }
 
     /// Adds what somebody else counted.

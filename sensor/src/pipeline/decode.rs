@@ -1,9 +1,91 @@
 //! A block's records become packets, sorted by the shard that owns them.
 
-use flow_table::{Decoder, DropReason, Frame, Packet, shard_of};
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+
+use flow_table::{
+    Clock, Decoded, Decoder, DropCounts, DropReason, FlowKey, Fragment, Fragments, Frame, Packet,
+    PacketSink, Parent, shard_of,
+};
 
 use super::{Settings, Totals};
 use crate::capture::{Block, Filter, Record};
+
+/// The packets of a block.
+#[derive(Debug, Default)]
+pub(super) struct Packets {
+    /// A list for each shard, in capture order.
+    pub(super) lists: Vec<Vec<Packet>>,
+    /// The tunnels they came through.
+    pub(super) parents: Vec<FlowKey>,
+    /// Parts of datagrams, to be put together in the order of blocks.
+    fragments: Vec<Fragment>,
+    /// Packets inside tunnels that were not processed.
+    pub(super) inner_dropped: DropCounts,
+}
+
+impl Packets {
+    fn clear(&mut self, shards: usize) {
+        self.lists.resize_with(shards, Vec::new);
+        self.lists.iter_mut().for_each(Vec::clear);
+        self.parents.clear();
+        self.fragments.clear();
+        self.inner_dropped = DropCounts::new();
+    }
+
+    /// Puts a block's fragments together with those of the blocks before, in their order.
+    pub(super) fn reassemble(
+        &mut self,
+        decoder: &Decoder,
+        clock: &Clock<'_>,
+        held: &mut Fragments,
+    ) {
+        if self.fragments.is_empty() {
+            return;
+        }
+        let mut parts = VecDeque::from(std::mem::take(&mut self.fragments));
+        while let Some(part) = parts.pop_front() {
+            let Some(whole) = held.take(part, clock) else {
+                continue;
+            };
+            let dropped = decoder.decode_whole(&whole, self).err();
+            held.count(&whole, dropped);
+            // Fragments inside a tunnel inside a datagram: nested tunnels end, and so does this.
+            parts.extend(self.fragments.drain(..));
+        }
+        // They came after everything else of the block.
+        for list in &mut self.lists {
+            if list.is_sorted_by(|a, b| a.index.cmp(&b.index) != Ordering::Greater) {
+                continue;
+            }
+            list.sort_by_key(|packet| packet.index);
+        }
+    }
+}
+
+impl PacketSink for Packets {
+    fn packet(&mut self, packet: Packet) {
+        let shard = shard_of(packet.hash, self.lists.len());
+        if let Some(list) = self.lists.get_mut(shard) {
+            list.push(packet);
+        }
+    }
+
+    fn parent(&mut self, key: FlowKey) -> Parent {
+        if self.parents.last() != Some(&key) {
+            self.parents.push(key);
+        }
+        Parent::at(self.parents.len() - 1)
+    }
+
+    fn fragment(&mut self, fragment: Fragment) {
+        self.fragments.push(fragment);
+    }
+
+    fn inner_dropped(&mut self, reason: DropReason) {
+        self.inner_dropped.add(reason, 0);
+    }
+}
 
 /// What one worker needs to decode.
 pub(super) struct BlockDecoder {
@@ -26,46 +108,58 @@ impl BlockDecoder {
         }
     }
 
-    /// Decodes `block` into a list of packets for each shard.
-    pub(super) fn decode(&mut self, block: &Block, lists: &mut Vec<Vec<Packet>>) {
-        lists.resize_with(self.shards, Vec::new);
-        lists.iter_mut().for_each(Vec::clear);
+    /// Decodes `block` into `packets`.
+    pub(super) fn decode(&mut self, block: &Block, packets: &mut Packets) {
+        packets.clear(self.shards);
         for (index, record) in (0..).zip(&block.records) {
             let bytes = block.bytes_of(record);
+            let len = bytes.len() as u64;
             self.totals.packets += 1;
-            self.totals.bytes += bytes.len() as u64;
-            let dropped = match self.packet(bytes, record, index) {
-                Ok(packet) => {
-                    let reason = DropReason::of(&packet);
-                    if let Some(list) = lists.get_mut(shard_of(packet.hash, self.shards)) {
-                        list.push(packet);
-                    }
-                    reason
+            self.totals.bytes += len;
+            let held = packets.fragments.len();
+            match self.packet(bytes, record, index, packets) {
+                Ok(Decoded::Processed) => {
+                    self.totals.processed += 1;
+                    self.totals.processed_bytes += len;
                 }
-                Err(reason) => Some(reason),
-            };
-            if let Some(reason) = dropped {
-                self.totals.dropped.add(reason, bytes.len());
-            } else {
-                self.totals.processed += 1;
-                self.totals.processed_bytes += bytes.len() as u64;
+                // Counted when its datagram is complete or given up.
+                Ok(Decoded::Held) => {}
+                Err(reason) => self.totals.dropped.add(reason, bytes.len()),
+            }
+            self.count_held(packets, held, len);
+        }
+    }
+
+    /// Only a frame that is a fragment itself is counted with its datagram; one that carries a
+    /// fragment inside a tunnel was processed.
+    fn count_held(&mut self, packets: &mut Packets, before: usize, len: u64) {
+        for fragment in packets.fragments.iter_mut().skip(before) {
+            if !fragment.is_inside() {
+                fragment.count_frame(len);
             }
         }
     }
 
-    fn packet(&mut self, bytes: &[u8], record: &Record, index: u32) -> Result<Packet, DropReason> {
+    fn packet(
+        &mut self,
+        bytes: &[u8],
+        record: &Record,
+        index: u32,
+        packets: &mut Packets,
+    ) -> Result<Decoded, DropReason> {
         let link = record.link.ok_or(DropReason::UnknownLink)?;
         if let Some(filter) = &mut self.filter
             && !filter.passes(record.link_number, bytes)
         {
             return Err(DropReason::Filtered);
         }
-        self.decoder.decode(Frame {
+        let frame = Frame {
             ts: record.ts,
             bytes,
             wire_len: record.wire_len,
             link,
             index,
-        })
+        };
+        self.decoder.decode(frame, packets)
     }
 }

@@ -1,14 +1,15 @@
 //! Workers.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
-use flow_table::{Clock, Packet, Shard, ShardId};
+use flow_table::{Clock, Decoder, DropCounts, Fragments, Shard, ShardId};
 
-use super::decode::BlockDecoder;
+use super::decode::{BlockDecoder, Packets};
 use super::{Sealed, Settings, ShardOutput, Totals};
 use crate::capture::{Block, Input};
 use crate::progress::Live;
@@ -17,8 +18,7 @@ use crate::progress::Live;
 #[derive(Debug, Default)]
 struct Chunk {
     block: Block,
-    /// A list for each shard.
-    packets: Vec<Vec<Packet>>,
+    packets: Packets,
 }
 
 /// Runs the captures through the shards; what those hand out goes to `sealed`. Returns when all
@@ -28,11 +28,11 @@ pub(crate) fn run(
     settings: &Settings,
     sealed: &Sender<Sealed>,
     live: &Live,
-) -> Totals {
+) -> io::Result<Totals> {
     let mut totals = if settings.threads == 1 {
         run_alone(&mut input, settings, sealed, live)
     } else {
-        run_shared(&mut input, settings, sealed, live)
+        run_shared(&mut input, settings, sealed, live)?
     };
     totals.first = input.first();
     totals.last = input.now();
@@ -41,7 +41,7 @@ pub(crate) fn run(
         totals.add_up(),
         "packets or bytes got lost uncounted: {totals:?}"
     );
-    totals
+    Ok(totals)
 }
 
 /// One worker: read, decode, update, again.
@@ -54,14 +54,54 @@ fn run_alone(
     let mut decoder = BlockDecoder::new(settings);
     let mut worker = Worker::new(0, settings, sealed.clone());
     let mut chunk = Chunk::default();
+    let mut ordered = Ordered::new(settings);
     while input.read(&mut chunk.block) {
         decoder.decode(&chunk.block, &mut chunk.packets);
         live.packets
             .fetch_add(chunk.block.records.len() as u64, Relaxed);
+        ordered.complete(&mut chunk);
         worker.take(&chunk, live);
     }
     worker.finish(live);
+    decoder.totals.add(&ordered.finish());
     decoder.totals
+}
+
+/// What must see the blocks in their order before the shards do.
+struct Ordered {
+    decoder: Decoder,
+    fragments: Fragments,
+    inner_dropped: DropCounts,
+}
+
+impl Ordered {
+    fn new(settings: &Settings) -> Self {
+        Self {
+            decoder: Decoder::new(settings.flows.seed, settings.checksums),
+            fragments: Fragments::new(settings.fragments),
+            inner_dropped: DropCounts::new(),
+        }
+    }
+
+    /// Adds the datagrams that a block's fragments complete.
+    fn complete(&mut self, chunk: &mut Chunk) {
+        let clock = Clock::new(&chunk.block.times);
+        chunk
+            .packets
+            .reassemble(&self.decoder, &clock, &mut self.fragments);
+        self.inner_dropped.merge(&chunk.packets.inner_dropped);
+    }
+
+    fn finish(self) -> Totals {
+        let ((processed, processed_bytes), dropped) = self.fragments.finish();
+        Totals {
+            processed,
+            processed_bytes,
+            dropped,
+            inner_dropped: self.inner_dropped,
+            ..Totals::default()
+        }
+    }
 }
 
 /// Several workers around one input.
@@ -70,8 +110,8 @@ fn run_shared(
     settings: &Settings,
     sealed: &Sender<Sealed>,
     live: &Live,
-) -> Totals {
-    let (mut to_shards, from_readers): (Vec<_>, Vec<_>) = (0..settings.threads)
+) -> io::Result<Totals> {
+    let (to_shards, from_readers): (Vec<_>, Vec<_>) = (0..settings.threads)
         .map(|_| unbounded::<Arc<Chunk>>())
         .unzip();
     let chunks = 2 * settings.threads + 4;
@@ -83,13 +123,17 @@ fn run_shared(
     let desk = Desk {
         input: Mutex::new(input),
         order: Mutex::new(Order {
-            to_shards: std::mem::take(&mut to_shards),
-            ..Order::default()
+            to_shards,
+            next: 0,
+            total: None,
+            waiting: BTreeMap::new(),
+            ordered: Ordered::new(settings),
         }),
         empty,
         give_back,
     };
     let mut totals = Totals::default();
+    let mut failed = None;
     thread::scope(|scope| {
         let workers: Vec<_> = (0..)
             .zip(from_readers)
@@ -112,12 +156,17 @@ fn run_shared(
             match worker.map(thread::ScopedJoinHandle::join) {
                 Ok(Ok(counted)) => totals.add(&counted),
                 Ok(Err(panic)) => std::panic::resume_unwind(panic),
-                // Its channel is gone with it, so the others end, too.
-                Err(_) => {}
+                // The others work on without it, but the run has failed.
+                Err(error) => failed = Some(error),
             }
         }
     });
-    totals
+    let order = desk
+        .order
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    totals.add(&order.ordered.finish());
+    failed.map_or(Ok(totals), Err)
 }
 
 /// What the workers share: touched once for each block.
@@ -130,20 +179,22 @@ struct Desk<'a> {
 }
 
 /// Puts decoded chunks into the order they were read in.
-#[derive(Default)]
 struct Order {
     to_shards: Vec<Sender<Arc<Chunk>>>,
     next: u64,
     /// Number of chunks in all, once the input is exhausted.
     total: Option<u64>,
-    waiting: BTreeMap<u64, Arc<Chunk>>,
+    waiting: BTreeMap<u64, Box<Chunk>>,
+    ordered: Ordered,
 }
 
 impl Order {
     /// Passes on a decoded chunk, and those that waited for it.
-    fn publish(&mut self, chunk: Arc<Chunk>) {
+    fn publish(&mut self, chunk: Box<Chunk>) {
         self.waiting.insert(chunk.block.number, chunk);
-        while let Some(chunk) = self.waiting.remove(&self.next) {
+        while let Some(mut chunk) = self.waiting.remove(&self.next) {
+            self.ordered.complete(&mut chunk);
+            let chunk: Arc<Chunk> = Arc::from(chunk);
             for shard in &self.to_shards {
                 // A worker that is gone takes its panic to whoever joins it.
                 let _ = shard.send(Arc::clone(&chunk));
@@ -214,7 +265,7 @@ impl Desk<'_> {
         decoder.decode(&chunk.block, &mut chunk.packets);
         live.packets
             .fetch_add(chunk.block.records.len() as u64, Relaxed);
-        lock(&self.order).publish(Arc::from(chunk));
+        lock(&self.order).publish(chunk);
         true
     }
 
@@ -264,10 +315,12 @@ impl Worker {
         let clock = Clock::new(&chunk.block.times);
         let packets = chunk
             .packets
+            .lists
             .get(self.index)
             .map(Vec::as_slice)
             .unwrap_or_default();
-        self.shard.take(packets, &clock, &mut self.out);
+        self.shard
+            .take(packets, &chunk.packets.parents, &clock, &mut self.out);
         self.last = clock.end();
         self.seal(Some(self.last), live);
     }
