@@ -1,1 +1,590 @@
-//! .
+//! The command line: what is asked for is done, and said.
+
+#![cfg(test)]
+
+#[allow(dead_code, reason = "shared with the other tests")]
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use support::captures;
+use support::frames::{self, connection, datagrams, scan};
+use support::pcap::Capture;
+use support::rows::rows;
+use support::run::{self, Ran};
+use support::summary::Summary;
+
+/// A capture and a place for what comes of it.
+struct Sample {
+    dir: TempDir,
+    capture: PathBuf,
+}
+
+impl Sample {
+    fn of(capture: &Capture) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("sample.pcap");
+        fs::write(&file, capture.write_usual()).unwrap();
+        Self { dir, capture: file }
+    }
+
+    fn out(&self) -> PathBuf {
+        self.dir.path().join("out")
+    }
+
+    fn file(&self, name: &str, content: &str) -> String {
+        let path = self.dir.path().join(name);
+        fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn replay(&self, options: &[&str]) -> Ran {
+        run::replay(&[&self.capture], &self.out(), options)
+    }
+
+    fn detections(&self, args: &[&str]) -> Ran {
+        let database = self.out().join("flowhawk.db");
+        let database = ["--db", database.to_str().unwrap()];
+        run::ran([&["detections"], args, &database].concat())
+    }
+}
+
+#[test]
+fn help_names_the_exit_codes() {
+    for command in [&[][..], &["replay"], &["detections"], &["check"]] {
+        for flag in ["-h", "--help"] {
+            let ran = run::ran([command, &[flag]].concat()).exits(0);
+            assert_eq!(ran.stderr, "");
+            let told = ran.stdout.contains("Exit") && ran.stdout.contains('2');
+            assert!(told, "{command:?} {flag}:\n{}", ran.stdout);
+        }
+    }
+    for action in ["list", "show", "export"] {
+        run::ran(["detections", action, "--help"]).exits(0);
+    }
+    for command in ["", "replay"] {
+        let args = [command, "--help"]
+            .into_iter()
+            .filter(|arg| !arg.is_empty());
+        let help = run::ran(args).exits(0).stdout;
+        for code in 0..=4 {
+            assert!(help.contains(&format!("\n  {code}  ")), "{help}");
+        }
+    }
+    assert!(
+        run::ran(["--version"])
+            .exits(0)
+            .stdout
+            .starts_with("flowhawk ")
+    );
+}
+
+#[test]
+fn usage_errors_do_not_start() {
+    let cases: [&[&str]; 6] = [
+        &[],
+        &["replay"],
+        &["replya", "a.pcap"],
+        &["replay", "--threads", "0", "a.pcap"],
+        &["replay", "--no-db", "--db", "x", "a.pcap"],
+        &["detections", "--severity", "terrible"],
+    ];
+    for args in cases {
+        let ran = run::ran(args).exits(2);
+        assert!(
+            ran.stderr.contains("Usage:") || !ran.stderr.is_empty(),
+            "{args:?}"
+        );
+        assert_eq!(ran.stdout, "", "{args:?}");
+    }
+}
+
+#[test]
+fn severity_decides_the_exit() {
+    let sample = Sample::of(&scan());
+    let told = sample.replay(&["--fail-on", "low"]).exits(3).stderr;
+    let last = "flowhawk: --fail-on low: there are detections at least that severe";
+    assert_eq!(told.lines().last(), Some(last), "{told}");
+    let quiet = sample.replay(&["-q", "--fail-on", "low"]).exits(3);
+    assert_eq!(quiet.stderr, "");
+    sample
+        .replay(&["-q", "--filter", "udp", "--fail-on", "low"])
+        .exits(0);
+}
+
+#[test]
+fn expectations_decide_the_exit() {
+    let sample = Sample::of(&scan());
+    let listed = sample.file("listed", "# what a scan is\nRECON-001 src=10.0.0.1\n");
+    let other = sample.file("other", "LM-001 src=10.9.9.9\n");
+    let nothing = sample.file("nothing", "# benign\n");
+    let as_listed = sample.replay(&["-q", "--expect", &listed]).exits(0);
+    assert_eq!(as_listed.stderr, "");
+    let told = sample.replay(&["-q", "--expect", &other]).exits(4).stderr;
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines.len(), 3, "{told}");
+    assert_eq!(lines[0], "flowhawk: detections differ: 1 expected, 1 made");
+    assert_eq!(lines[1], "  missing:    LM-001 src=10.9.9.9");
+    let unexpected = "  unexpected: RECON-001 src=10.0.0.1  # 10.0.0.1 scanned ";
+    assert!(lines[2].starts_with(unexpected), "{told}");
+    // A difference weighs more than severity.
+    let options = ["-q", "--expect", &nothing, "--fail-on", "low"];
+    sample.replay(&options).exits(4);
+}
+
+#[test]
+fn quiet_is_silent_and_stdout_is_for_records() {
+    let sample = Sample::of(&scan());
+    let quiet = sample.replay(&["-q"]).exits(0);
+    assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
+    let usual = sample.replay(&[]).exits(0);
+    assert_eq!(usual.stdout, "");
+    let verbose = sample.replay(&["-v"]).exits(0).stderr;
+    assert!(verbose.lines().count() > usual.stderr.lines().count());
+    for place in [
+        sample.out().join("conn.log"),
+        sample.out().join("flowhawk.db"),
+    ] {
+        let line = format!("written     {}", place.display());
+        assert!(
+            usual.stderr.lines().any(|told| told == line),
+            "{}",
+            usual.stderr
+        );
+    }
+}
+
+#[test]
+fn every_packet_is_accounted_for() {
+    let sample = Sample::of(&scan());
+    let mut files: Vec<PathBuf> = captures().into_iter().map(|c| c.path).collect();
+    files.push(sample.capture.clone());
+    for file in files {
+        for options in [&["--no-db"][..], &["--no-db", "--filter", "tcp"]] {
+            let told = run::replay(&[&file], &sample.out(), options)
+                .exits(0)
+                .stderr;
+            let summary = Summary::of(&told).unwrap();
+            assert!(summary.adds_up(), "{}: {summary:?}\n{told}", file.display());
+            assert!(summary.packets > 0, "{}", file.display());
+            let flows = rows(&sample.out().join("conn.log")).len();
+            assert_eq!(summary.flows, flows as u64, "{}", file.display());
+        }
+    }
+}
+
+#[test]
+fn detections_are_listed_shown_and_exported() {
+    let sample = Sample::of(&scan());
+    let findings = sample.replay(&["-q", "--json", "-"]).exits(0).stdout;
+    let made = last_states(&findings, "detection", "detection_id");
+    let [made] = made.as_slice() else {
+        panic!("{made:#?}");
+    };
+    let id = made["detection_id"].as_str().unwrap();
+
+    for args in [
+        &[][..],
+        &["list"],
+        &["list", "--severity", "low", "--host", "10.0.0.1"],
+    ] {
+        let list = sample.detections(args).exits(0).stdout;
+        let (header, row) = list.split_once('\n').unwrap();
+        let header: Vec<&str> = header
+            .split("  ")
+            .map(str::trim)
+            .filter(|s| !s.is_empty())
+            .collect();
+        assert_eq!(
+            header,
+            [
+                "TIME (UTC)",
+                "SEVERITY",
+                "RULE",
+                "SRC",
+                "DST",
+                "COUNT",
+                "ID",
+                "SUMMARY"
+            ]
+        );
+        for part in [
+            "RECON-001",
+            "10.0.0.1",
+            &id[..8],
+            made["summary"].as_str().unwrap(),
+        ] {
+            assert!(row.contains(part), "{list}");
+        }
+    }
+    let none = sample.detections(&["list", "--rule", "LM-999"]).exits(0);
+    assert_eq!(none.stdout, "no detections\n");
+
+    let shown = sample.detections(&["show", &id[..6]]).exits(0).stdout;
+    for part in [id, "PORT_SCAN", "TA0007"] {
+        assert!(shown.contains(part), "{shown}");
+    }
+    let told = sample.detections(&["show", "zz"]).exits(2).stderr;
+    assert_eq!(
+        told,
+        "flowhawk: there is no detection whose id begins with \"zz\"\n"
+    );
+
+    exports_are_complete(&sample, made);
+}
+
+fn exports_are_complete(sample: &Sample, made: &Value) {
+    let json = sample.detections(&["export"]).exits(0).stdout;
+    let exported: Value = serde_json::from_str(&json).unwrap();
+    for (key, value) in exported.as_object().unwrap() {
+        // The flows named are those of the signals as they are by now.
+        if key != "uids" {
+            assert_eq!(Some(value), made.get(key), "{key}");
+        }
+    }
+    let id = exported["detection_id"].as_str().unwrap();
+    let shown = sample.detections(&["show", id]).exits(0).stdout;
+    let log = fs::read_to_string(sample.out().join("conn.log")).unwrap();
+    let uids = exported["uids"].as_array().unwrap();
+    assert!(!uids.is_empty(), "{json}");
+    for uid in uids.iter().map(|uid| uid.as_str().unwrap()) {
+        assert!(shown.contains(uid), "{uid} is not in {shown}");
+        assert!(log.contains(uid), "{uid} is no flow");
+    }
+    let text = sample
+        .detections(&["export", "--format", "csv"])
+        .exits(0)
+        .stdout;
+    let mut csv = csv::Reader::from_reader(text.as_bytes());
+    let header = csv.headers().unwrap().clone();
+    let records: Vec<csv::StringRecord> = csv.records().map(Result::unwrap).collect();
+    assert_eq!(records.len(), 1, "{text}");
+    for (name, cell) in header.iter().zip(&records[0]) {
+        let Value::String(want) = &exported[name] else {
+            continue;
+        };
+        assert_eq!(cell, want, "{name}");
+    }
+}
+
+/// The last line about each thing of this type.
+fn last_states(lines: &str, kind: &str, id: &str) -> Vec<Value> {
+    let mut last: Vec<Value> = Vec::new();
+    for line in lines.lines() {
+        let value: Value = serde_json::from_str(line).unwrap();
+        if value["type"] == kind {
+            last.retain(|before| before[id] != value[id]);
+            last.push(value);
+        }
+    }
+    last
+}
+
+#[test]
+fn findings_are_the_same_in_every_output() {
+    let sample = Sample::of(&scan());
+    let on_stdout = sample.replay(&["-q", "--json", "-"]).exits(0).stdout;
+    let file = sample.dir.path().join("findings.jsonl");
+    sample
+        .replay(&["-q", "--json", file.to_str().unwrap()])
+        .exits(0);
+    assert_eq!(fs::read_to_string(&file).unwrap(), on_stdout);
+    let content = support::rows::content(&sample.out().join("flowhawk.db"));
+    for (kind, table, id) in [
+        ("signal", "signals", "signal_id"),
+        ("detection", "detections", "detection_id"),
+    ] {
+        let states = last_states(&on_stdout, kind, id);
+        assert!(!states.is_empty(), "{kind}");
+        assert_eq!(states.len(), content[table].len(), "{kind}");
+        for state in states {
+            let key = format!("Text({:?})", state[id].as_str().unwrap());
+            assert!(content[table].contains_key(&key), "{key}");
+        }
+    }
+}
+
+#[test]
+fn there_is_no_database_yet() {
+    let ran = run::ran(["detections", "--db", "/nowhere/flowhawk.db"]).exits(2);
+    let want = "flowhawk: there is no database /nowhere/flowhawk.db; `flowhawk replay` makes one, \
+                --db FILE names another\n";
+    assert_eq!(ran.stderr, want);
+}
+
+#[test]
+fn the_defaults_are_a_sound_configuration() {
+    let told = run::ran(["check"]).exits(0).stdout;
+    assert!(
+        told.starts_with("ok: built-in configuration: 0 settings"),
+        "{told}"
+    );
+    let defaults = run::ran(["check", "--print-defaults"]).exits(0).stdout;
+    let setting = |line: &str| -> Option<String> {
+        let (key, _) = line.strip_prefix("# ")?.split_once(" = ")?;
+        let bare = !key.is_empty()
+            && key
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit());
+        bare.then(|| line[2..].to_owned())
+    };
+    let uncommented: Vec<String> = defaults
+        .lines()
+        .map(|line| setting(line).unwrap_or_else(|| line.to_owned()))
+        .collect();
+    for file in [defaults.clone(), uncommented.join("\n")] {
+        let args = ["check", "--config", "/dev/stdin"];
+        let told = run::ran_with_stdin(args, file.as_bytes()).exits(0).stdout;
+        assert!(told.starts_with("ok: /dev/stdin: "), "{told}");
+    }
+    // All of them set is the same as none of them set.
+    let sample = Sample::of(&scan());
+    let config = sample.file("all.toml", &uncommented.join("\n"));
+    let by_default = sample.replay(&["-q", "--json", "-"]).exits(0).stdout;
+    let by_file = sample
+        .replay(&["-q", "--json", "-", "--config", &config])
+        .exits(0);
+    assert_eq!(by_file.stdout, by_default);
+}
+
+#[test]
+fn a_configuration_counts_unless_the_command_line_says_otherwise() {
+    let sample = Sample::of(&datagrams(3));
+    let config = sample.file("json.toml", "log_format = \"json\"\n");
+    let first_byte = |options: &[&str]| {
+        sample
+            .replay(&[&["-q", "--config", &config], options].concat())
+            .exits(0);
+        fs::read(sample.out().join("conn.log")).unwrap()[0]
+    };
+    assert_eq!(first_byte(&[]), b'{');
+    assert_eq!(first_byte(&["--log-format", "tsv"]), b'#');
+}
+
+#[test]
+fn a_filter_leaves_out_and_counts() {
+    let web = connection(frames::Path::between(30_000, 80));
+    let other = connection(frames::Path::between(30_001, 8_080));
+    let mut frames = [web.clone(), other].concat();
+    frames.push(frames::udp(frames::Path::between(53, 80), b"x"));
+    let sample = Sample::of(&frames::capture(frames.clone()));
+    let ran = sample.replay(&["--filter", "tcp port 80"]).exits(0);
+    let summary = Summary::of(&ran.stderr).unwrap();
+    assert_eq!(summary.packets, frames.len() as u64);
+    assert_eq!(summary.processed, web.len() as u64);
+    assert_eq!(summary.reasons["filtered"], summary.dropped);
+    assert!(summary.adds_up(), "{}", ran.stderr);
+    let rows = rows(&sample.out().join("conn.log"));
+    assert_eq!(rows.len(), 1, "{rows:#?}");
+    assert!(
+        rows[0].contains("\t30000\t10.0.0.2\t80\ttcp\t"),
+        "{rows:#?}"
+    );
+}
+
+#[test]
+fn checksums_are_verified_unless_told_otherwise() {
+    let mut capture = datagrams(2);
+    let last = capture.packets[1].bytes.len() - 1;
+    capture.packets[1].bytes[last] ^= 1;
+    let sample = Sample::of(&capture);
+    let config = sample.file("ignore.toml", "ignore_checksums = true\n");
+    let counts = |options: &[&str]| {
+        let summary = Summary::of(&sample.replay(options).exits(0).stderr).unwrap();
+        (
+            summary.processed,
+            summary.reasons.get("bad_checksum").copied(),
+        )
+    };
+    assert_eq!(counts(&[]), (1, Some(1)));
+    for options in [&["-C"][..], &["--ignore-checksums"], &["--config", &config]] {
+        assert_eq!(counts(options), (2, None), "{options:?}");
+    }
+}
+
+/// Zeek's columns and their types.
+const COLUMNS: [(&str, &str); 23] = [
+    ("ts", "time"),
+    ("uid", "string"),
+    ("id.orig_h", "addr"),
+    ("id.orig_p", "port"),
+    ("id.resp_h", "addr"),
+    ("id.resp_p", "port"),
+    ("proto", "enum"),
+    ("service", "string"),
+    ("duration", "interval"),
+    ("orig_bytes", "count"),
+    ("resp_bytes", "count"),
+    ("conn_state", "string"),
+    ("local_orig", "bool"),
+    ("local_resp", "bool"),
+    ("missed_bytes", "count"),
+    ("history", "string"),
+    ("orig_pkts", "count"),
+    ("orig_ip_bytes", "count"),
+    ("resp_pkts", "count"),
+    ("resp_ip_bytes", "count"),
+    ("tunnel_parents", "set[string]"),
+    ("ip_proto", "count"),
+    ("community_id", "string"),
+];
+
+#[test]
+fn conn_log_has_zeeks_header_and_end() {
+    let flow = connection(frames::Path::between(30_000, 80));
+    for capture in [frames::capture(flow), datagrams(0)] {
+        let sample = Sample::of(&capture);
+        sample.replay(&["-q"]).exits(0);
+        let log = fs::read_to_string(sample.out().join("conn.log")).unwrap();
+        let lines: Vec<&str> = log.lines().collect();
+        let joined = |which: fn(&(&'static str, &'static str)) -> &'static str| {
+            COLUMNS.iter().map(which).collect::<Vec<_>>().join("\t")
+        };
+        let names = format!("#fields\t{}", joined(|column| column.0));
+        let types = format!("#types\t{}", joined(|column| column.1));
+        let header = [
+            "#separator \\x09",
+            "#set_separator\t,",
+            "#empty_field\t(empty)",
+            "#unset_field\t-",
+            "#path\tconn",
+        ];
+        assert_eq!(lines[..5], header);
+        assert!(lines[5].starts_with("#open\t"), "{log}");
+        assert_eq!(lines[6..8], [names.as_str(), types.as_str()]);
+        assert!(lines.last().unwrap().starts_with("#close\t"), "{log}");
+        assert!(log.ends_with('\n'));
+        for row in rows(&sample.out().join("conn.log")) {
+            assert_eq!(row.split('\t').count(), COLUMNS.len(), "{row}");
+        }
+    }
+}
+
+#[test]
+fn json_logs_say_the_same_as_tsv() {
+    let sample = Sample::of(&frames::capture(connection(frames::Path::between(
+        30_000, 80,
+    ))));
+    let log = sample.out().join("conn.log");
+    sample.replay(&["-q"]).exits(0);
+    let tsv = rows(&log);
+    sample.replay(&["-q", "--log-format", "json"]).exits(0);
+    let json = rows(&log);
+    assert_eq!(tsv.len(), json.len());
+    for (tsv, json) in tsv.iter().zip(&json) {
+        let object: Value = serde_json::from_str(json).unwrap();
+        let mut keys = 0;
+        for ((name, kind), cell) in COLUMNS.iter().zip(tsv.split('\t')) {
+            let Some(value) = object.get(name) else {
+                assert_eq!(cell, "-", "{name}");
+                continue;
+            };
+            keys += 1;
+            assert_eq!(as_tsv(value, kind), cell, "{name}");
+        }
+        assert_eq!(object.as_object().unwrap().len(), keys, "{json}");
+    }
+}
+
+fn as_tsv(value: &Value, kind: &str) -> String {
+    match (value, kind) {
+        (Value::Bool(flag), _) => if *flag { "T" } else { "F" }.to_owned(),
+        (_, "time" | "interval") => format!("{:.6}", value.as_f64().unwrap()),
+        (Value::String(text), _) => text.clone(),
+        (other, _) => other.to_string(),
+    }
+}
+
+#[test]
+fn another_reader_counts_the_same_packets() {
+    if !run::installed("tshark") {
+        return;
+    }
+    let out = tempfile::tempdir().unwrap();
+    for capture in captures() {
+        let counted = Command::new("tshark")
+            .args(["-n", "-T", "fields", "-e", "frame.number", "-r"])
+            .arg(&capture.path)
+            .output()
+            .unwrap();
+        let theirs = String::from_utf8(counted.stdout).unwrap().lines().count();
+        let told = run::replay(&[&capture.path], out.path(), &["--no-db"]).exits(0);
+        let ours = Summary::of(&told.stderr).unwrap().packets;
+        assert_eq!(ours, theirs as u64, "{}", capture.name);
+    }
+}
+
+#[test]
+fn another_program_reads_the_database() {
+    if !run::installed("sqlite3") {
+        return;
+    }
+    let sample = Sample::of(&scan());
+    sample.replay(&["-q"]).exits(0);
+    let database = sample.out().join("flowhawk.db");
+    let asked = |sql: &str| asked(&database, sql);
+    assert_eq!(asked("PRAGMA integrity_check"), "ok\n");
+    assert_eq!(
+        asked("SELECT src_ip, detections FROM v_hosts"),
+        "10.0.0.1|1\n"
+    );
+    let views = asked("SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY name");
+    assert!(views.lines().count() >= 5, "{views}");
+    for view in views.lines() {
+        asked(&format!("SELECT * FROM {view}"));
+    }
+    assert_eq!(asked("SELECT count(*) FROM v_open_detections"), "1\n");
+}
+
+fn asked(database: &Path, sql: &str) -> String {
+    let output = Command::new("sqlite3")
+        .args(["-batch", "-bail"])
+        .arg(database)
+        .arg(sql)
+        .output()
+        .unwrap();
+    Ran::from(output).exits(0).stdout
+}
+
+#[test]
+fn another_filter_picks_the_same_packets() {
+    const FILTERS: [&str; 3] = ["tcp port 80", "udp", "ip6 or vlan"];
+    if !run::installed("tcpdump") {
+        return;
+    }
+    let out = tempfile::tempdir().unwrap();
+    for capture in captures() {
+        let plain = out.path().join("plain");
+        fs::write(&plain, support::pcap::plain(&capture.path)).unwrap();
+        for filter in FILTERS {
+            let counted = Command::new("tcpdump")
+                .args(["-n", "-w", "-", "-r"])
+                .args([&plain, Path::new(filter)])
+                .output()
+                .unwrap();
+            let options = ["--no-db", "--filter", filter];
+            let told = run::replay(&[&plain], out.path(), &options).exits(0);
+            let ours = Summary::of(&told.stderr).unwrap();
+            let filtered = ours.reasons.get("filtered").copied().unwrap_or_default();
+            let theirs = if counted.status.success() {
+                let picked = out.path().join("picked.pcap");
+                fs::write(&picked, &counted.stdout).unwrap();
+                Capture::read(&picked).unwrap().packets.len() as u64
+            } else {
+                // What makes no sense for the link type passes nothing.
+                0
+            };
+            assert_eq!(
+                ours.packets - filtered,
+                theirs,
+                "{}: {filter}",
+                capture.name
+            );
+        }
+    }
+}

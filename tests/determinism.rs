@@ -6,15 +6,17 @@
 #[allow(dead_code, reason = "shared with the other tests")]
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use rusqlite::Connection;
 
-use support::frames::{self, connection};
+use support::frames::{self, ACK, Path as Way, connection, tcp};
 use support::pcap::{Capture, Format, Order, Unit, gzipped};
-use support::rows::{Content, content, without_inputs};
+use support::rows::{Content, content, rows, without_inputs};
 use support::run::{self, Ran};
 use support::{Recorded, captures};
 
@@ -104,18 +106,40 @@ fn assert_same_content(want: &Content, got: &Content, what: &str) {
     }
 }
 
-/// What is replayed in these tests: everything recorded, and some flows even where nothing is.
+/// What is replayed in these tests: everything recorded, and what is made here.
 fn inputs(dir: &Path) -> Vec<Recorded> {
-    let made = dir.join("made.pcap");
-    let ports = 30_000..31_000;
-    let flows = ports.flat_map(|port| connection(frames::Path::between(port, 80)));
-    fs::write(&made, frames::capture(flows).write_usual()).unwrap();
-    let mut inputs = captures();
-    inputs.push(Recorded {
-        name: "made".to_owned(),
-        path: made,
+    let made = [("made", many_flows()), ("late", late_packets())];
+    let made = made.map(|(name, capture)| {
+        let path = dir.join(format!("{name}.pcap"));
+        fs::write(&path, capture.write_usual()).unwrap();
+        let name = name.to_owned();
+        Recorded { name, path }
     });
+    let mut inputs = captures();
+    inputs.extend(made);
     inputs
+}
+
+/// More than is read at once.
+fn many_flows() -> Capture {
+    let flows = (30_000..31_000).flat_map(|port| connection(Way::between(port, 80)));
+    frames::capture(flows)
+}
+
+/// Packets a day late, several of a flow in one microsecond: packet time is far ahead, so each of
+/// them begins a flow that ends at once.
+fn late_packets() -> Capture {
+    const DAY: u64 = 86_400_000_000;
+    let once = |payload: &'static [u8]| {
+        let ways = (30_000..30_100).map(|port| Way::between(port, 80));
+        ways.map(move |way| tcp(way, ACK, (1, 1), payload))
+    };
+    let mut capture = frames::capture(once(b"x").chain(once(b"")).chain(once(b"yz")));
+    for packet in &mut capture.packets {
+        packet.micros = frames::START;
+    }
+    capture.packets[0].micros += DAY;
+    capture
 }
 
 #[test]
@@ -137,6 +161,22 @@ fn threads_and_repetition_change_nothing() {
                 assert_same(&first, &left(threads), &what);
             }
         }
+    }
+}
+
+/// Rows, findings and database are joined by them.
+#[test]
+fn uids_are_unique() {
+    let dir = tempfile::tempdir().unwrap();
+    for capture in inputs(dir.path()) {
+        let out = tempfile::tempdir().unwrap();
+        run::replay(&[&capture.path], out.path(), &["-q", "--no-db"]).exits(0);
+        let rows = rows(&out.path().join("conn.log"));
+        let uids: BTreeSet<&str> = rows
+            .iter()
+            .filter_map(|row| row.split('\t').nth(1))
+            .collect();
+        assert_eq!(uids.len(), rows.len(), "{}", capture.name);
     }
 }
 
@@ -171,6 +211,33 @@ fn what_people_noted_stays() {
         let changed = noted("SELECT count(*) FROM detections WHERE status <> 'closed'");
         assert_eq!(changed, 0, "{}", capture.name);
     }
+}
+
+#[test]
+fn a_killed_run_leaves_a_sound_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let scan = dir.path().join("scan.pcap");
+    let bytes = frames::scan().write_usual();
+    fs::write(&scan, &bytes).unwrap();
+    let database = dir.path().join("flowhawk.db");
+    // Its input has no end: it is still at it when it is killed.
+    let mut killed = run::flowhawk(run::replay_args(&[Path::new("-")], dir.path(), &["-q"]))
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = killed.stdin.take().unwrap();
+    stdin.write_all(&bytes).unwrap();
+    stdin.write_all(&bytes[..30]).unwrap();
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    run::replay(&[&scan], dir.path(), &["-q"]).exits(0);
+    let sound: String = Connection::open(&database)
+        .unwrap()
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(sound, "ok");
+    let want = Left::by(&[&scan], &[]).content;
+    assert_same_content(&want, &content(&database), "after a run that was killed");
 }
 
 #[test]

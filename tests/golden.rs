@@ -16,9 +16,9 @@ use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 use support::{captures, root, run};
 
-/// Longer logs are kept as their hash and their beginning.
-const WHOLE_LOG: usize = 200_000;
-const ROWS_OF_A_LONG_LOG: usize = 100;
+/// Longer files are kept as their beginning and a hash of the whole.
+const WHOLE: usize = 200_000;
+const LINES_OF_A_LONG_FILE: usize = 100;
 
 /// Every `captures/NAME.pcap` must yield exactly `tests/golden/NAME.jsonl` and
 /// `tests/golden/NAME.conn.log`.
@@ -35,7 +35,7 @@ fn captures_match_golden() {
             root().join(format!("tests/golden/{}.{kind}", capture.name))
         };
         for (file, got) in [
-            (golden("jsonl"), findings.stdout),
+            (golden("jsonl"), kept(&findings.stdout)),
             (golden("conn.log"), kept(&log)),
         ] {
             if bless {
@@ -51,19 +51,19 @@ fn captures_match_golden() {
     );
 }
 
-/// What is kept of a log.
-fn kept(log: &str) -> String {
-    if log.len() <= WHOLE_LOG {
-        return log.to_owned();
+/// What is kept of a file.
+fn kept(text: &str) -> String {
+    if text.len() <= WHOLE {
+        return text.to_owned();
     }
     let mut hasher = SipHasher13::new();
-    hasher.write(log.as_bytes());
-    let rows = log.lines().filter(|line| !line.starts_with('#')).count();
-    let header = log.lines().take_while(|line| line.starts_with('#')).count();
-    let beginning = log.lines().take(header + ROWS_OF_A_LONG_LOG);
-    let mut kept: String = beginning.flat_map(|line| [line, "\n"]).collect();
+    hasher.write(text.as_bytes());
     let hash = hasher.finish128().as_u128();
-    writeln!(kept, "… {rows} rows, hash of the whole log {hash:032x}").unwrap();
+    let header = text.lines().take_while(|line| line.starts_with('#'));
+    let beginning = text.lines().take(header.count() + LINES_OF_A_LONG_FILE);
+    let mut kept: String = beginning.flat_map(|line| [line, "\n"]).collect();
+    let lines = text.lines().count();
+    writeln!(kept, "… {lines} lines in all, their hash is {hash:032x}").unwrap();
     kept
 }
 

@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use support::captures;
-use support::frames::{datagrams, udp};
+use support::frames::{datagrams, scan, udp};
 use support::pcap::{self, FILE_HEADER, Order, RECORD_HEADER, gzipped};
 use support::rows::rows;
 use support::run::{self, Ran};
@@ -88,6 +88,7 @@ const BEFORE: &str = "everything before it was processed";
 const NO_MAGIC: &str = "not with the magic number of pcap or pcapng (.gz and .zst of them can be \
                         read too)";
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn damaged_pcaps() -> Vec<Case> {
     let sound = datagrams(FLOWS).write_usual();
     let record = record_len();
@@ -509,18 +510,26 @@ fn left_by_its_reader(command: &[&str], place: &Place) {
 #[test]
 fn a_disk_that_is_full_is_a_loss() {
     let place = Place::new();
-    let recorded = captures().into_iter().find(|capture| {
-        let expected = fs::read_to_string(capture.expectations()).unwrap_or_default();
-        expected.lines().any(|line| !line.starts_with('#'))
-    });
-    let Some(capture) = recorded else {
-        eprintln!("skipped: no capture here gives a detection");
-        return;
-    };
-    let ran = place.replay(&[&capture.path], &["-q", "--json", "/dev/full"]);
+    let file = place.file("scan.pcap", &scan().write_usual());
+    let ran = place.replay(&[&file], &["-q", "--json", "/dev/full"]);
     let ran = ran.exits(1);
     let want = "flowhawk: --json: No space left on device (os error 28)";
     assert!(ran.stderr.starts_with(want), "{}", ran.stderr);
+}
+
+#[test]
+fn a_log_that_cannot_be_written_is_a_loss() {
+    let place = Place::new();
+    fs::create_dir(place.out()).unwrap();
+    std::os::unix::fs::symlink("/dev/full", place.out().join("conn.log")).unwrap();
+    let findings = place.path("findings.jsonl");
+    let file = place.file("scan.pcap", &scan().write_usual());
+    let options = ["-q", "--json", findings.to_str().unwrap()];
+    let ran = place.replay(&[&file], &options).exits(1);
+    let want = "flowhawk: conn.log: cannot write on: No space left on device (os error 28); rows \
+                were lost\n";
+    assert_eq!(ran.stderr, want);
+    assert!(!fs::read(&findings).unwrap().is_empty());
 }
 
 #[test]

@@ -35,6 +35,7 @@ impl Path {
 /// TCP's flags.
 pub(crate) const FIN: u8 = 0x01;
 pub(crate) const SYN: u8 = 0x02;
+pub(crate) const RST: u8 = 0x04;
 pub(crate) const ACK: u8 = 0x10;
 
 /// A UDP datagram.
@@ -121,4 +122,20 @@ pub(crate) fn connection(path: Path) -> Vec<Vec<u8>> {
         tcp(back, FIN | ACK, (5_028, 1_020), b""),
         tcp(path, ACK, (1_020, 5_029), b""),
     ]
+}
+
+/// One host tries 200 ports on four others, which refuse.
+pub(crate) fn scan() -> Capture {
+    let probes = (1..=200).flat_map(|n| {
+        let host = Ipv4Addr::new(10, 0, 0, 2 + u8::try_from(n % 4).unwrap());
+        let path = Path {
+            src: (Ipv4Addr::new(10, 0, 0, 1), 40_000 + n),
+            dst: (host, n),
+        };
+        [
+            tcp(path, SYN, (7, 0), b""),
+            tcp(path.reversed(), RST | ACK, (0, 8), b""),
+        ]
+    });
+    capture(probes)
 }

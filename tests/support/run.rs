@@ -2,7 +2,6 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -98,9 +97,4 @@ pub(crate) fn installed(program: &str) -> bool {
         eprintln!("skipped: {program} is not installed");
     }
     there
-}
-
-/// A file that stdout can be sent to.
-pub(crate) fn sent_to(path: &Path) -> Stdio {
-    File::create(path).unwrap().into()
 }
