@@ -107,8 +107,13 @@ impl Wheel {
     /// Files early entries again, and finds out what is due first.
     fn refile(&mut self, early: Vec<Entry>) {
         let step = self.step;
+        // An entry filed ahead of its time says nothing of the slots after its own.
         let earliest = (step..step + SLOTS)
-            .find_map(|at| self.slot_mut(at)?.iter().map(|entry| entry.due).min())
+            .find_map(|at| {
+                let end = Timestamp::from_nanos((at + 1).saturating_mul(STEP.as_nanos()));
+                let first = self.slot_mut(at)?.iter().map(|entry| entry.due).min()?;
+                Some(first.min(end))
+            })
             .unwrap_or(Timestamp::MAX);
         self.earliest = earliest;
         for entry in early {
