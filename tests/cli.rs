@@ -502,19 +502,24 @@ fn as_tsv(value: &Value, kind: &str) -> String {
 
 #[test]
 fn another_reader_counts_the_same_packets() {
+    /// It takes its time over each packet.
+    const MOST: u64 = 10_000;
     if !run::installed("tshark") {
         return;
     }
     let out = tempfile::tempdir().unwrap();
     for capture in captures() {
+        let told = run::replay(&[&capture.path], out.path(), &["--no-db"]).exits(0);
+        let ours = Summary::of(&told.stderr).unwrap().packets;
+        if ours > MOST {
+            continue;
+        }
         let counted = Command::new("tshark")
             .args(["-n", "-T", "fields", "-e", "frame.number", "-r"])
             .arg(&capture.path)
             .output()
             .unwrap();
         let theirs = String::from_utf8(counted.stdout).unwrap().lines().count();
-        let told = run::replay(&[&capture.path], out.path(), &["--no-db"]).exits(0);
-        let ours = Summary::of(&told.stderr).unwrap().packets;
         assert_eq!(ours, theirs as u64, "{}", capture.name);
     }
 }

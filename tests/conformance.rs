@@ -11,9 +11,9 @@ use support::run::{binary, installed};
 
 /// Cases of each kind that are equal, at least. Raise a number when more are; never lower one.
 const FLOORS: [(&str, u32); 4] = [
-    ("link-layer", 0),
+    ("link-layer", 2),
     ("plain", 59),
-    ("tunnel", 3),
+    ("tunnel", 17),
     ("vector", 32),
 ];
 
