@@ -25,6 +25,7 @@ pub(crate) use open::OpenNow;
 use open::OpenSignal;
 
 /// A measure over its limit, as a detector reports it.
+#[derive(Clone, Copy)]
 pub(crate) struct Over<'a> {
     pub(crate) kind: SignalKind,
     pub(crate) subject: Subject,
@@ -86,6 +87,8 @@ pub(crate) enum Task {
 /// See the module.
 pub(crate) struct Board {
     pub(crate) now: Timestamp,
+    /// When the first event began.
+    pub(crate) began: Timestamp,
     open: HashTable<OpenSignal>,
     closing: BinaryHeap<Reverse<Due>>,
     waking: BinaryHeap<Reverse<Due>>,
@@ -102,6 +105,7 @@ impl Board {
     pub(crate) fn new(config: &Config, correlator: Correlator) -> Self {
         Self {
             now: Timestamp::ZERO,
+            began: Timestamp::ZERO,
             open: HashTable::new(),
             closing: BinaryHeap::new(),
             waking: BinaryHeap::new(),
@@ -117,6 +121,13 @@ impl Board {
 
     /// A measure is over its limit now.
     pub(crate) fn over(&mut self, over: &Over<'_>) {
+        // A window that reaches back before the first event covers nothing there.
+        let start = over.window.start.max(self.began);
+        let window = Window {
+            start,
+            ..over.window
+        };
+        let over = &Over { window, ..*over };
         let hash = hash(over.kind, over.key);
         let now = self.now;
         let Some(signal) = self.open.find_mut(hash, |s| s.is(over.kind, &over.subject)) else {

@@ -46,6 +46,9 @@ impl Detectors {
     /// more than `allowed_lateness` still counts in its place.
     pub fn put(&mut self, event: &FlowEvent) {
         self.events += 1;
+        if self.events == 1 {
+            self.board.began = event.start;
+        }
         if event.time + self.allowed_lateness < self.board.now {
             self.late_events += 1;
             return;

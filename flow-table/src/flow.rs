@@ -78,10 +78,6 @@ pub(crate) struct Common {
 }
 
 /// Keys of tunnels; nearly always none.
-#[expect(
-    clippy::box_collection,
-    reason = "rarely there, so 8 bytes in every flow, not 24"
-)]
 pub(crate) type Parents = Option<Box<Vec<FlowKey>>>;
 
 /// More tunnels around one flow are not remembered.
@@ -108,8 +104,6 @@ pub(crate) struct Reported {
     pub asked: bool,
     /// Requests answered since the last event.
     pub turns: u32,
-    /// How many flows between these ends began at the same time before this one.
-    pub again: u32,
 }
 
 impl Common {
@@ -185,9 +179,9 @@ pub(crate) struct Udp {
 }
 
 impl Flow {
-    /// A flow that begins with `packet` at packet time `now`. `seed` and `again` go into the uid:
-    /// `again` tells flows apart that begin at the same time between the same ends.
-    pub(crate) fn open(packet: &Packet, now: Timestamp, seed: u64, again: u32) -> Self {
+    /// A flow that begins with `packet` at packet time `now`. `seed` and `nth` go into the uid:
+    /// `nth` tells flows apart that begin at the same time between the same ends.
+    pub(crate) fn open(packet: &Packet, now: Timestamp, seed: u64, nth: u64) -> Self {
         let kind = match packet.proto() {
             _ if packet.body == Body::Tunnel => Kind::Tunnel,
             IpProto::TCP => Kind::Tcp(Tcp::new()),
@@ -199,7 +193,7 @@ impl Flow {
             key: packet.key,
             hash: packet.hash,
             way: packet.way,
-            uid: uid(packet, now, seed, again),
+            uid: uid(packet, now, seed, nth),
             start: packet.ts,
             last: packet.ts,
             counts: PerSide::default(),
@@ -401,7 +395,7 @@ fn begins_reversed(packet: &Packet) -> bool {
 }
 
 /// Names a flow after its ends, its first packet and a seed: the same on every run.
-fn uid(packet: &Packet, now: Timestamp, seed: u64, again: u32) -> Uid {
+fn uid(packet: &Packet, now: Timestamp, seed: u64, nth: u64) -> Uid {
     let mut hasher = SipHasher13::new_with_keys(seed, 0x666c_6f77_6861_776b);
     for end in [
         packet.key.source(packet.way),
@@ -417,6 +411,6 @@ fn uid(packet: &Packet, now: Timestamp, seed: u64, again: u32) -> Uid {
     hasher.write_u8(packet.proto().0);
     hasher.write_i64(packet.ts.as_nanos());
     hasher.write_i64(now.as_nanos());
-    hasher.write_u32(again);
+    hasher.write_u64(nth);
     Uid::from_bits(hasher.finish128().as_u128())
 }

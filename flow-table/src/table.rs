@@ -67,6 +67,9 @@ pub(crate) struct FlowTable {
     due: Vec<Entry>,
     /// Where the search for a flow to evict goes on.
     hand: usize,
+    /// Flows opened so far, and whether one had to leave.
+    opened: u64,
+    evicted: bool,
 }
 
 impl FlowTable {
@@ -81,6 +84,8 @@ impl FlowTable {
             filed: Vec::new(),
             due: Vec::new(),
             hand: 0,
+            opened: 0,
+            evicted: false,
         }
     }
 
@@ -98,7 +103,7 @@ impl FlowTable {
     pub(crate) fn take(&mut self, packet: &Packet, block: &Block<'_>, out: &mut TableOutput) {
         let clock = block.clock;
         let now = clock.at(packet.index);
-        let mut again = 0;
+        let mut again = false;
         if let Some(slot) = self.find(packet) {
             // The wheel's entry is never later than the flow's first timer.
             if self.filed_at(slot).is_some_and(|filed| filed <= now) {
@@ -109,15 +114,19 @@ impl FlowTable {
                     return self.update(slot, packet, block, out);
                 }
                 Some(flow) => {
-                    again = u32::from(flow.common.start == packet.ts) + flow.common.reported.again;
+                    again = flow.common.start == packet.ts;
                     self.remove(slot, now, Evicted::No, out);
                 }
                 None => {}
             }
         }
         self.make_room(clock, now, out);
-        let mut flow = Flow::open(packet, now, self.config.seed, again);
-        flow.common.reported.again = again;
+        self.opened += 1;
+        // Ends and first timestamp name a flow, but for late packets, flows that begin again at
+        // once, and flows that had to leave: these also go by how many were opened before.
+        let again = again || packet.ts < now || self.evicted;
+        let nth = if again { self.opened } else { 0 };
+        let flow = Flow::open(packet, now, self.config.seed, nth);
         let slot = self.insert(flow);
         self.update(slot, packet, block, out);
     }
@@ -308,6 +317,7 @@ impl FlowTable {
         }
         self.hand = (self.hand + EVICTION_SAMPLE) % slots.max(1);
         if let Some((_, _, slot)) = victim {
+            self.evicted = true;
             self.remove(slot, now, Evicted::Yes, out);
         }
     }

@@ -19,6 +19,8 @@ pub(crate) use input::Input;
 pub(crate) struct Record {
     /// Its timestamp.
     pub(crate) ts: Timestamp,
+    /// Where it begins in the block, its header included.
+    pub(crate) start: usize,
     /// Where its captured bytes begin in the block.
     pub(crate) offset: usize,
     /// How many were captured.

@@ -204,7 +204,7 @@ pub(crate) enum ProgressWhen {
 
 /// Shows what was found
 #[derive(Args, Debug)]
-#[command(after_long_help = DETECTIONS_EXAMPLES)]
+#[command(after_help = ANSWER_CODES, after_long_help = DETECTIONS_EXAMPLES)]
 pub(crate) struct DetectionsArgs {
     #[command(subcommand)]
     pub(crate) action: Option<DetectionsAction>,
@@ -221,7 +221,16 @@ Examples:
       A table of what is high or critical.
   flowhawk detections show 3f2a
       Everything about the detection whose id begins with 3f2a.
-  flowhawk detections export --format csv > detections.csv";
+  flowhawk detections export --format csv > detections.csv
+
+Exit codes:
+  0  done
+  2  could not start: usage, configuration or permission";
+
+const ANSWER_CODES: &str = "\
+Exit codes:
+  0  done
+  2  could not start: usage, configuration or permission";
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum DetectionsAction {
@@ -276,7 +285,7 @@ pub(crate) struct PickArgs {
 
 /// Tests a configuration and its rules, and names every problem
 #[derive(Args, Debug)]
-#[command(after_long_help = CHECK_EXAMPLES)]
+#[command(after_help = ANSWER_CODES, after_long_help = CHECK_EXAMPLES)]
 pub(crate) struct CheckArgs {
     /// The TOML file; without it, what is built in
     #[arg(long, value_name = "FILE")]
@@ -291,7 +300,9 @@ Examples:
   flowhawk check --print-defaults > flowhawk.toml
   flowhawk check --config flowhawk.toml
 
-Exits with 2 if there is a problem.";
+Exit codes:
+  0  no problem
+  2  could not start: usage, or a problem in the configuration";
 
 const SEVERITIES: [Severity; 4] = [
     Severity::Low,

@@ -85,11 +85,7 @@ pub(crate) fn replay(args: &ReplayArgs, config: &Config) -> anyhow::Result<Outco
     summary::print(&common.talk, &summary, &report.tally);
 
     let mut losses: Vec<String> = totals.problems.iter().map(ToString::to_string).collect();
-    losses.extend(
-        logged
-            .err()
-            .map(|error| format!("logs: cannot write on: {error:#}; rows were lost")),
-    );
+    losses.extend(logged.err().map(|lost| lost.to_string()));
     losses.extend(report.lost);
     Ok(Outcome {
         losses,

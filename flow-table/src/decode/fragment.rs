@@ -3,7 +3,7 @@
 //! Where fragments overlap, what came first stays. A datagram whose parts do not all come within
 //! [`TIMEOUT`] is given up, and so is the oldest when the memory for them is used up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ip::{Ip, Part};
 use super::{DropCounts, DropReason, Place};
@@ -109,7 +109,7 @@ pub struct Fragments {
     config: FragmentConfig,
     pieces: BTreeMap<FragmentKey, Pieces>,
     /// Which datagram was begun when: the oldest are given up first.
-    order: BTreeMap<(Timestamp, FragmentKey), ()>,
+    order: BTreeSet<(Timestamp, FragmentKey)>,
     cost: usize,
     processed: (u64, u64),
     dropped: DropCounts,
@@ -121,7 +121,7 @@ impl Fragments {
         Self {
             config,
             pieces: BTreeMap::new(),
-            order: BTreeMap::new(),
+            order: BTreeSet::new(),
             cost: 0,
             processed: (0, 0),
             dropped: DropCounts::new(),
@@ -129,23 +129,23 @@ impl Fragments {
     }
 
     /// Takes a part; `clock` is that of its block. Returns the datagram it completes.
-    pub fn take(&mut self, fragment: Fragment, clock: &Clock<'_>) -> Option<Fragment> {
+    pub fn take(&mut self, fragment: &Fragment, clock: &Clock<'_>) -> Option<Fragment> {
         let now = clock.at(fragment.place.index);
         self.take_at(fragment, now)
     }
 
-    fn take_at(&mut self, fragment: Fragment, now: Timestamp) -> Option<Fragment> {
+    fn take_at(&mut self, fragment: &Fragment, now: Timestamp) -> Option<Fragment> {
         self.expire(now);
         let key = fragment.key;
         let pieces = self.pieces.entry(key).or_insert_with(|| {
-            self.order.insert((now, key), ());
+            self.order.insert((now, key));
             Pieces {
                 since: now,
                 ..Pieces::default()
             }
         });
         let before = pieces.cost;
-        pieces.add(&fragment);
+        pieces.add(fragment);
         self.cost = self.cost + pieces.cost - before;
         if let Some(size) = pieces.complete() {
             let whole = self.remove(key)?;
@@ -155,7 +155,7 @@ impl Fragments {
             self.give_up(key);
         }
         while self.cost > self.config.memory {
-            let Some(((_, oldest), ())) = self.order.first_key_value() else {
+            let Some((_, oldest)) = self.order.first() else {
                 break;
             };
             self.give_up(*oldest);
@@ -177,7 +177,7 @@ impl Fragments {
     }
 
     fn expire(&mut self, now: Timestamp) {
-        while let Some(((since, key), ())) = self.order.first_key_value() {
+        while let Some((since, key)) = self.order.first() {
             if now.since(*since) < TIMEOUT {
                 break;
             }
@@ -270,7 +270,7 @@ impl Pieces {
         (end >= size).then_some(end)
     }
 
-    fn into_datagram(self, last: Fragment, size: usize) -> Fragment {
+    fn into_datagram(self, last: &Fragment, size: usize) -> Fragment {
         let mut bytes = self.header;
         let header_len = bytes.len();
         for (start, part) in self.parts {
@@ -280,10 +280,12 @@ impl Pieces {
         }
         super::ip::set_len(&mut bytes);
         Fragment {
+            place: last.place,
+            key: last.key,
+            part: last.part,
             bytes,
             header_len,
             frames: self.frames,
-            ..last
         }
     }
 }
@@ -321,6 +323,8 @@ mod tests {
         }
     }
 
+    type Case<'a> = (&'a str, Vec<&'a Fragment>, Option<&'a [u8]>);
+
     fn at(secs: i64) -> Timestamp {
         Timestamp::new(secs, 0)
     }
@@ -331,7 +335,7 @@ mod tests {
         let b = fragment(8, true, b"bbbbbbbb");
         let overlap = fragment(4, true, b"xxxxxxxxxxxxxxxx");
         let c = fragment(16, false, b"cccc");
-        let cases: [(&str, Vec<&Fragment>, Option<&[u8]>); 5] = [
+        let cases: [Case<'_>; 5] = [
             ("in order", vec![&a, &b, &c], Some(b"aaaaaaaabbbbbbbbcccc")),
             ("backwards", vec![&c, &b, &a], Some(b"aaaaaaaabbbbbbbbcccc")),
             (
@@ -348,9 +352,7 @@ mod tests {
         ];
         for (name, parts, want) in cases {
             let mut fragments = Fragments::new(FragmentConfig { memory: 1 << 20 });
-            let whole = parts
-                .iter()
-                .find_map(|part| fragments.take_at((*part).clone(), at(1)));
+            let whole = parts.iter().find_map(|part| fragments.take_at(part, at(1)));
             assert_eq!(whole.as_ref().map(Fragment::payload), want, "{name}");
             if let Some(whole) = whole {
                 fragments.count(&whole, None);
@@ -382,7 +384,7 @@ mod tests {
         for id in 0..1_000 {
             let mut part = fragment(0, true, &[0; 100]);
             part.key.id = id;
-            fragments.take_at(part, at(0));
+            fragments.take_at(&part, at(0));
             assert!(fragments.cost <= 10_000);
         }
         assert_eq!(

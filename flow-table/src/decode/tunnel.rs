@@ -127,7 +127,7 @@ pub(super) fn in_gre(bytes: &[u8], wire_len: usize) -> Result<Inner<'_>, DropRea
 
 /// Aruba's access points put 802.11 frames into GRE under numbers of their own.
 const fn is_aruba(proto: u16) -> bool {
-    let low_clear = proto & 0x0f == 0;
+    let low_clear = proto.trailing_zeros() >= 4;
     (proto & 0x8200 == 0x8200 && low_clear)
         || (proto & 0x8300 == 0x8300 && low_clear && proto <= 0x8370)
         || proto == 0x9000
@@ -252,7 +252,8 @@ fn gtp(bytes: &[u8]) -> Option<Inner<'_>> {
     if version != 1 || !protocol || *bytes.get(1)? != G_PDU {
         return None;
     }
-    let mut skip = if flags & 0x07 == 0 { 8 } else { 12 };
+    let optional = [0x01, 0x02, 0x04].iter().any(|flag| flags & flag != 0);
+    let mut skip = if optional { 12 } else { 8 };
     let mut next = if flags & 0x04 == 0 {
         0
     } else {

@@ -78,6 +78,7 @@ pub(crate) fn walk(format: &mut Format, block: &mut Block) -> Walk {
         match format.next(rest) {
             Ok(Item::Packet(record, len)) => {
                 block.records.push(Record {
+                    start: consumed,
                     offset: consumed + record.offset,
                     ..record
                 });

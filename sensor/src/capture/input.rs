@@ -62,6 +62,8 @@ impl Input {
     pub(crate) fn read(&mut self, block: &mut Block) -> bool {
         block.clear();
         while block.records.is_empty() {
+            // What a file without packets left is not the next one's.
+            block.clear();
             let Some(mut file) = self.open.take().or_else(|| self.open_next()) else {
                 return false;
             };
@@ -169,11 +171,10 @@ impl OpenFile {
             Ok(got) => got as u64 != more,
             Err(source) => {
                 // What was read before the failure still counts.
-                let walked = self.walk(block)?;
-                let offset = self.offset + walked.consumed as u64;
+                let walked = self.walk(block).map_or(0, |walked| walked.consumed);
                 return Err(CaptureError::Read {
                     path: self.path.clone(),
-                    offset,
+                    offset: self.offset + walked as u64,
                     source,
                 });
             }
@@ -240,7 +241,7 @@ impl OpenFile {
                 self.problems.push(CaptureError::UnknownLink {
                     path: self.path.clone(),
                     record: number,
-                    offset: self.offset + record.offset as u64,
+                    offset: self.offset + record.start as u64,
                     number: record.link_number,
                 });
             }

@@ -66,6 +66,7 @@ impl Pcap {
         let (secs, fraction) = (self.order.u32(bytes, 0), self.order.u32(bytes, 4));
         let record = Record {
             ts: Timestamp::new(secs.into(), i64::from(fraction) * self.unit),
+            start: 0,
             offset: self.record_header,
             len,
             wire_len: self.order.u32(bytes, 12),

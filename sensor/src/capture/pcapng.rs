@@ -198,6 +198,7 @@ impl Interface {
     fn record(&self, ts: Timestamp, len: usize, wire_len: u32) -> Record {
         Record {
             ts,
+            start: 0,
             offset: 0,
             len,
             wire_len,

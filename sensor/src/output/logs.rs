@@ -1,8 +1,5 @@
 //! The thread that writes conn.log and tunnel.log.
 
-use std::fs::File;
-use std::io;
-
 use crossbeam_channel::Receiver;
 use flow_table::{FlowRecord, Timestamp, TunnelEvent, Uid};
 
@@ -52,7 +49,7 @@ impl Logs {
 
     /// Writes what comes until there is no more. After a failure the rest is taken and left out, so
     /// that nobody waits for a log that cannot be written.
-    pub(crate) fn run(mut self, batches: &Receiver<LogBatch>) -> anyhow::Result<()> {
+    pub(crate) fn run(mut self, batches: &Receiver<LogBatch>) -> Result<(), LogLost> {
         let mut failed = None;
         for batch in batches {
             if failed.is_none() {
@@ -61,30 +58,57 @@ impl Logs {
         }
         match failed {
             Some(error) => Err(error),
-            None => Ok(self.close()?),
+            None => self.close(),
         }
     }
 
-    fn write(&mut self, batch: &LogBatch) -> anyhow::Result<()> {
+    fn write(&mut self, batch: &LogBatch) -> Result<(), LogLost> {
         let ends = batch.rows.iter().map(|row| row.record.end);
         let times = batch.tunnels.iter().map(|tunnel| tunnel.time);
         self.last = ends.chain(times).fold(self.last, Ord::max);
-        self.conn.write(&batch.rows)?;
+        self.conn
+            .write(&batch.rows)
+            .map_err(|error| LogLost::new(ConnLog::NAME, error))?;
         if batch.tunnels.is_empty() {
             return Ok(());
         }
         let tunnel = match &mut self.tunnel {
             Some(tunnel) => tunnel,
             none => {
-                let file: File = self.dir.create_file(TunnelLog::NAME)?;
+                let file = self.dir.create_file(TunnelLog::NAME);
+                let file = file.map_err(|error| LogLost::new(TunnelLog::NAME, error))?;
                 none.insert(TunnelLog::new(file, self.format))
             }
         };
-        Ok(tunnel.write(&batch.tunnels)?)
+        tunnel
+            .write(&batch.tunnels)
+            .map_err(|error| LogLost::new(TunnelLog::NAME, error))
     }
 
-    fn close(self) -> io::Result<()> {
-        self.conn.close(self.last)?;
-        self.tunnel.map_or(Ok(()), |tunnel| tunnel.close(self.last))
+    fn close(self) -> Result<(), LogLost> {
+        self.conn
+            .close(self.last)
+            .map_err(|error| LogLost::new(ConnLog::NAME, error))?;
+        let Some(tunnel) = self.tunnel else {
+            return Ok(());
+        };
+        tunnel
+            .close(self.last)
+            .map_err(|error| LogLost::new(TunnelLog::NAME, error))
+    }
+}
+
+/// A log that could not be written to its end.
+#[derive(Debug, thiserror::Error)]
+#[error("{name}: cannot write on: {error:#}; rows were lost")]
+pub(crate) struct LogLost {
+    name: &'static str,
+    error: anyhow::Error,
+}
+
+impl LogLost {
+    fn new(name: &'static str, error: impl Into<anyhow::Error>) -> Self {
+        let error = error.into();
+        Self { name, error }
     }
 }

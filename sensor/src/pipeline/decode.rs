@@ -45,7 +45,7 @@ impl Packets {
         }
         let mut parts = VecDeque::from(std::mem::take(&mut self.fragments));
         while let Some(part) = parts.pop_front() {
-            let Some(whole) = held.take(part, clock) else {
+            let Some(whole) = held.take(&part, clock) else {
                 continue;
             };
             let dropped = decoder.decode_whole(&whole, self).err();
@@ -126,17 +126,7 @@ impl BlockDecoder {
                 Ok(Decoded::Held) => {}
                 Err(reason) => self.totals.dropped.add(reason, bytes.len()),
             }
-            self.count_held(packets, held, len);
-        }
-    }
-
-    /// Only a frame that is a fragment itself is counted with its datagram; one that carries a
-    /// fragment inside a tunnel was processed.
-    fn count_held(&mut self, packets: &mut Packets, before: usize, len: u64) {
-        for fragment in packets.fragments.iter_mut().skip(before) {
-            if !fragment.is_inside() {
-                fragment.count_frame(len);
-            }
+            count_held(packets, held, len);
         }
     }
 
@@ -161,5 +151,15 @@ impl BlockDecoder {
             index,
         };
         self.decoder.decode(frame, packets)
+    }
+}
+
+/// Only a frame that is a fragment itself is counted with its datagram; one that carries a fragment
+/// inside a tunnel was processed.
+fn count_held(packets: &mut Packets, before: usize, len: u64) {
+    for fragment in packets.fragments.iter_mut().skip(before) {
+        if !fragment.is_inside() {
+            fragment.count_frame(len);
+        }
     }
 }

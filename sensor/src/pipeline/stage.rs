@@ -126,7 +126,9 @@ impl Stage {
     fn log_batch(&mut self, boundary: Timestamp) -> LogBatch {
         let mut tunnels = take_before(&mut self.tunnels, |tunnel| tunnel.time < boundary);
         tunnels.sort_unstable_by_key(|tunnel| (tunnel.time, tunnel.uid, tunnel.action));
-        tunnels.iter().for_each(|tunnel| self.names.note(tunnel));
+        for tunnel in &tunnels {
+            self.names.note(tunnel);
+        }
         let mut rows = take_before(&mut self.rows, |row| row.end < boundary);
         rows.sort_unstable_by_key(|row| (row.end, row.uid));
         let named = |record: FlowRecord| LogRow {
