@@ -369,12 +369,12 @@ mod tests {
         let mut fragments = Fragments::new(FragmentConfig { memory: 1 << 20 });
         assert!(
             fragments
-                .take_at(fragment(0, true, b"aaaaaaaa"), at(0))
+                .take_at(&fragment(0, true, b"aaaaaaaa"), at(0))
                 .is_none()
         );
         assert!(
             fragments
-                .take_at(fragment(8, false, b"b"), at(300))
+                .take_at(&fragment(8, false, b"b"), at(300))
                 .is_none(),
             "too late"
         );
