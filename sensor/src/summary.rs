@@ -148,12 +148,26 @@ fn write_counters(
 ) -> io::Result<()> {
     let mut shown = counters
         .iter()
-        .filter(|(_, count)| *count > 0 || detail == Detail::Everything)
+        .filter(|(name, count)| detail == Detail::Everything || (*count > 0 && matters(name)))
         .peekable();
     if shown.peek().is_some() {
         writeln!(out, "counted")?;
     }
     shown.try_for_each(|(name, count)| writeln!(out, "  {name:<32} {:>14}", grouped(*count)))
+}
+
+/// Whether a counter tells that something was left out; the others are for the curious.
+fn matters(name: &str) -> bool {
+    const TELLING: [&str; 7] = [
+        "processed",
+        "evicted",
+        "late_events",
+        "closed_early",
+        "hurried",
+        "suppressed",
+        "in tunnels",
+    ];
+    TELLING.iter().any(|end| name.ends_with(end))
 }
 
 fn write_signals(out: &mut impl Write, tally: &Tally) -> io::Result<()> {
