@@ -306,7 +306,7 @@ mod tests {
             ],
             counters: vec![
                 ("flows evicted".to_owned(), 0),
-                ("late events".to_owned(), 7),
+                ("late_events".to_owned(), 7),
             ],
             written: vec!["out/flowhawk.db".to_owned()],
         }
@@ -329,7 +329,7 @@ took        1.500 s, 8.23 Mpackets/s, 3.47 GB/s
 dropped     12 packets, 720 bytes
   not IP                                       12 packets                720 bytes
 counted
-  late events                                   7
+  late_events                                   7
 signals     2
   PORT_SCAN                                     2  (1 suppressed)
 detections  1
