@@ -11,11 +11,13 @@ mod step;
 #[cfg(test)]
 mod tests;
 
+use crate::compact::fold;
 use crate::flow::Common;
 use crate::packet::{Segment, TcpFlags};
-use crate::timers::{ATTEMPT_DELAY, CLOSE_DELAY, INTERACTIVE_TIMEOUT, SESSION_TIMER, TCP_TIMEOUT};
+use crate::timers::{ATTEMPT_DELAY, CLOSE_DELAY, Patience, SESSION_TIMER};
 use crate::{ConnState, Side, Timestamp, ports};
 
+use delivery::{Above, stretches};
 use end::{EndState, TcpEnd};
 
 /// Letters that stand at most once for each end.
@@ -132,13 +134,6 @@ impl Tcp {
         !reversed
     }
 
-    /// A segment from `side` whose checksum is wrong.
-    pub(crate) fn bad_checksum(&mut self, common: &mut Common, side: Side) {
-        if self.end_mut(side).bad_checksums.count() {
-            common.history.add(side, b'C');
-        }
-    }
-
     /// Takes a segment from `from`, seen at `ts`. Returns the side it is from now (the flow may
     /// have been turned round) and what it made known.
     pub(crate) fn segment(
@@ -164,9 +159,8 @@ impl Tcp {
             common.last = ts;
         }
         if seg.flags.fin() {
-            let end = self.end_mut(me);
-            end.saw_fin = true;
-            end.fin_seq = rel_seq.saturating_add(u64::from(consumed));
+            let past = rel_seq.saturating_add(u64::from(consumed));
+            self.end_mut(me).note_fin(past);
         }
         let rel_ack = if seg.flags.ack() {
             Some(self.note_ack(me, seg))
@@ -176,7 +170,7 @@ impl Tcp {
         if self.end_mut(me).update_last(past, seg.flags, seg.len)
             && self.end_mut(me).retransmits.count()
         {
-            common.history.add(me, b'T');
+            common.note(me, b'T');
         }
         let before = (self.state(Side::Orig), self.state(Side::Resp));
         let (now_me, closes) = self.step(common, me, from, seg, ts);
@@ -188,7 +182,8 @@ impl Tcp {
         if seg.len > 0 && seg.whole && !seg.flags.rst() && relative.is_some() {
             let peer = self.state(me.peer());
             let first = rel_seq + u64::from(seg.flags.syn());
-            self.end_mut(me).sent(first, seg.len, peer);
+            let above = &mut Above::of(&mut common.rare, me);
+            self.end_mut(me).sent(first, seg.len, peer, above);
         }
         self.check_eof(common, me);
         if closes {
@@ -217,16 +212,16 @@ impl Tcp {
         if self.seen_mut(side).has(what) {
             return false;
         }
-        let turn = matches!(letter, b'A' | b'D') && common.history.letters() == b"H";
+        let turn = matches!(letter, b'A' | b'D') && common.letters() == b"H";
         let side = if turn {
             self.flip(common);
-            common.history.set(b"^h");
+            common.set_letters(b"^h");
             side.peer()
         } else {
             side
         };
         self.seen_mut(side).0 |= what;
-        common.history.add(side, letter);
+        common.note(side, letter);
         turn
     }
 
@@ -234,7 +229,7 @@ impl Tcp {
     fn note_again(&mut self, common: &mut Common, side: Side, what: u8, letter: u8, moved: bool) {
         if self.seen_mut(side).has(what) {
             if moved {
-                common.history.add(side, letter);
+                common.note(side, letter);
             }
         } else {
             self.note_once(common, side, what, letter);
@@ -249,9 +244,9 @@ impl Tcp {
         rel_seq: u64,
     ) -> bool {
         let flags = seg.flags;
-        // Only "the same as last time" matters, so the low half will do.
-        let rel = low_half(rel_seq);
-        let rel_end = rel.wrapping_add(seg.len);
+        // Only "the same as last time" matters.
+        let rel = fold(rel_seq);
+        let rel_end = fold(rel_seq.saturating_add(seg.len.into()));
         match (flags.syn(), flags.fin(), flags.rst()) {
             (false, false, false) if seg.len > 0 => {
                 return self.note_once(common, side, Seen::DATA, b'D');
@@ -285,7 +280,7 @@ impl Tcp {
             && self.state(side.peer()) != EndState::Closed
             && self.state(side) != EndState::Reset;
         if telling && self.end_mut(side).zero_windows.count() {
-            common.history.add(side, b'W');
+            common.note(side, b'W');
         }
     }
 
@@ -310,36 +305,44 @@ impl Tcp {
         let clean = self.ends.iter().all(TcpEnd::is_clean);
         let partial = self.partial;
         let end = self.end_mut(side);
-        let seq = if end.saw_fin && rel_ack >= end.fin_seq {
-            end.fin_seq.saturating_sub(1)
+        let seq = if end.saw_fin && rel_ack >= end.fin_seq() {
+            end.fin_seq().saturating_sub(1)
         } else {
             rel_ack
         };
-        let (mut missed, mut letter) = (0, false);
-        let gaps = &mut end.gaps;
-        end.delivery.acked(seq, partial, |len| {
-            if clean {
-                missed += len;
-                letter |= gaps.count();
-            }
+        let (mut missed, mut gaps) = (0, 0_u32);
+        let above = &mut Above::of(&mut common.rare, side);
+        end.delivery.acked(seq, partial, above, |len| {
+            missed += len;
+            gaps += 1;
         });
-        common.missed_bytes = common.missed_bytes.saturating_add(missed);
-        if letter {
-            common.history.add(side, b'G');
+        if clean && gaps > 0 {
+            Self::note_gaps(common, side, missed, gaps);
         }
         self.check_eof(common, side);
     }
 
-    fn data_pending(&self, side: Side) -> bool {
-        self.end(side)
-            .data_pending(self.end(side.peer()).delivery.has_undelivered())
+    fn note_gaps(common: &mut Common, side: Side, missed: u64, gaps: u32) {
+        let rare = common.rare();
+        rare.missed_bytes = rare.missed_bytes.saturating_add(missed);
+        let letters = (0..gaps)
+            .filter(|_| rare.gaps.get_mut(side).count())
+            .count();
+        for _ in 0..letters {
+            common.note(side, b'G');
+        }
+    }
+
+    fn data_pending(&self, common: &Common, side: Side) -> bool {
+        let above = stretches(common.rare.as_deref(), side.peer());
+        self.end(side).data_pending(!above.is_empty())
     }
 
     /// Completes a close that waited for missing bytes, once they came or were given up.
     fn check_eof(&mut self, common: &mut Common, side: Side) {
         let end = self.end(side);
         let closing = end.saw_fin || matches!(end.state, EndState::Closed | EndState::Reset);
-        if end.saw_eof || !closing || self.data_pending(side) {
+        if end.saw_eof || !closing || self.data_pending(common, side) {
             return;
         }
         self.end_mut(side).saw_eof = true;
@@ -351,7 +354,7 @@ impl Tcp {
 
     /// `side` is done: the flow leaves the table soon if the other is done too, or never was.
     fn close(&mut self, common: &mut Common, side: Side) {
-        if self.data_pending(side) {
+        if self.data_pending(common, side) {
             self.close_deferred = true;
             return;
         }
@@ -362,10 +365,9 @@ impl Tcp {
         let peer = self.end(side.peer());
         if self.state(side) == EndState::Reset || peer.did_close || peer.state == EndState::Inactive
         {
-            common.timers.cancel_tcp();
-            common.timers.delete = common.last + CLOSE_DELAY;
+            common.timers.arm_delete(common.last + CLOSE_DELAY);
         } else if self.end(side).prev_state != EndState::Inactive {
-            common.timers.add_expire(common.last + SESSION_TIMER);
+            common.timers.arm_expire(common.last + SESSION_TIMER);
         }
     }
 
@@ -373,12 +375,12 @@ impl Tcp {
     fn set_state(&mut self, common: &mut Common, side: Side, state: EndState) {
         let peer_in_handshake = self.state(side.peer()).is_handshake();
         if self.end_mut(side).set_state(state) && peer_in_handshake {
-            common.timers.set_timeout(TCP_TIMEOUT, common.last);
+            common.timers.patience = Patience::FiveMinutes;
         }
     }
 
     fn arm_attempt(common: &mut Common, ts: Timestamp) {
-        common.timers.attempt = ts + ATTEMPT_DELAY;
+        common.timers.arm_attempt(ts + ATTEMPT_DELAY);
     }
 
     /// An interactive service may be silent for long.
@@ -389,7 +391,7 @@ impl Tcp {
             && ports::is_likely_tcp_server(id.0);
         let service = if half { id.0 } else { id.1 };
         if ports::is_interactive(service) {
-            common.timers.set_timeout(INTERACTIVE_TIMEOUT, common.last);
+            common.timers.patience = Patience::Hour;
         }
     }
 
@@ -472,10 +474,6 @@ impl Tcp {
             _ => ConnState::Oth,
         }
     }
-}
-
-const fn low_half(wide: u64) -> u32 {
-    (wide & 0xffff_ffff) as u32
 }
 
 /// `\^?S[^HAFGIQ]*R.*`: an optional flip, a SYN, then a RST with nothing of note between.
