@@ -122,7 +122,7 @@ impl Wheel {
             };
             if step < target {
                 due.extend(entries.drain(..).map(|entry| (Step::of(step), entry.slot)));
-                if entries.capacity() > 64 {
+                if entries.capacity() > 16 {
                     *entries = Vec::new();
                 }
                 continue;

@@ -178,9 +178,13 @@ impl FlowTable {
         let at = usize::try_from(slot).unwrap_or(usize::MAX);
         if let Some(filed) = self.filed.get_mut(at) {
             *filed = step;
-        } else {
-            self.filed.push(step);
+            return;
         }
+        if self.filed.len() == self.filed.capacity() {
+            // Doubling would leave half of it empty.
+            self.filed.reserve_exact(1024);
+        }
+        self.filed.push(step);
     }
 
     fn insert(&mut self, flow: Flow, hash: u64) -> u32 {

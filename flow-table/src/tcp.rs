@@ -18,7 +18,7 @@ use crate::timers::{ATTEMPT_DELAY, CLOSE_DELAY, Patience, SESSION_TIMER};
 use crate::{ConnState, Side, Timestamp, ports};
 
 use delivery::{Above, stretches};
-use end::{EndState, TcpEnd};
+use end::{Did, EndState, TcpEnd};
 
 /// Letters that stand at most once for each end.
 #[derive(Clone, Copy, Default, Debug)]
@@ -45,12 +45,18 @@ impl Seen {
 pub(crate) struct Tcp {
     ends: [TcpEnd; 2],
     seen: [Seen; 2],
+    flags: u8,
+}
+
+/// What holds for the whole flow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Is {
     /// Picked up midstream, or its SYN was not seen.
-    partial: bool,
-    /// Neither finished nor reset: its own timers still mean something.
-    active: bool,
+    Partial = 1,
+    /// Finished or reset: its own timers mean nothing any more.
+    Inactive = 2,
     /// A close waits for missing bytes.
-    close_deferred: bool,
+    CloseDeferred = 4,
 }
 
 /// What a segment made known that detectors hear of at once.
@@ -67,9 +73,18 @@ pub(crate) struct Milestones {
 impl Tcp {
     /// A flow nothing was seen of.
     pub(crate) fn new() -> Self {
-        Self {
-            active: true,
-            ..Self::default()
+        Self::default()
+    }
+
+    const fn is(&self, what: Is) -> bool {
+        self.flags & what as u8 != 0
+    }
+
+    const fn set(&mut self, what: Is, holds: bool) {
+        if holds {
+            self.flags |= what as u8;
+        } else {
+            self.flags &= !(what as u8);
         }
     }
 
@@ -110,7 +125,7 @@ impl Tcp {
     fn flip(&mut self, common: &mut Common) {
         self.ends.swap(0, 1);
         self.seen.swap(0, 1);
-        self.partial = false;
+        self.set(Is::Partial, false);
         common.flip();
     }
 
@@ -120,7 +135,7 @@ impl Tcp {
         if !flags.syn() || (flags.ack() && orig.state != EndState::Inactive) {
             return false;
         }
-        if orig.did_close || resp.did_close {
+        if orig.did(Did::Close) || resp.did(Did::Close) {
             return true;
         }
         let opener = if flags.ack() { resp } else { orig };
@@ -193,7 +208,7 @@ impl Tcp {
     }
 
     fn both_closed(&self) -> bool {
-        self.end(Side::Orig).did_close && self.end(Side::Resp).did_close
+        self.end(Side::Orig).did(Did::Close) && self.end(Side::Resp).did(Did::Close)
     }
 
     fn note_partial(&mut self, side: Side, flags: TcpFlags) {
@@ -201,8 +216,8 @@ impl Tcp {
             return;
         }
         match side {
-            Side::Orig => self.partial = !flags.syn() || flags.ack(),
-            Side::Resp => self.partial |= !flags.syn(),
+            Side::Orig => self.set(Is::Partial, !flags.syn() || flags.ack()),
+            Side::Resp => self.set(Is::Partial, self.is(Is::Partial) || !flags.syn()),
         }
     }
 
@@ -303,9 +318,9 @@ impl Tcp {
     /// Everything `side` sent below `rel_ack` arrived: what of it we never saw is a gap.
     fn deliver_ack(&mut self, common: &mut Common, side: Side, rel_ack: u64) {
         let clean = self.ends.iter().all(TcpEnd::is_clean);
-        let partial = self.partial;
+        let partial = self.is(Is::Partial);
         let end = self.end_mut(side);
-        let seq = if end.saw_fin && rel_ack >= end.fin_seq() {
+        let seq = if end.did(Did::Fin) && rel_ack >= end.fin_seq() {
             end.fin_seq().saturating_sub(1)
         } else {
             rel_ack
@@ -341,29 +356,31 @@ impl Tcp {
     /// Completes a close that waited for missing bytes, once they came or were given up.
     fn check_eof(&mut self, common: &mut Common, side: Side) {
         let end = self.end(side);
-        let closing = end.saw_fin || matches!(end.state, EndState::Closed | EndState::Reset);
-        if end.saw_eof || !closing || self.data_pending(common, side) {
+        let closing = end.did(Did::Fin) || matches!(end.state, EndState::Closed | EndState::Reset);
+        if end.did(Did::Eof) || !closing || self.data_pending(common, side) {
             return;
         }
-        self.end_mut(side).saw_eof = true;
-        if self.close_deferred {
+        self.end_mut(side).note(Did::Eof);
+        if self.is(Is::CloseDeferred) {
             self.close(common, side);
-            self.close_deferred = false;
+            self.set(Is::CloseDeferred, false);
         }
     }
 
     /// `side` is done: the flow leaves the table soon if the other is done too, or never was.
     fn close(&mut self, common: &mut Common, side: Side) {
         if self.data_pending(common, side) {
-            self.close_deferred = true;
+            self.set(Is::CloseDeferred, true);
             return;
         }
-        self.close_deferred = false;
-        if std::mem::replace(&mut self.end_mut(side).did_close, true) {
+        self.set(Is::CloseDeferred, false);
+        if !self.end_mut(side).note(Did::Close) {
             return;
         }
         let peer = self.end(side.peer());
-        if self.state(side) == EndState::Reset || peer.did_close || peer.state == EndState::Inactive
+        if self.state(side) == EndState::Reset
+            || peer.did(Did::Close)
+            || peer.state == EndState::Inactive
         {
             common.timers.arm_delete(common.last + CLOSE_DELAY);
         } else if self.end(side).prev_state != EndState::Inactive {
@@ -397,7 +414,7 @@ impl Tcp {
 
     /// The attempt timer fired: whether the flow leaves the table.
     pub(crate) fn attempt_failed(&self) -> bool {
-        self.active
+        self.is_active()
             && matches!(
                 self.state(Side::Orig),
                 EndState::SynSent | EndState::SynAckSent
@@ -409,14 +426,14 @@ impl Tcp {
     pub(crate) fn has_expired(&self) -> bool {
         let (orig, resp) = (self.end(Side::Orig), self.end(Side::Resp));
         let any = |state| orig.state == state || resp.state == state;
-        let one_closed = orig.did_close || resp.did_close;
+        let one_closed = orig.did(Did::Close) || resp.did(Did::Close);
         (one_closed && (self.both_closed() || any(EndState::Reset) || any(EndState::Inactive)))
             || (orig.state == EndState::Inactive && resp.state == EndState::Inactive)
     }
 
     /// Whether its own timers still mean something.
     pub(crate) const fn is_active(&self) -> bool {
-        self.active
+        !self.is(Is::Inactive)
     }
 
     /// Nothing but an attempt so far: the first to go when the table is full.

@@ -70,8 +70,10 @@ enum Purpose {
     Dns,
 }
 
-/// A flow's timers. Silence needs none: it is due when the last packet is old enough.
-#[derive(Clone, Debug)]
+/// A flow's timers. Silence needs none: it is due when the last packet is old enough. Packed,
+/// because six bytes of padding in a million flows are six megabytes.
+#[derive(Clone, Copy, Debug)]
+#[repr(Rust, packed(2))]
 pub(crate) struct Timers {
     expire: Timestamp,
     special: Timestamp,

@@ -22,11 +22,13 @@ const MAX_STRETCHES: usize = 256;
 pub(super) struct Delivery {
     /// First byte not yet delivered in order.
     next: U48,
-    /// First byte not yet acknowledged (or let go of).
+    /// First byte not yet acknowledged (or let go of); [`ABANDONED`] once deliveries are abandoned
+    /// and no more gaps are told.
     trimmed: U48,
-    /// Whether deliveries are abandoned: no more gaps are told.
-    abandoned: bool,
 }
+
+/// More bytes than can be told.
+const ABANDONED: u64 = u64::MAX;
 
 /// The stretches `[from, to)` above a hole, ascending, apart from each other. Few flows have any.
 pub(super) struct Above<'a> {
@@ -72,7 +74,6 @@ impl Default for Delivery {
         Self {
             next: U48::new(1),
             trimmed: U48::new(1),
-            abandoned: false,
         }
     }
 }
@@ -88,15 +89,15 @@ impl Delivery {
     }
 
     /// Whether deliveries were abandoned.
-    pub(super) const fn is_abandoned(&self) -> bool {
-        self.abandoned
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.trimmed == U48::new(ABANDONED)
     }
 
     /// Takes note of `len` captured payload bytes at `seq`.
     pub(super) fn sent(&mut self, seq: u64, len: u32, sender: Sender, above: &mut Above<'_>) {
         let trimmed = self.trimmed.get();
         let upper = seq.saturating_add(u64::from(len));
-        if self.abandoned || upper <= sender.acked.max(trimmed) {
+        if self.is_abandoned() || upper <= sender.acked.max(trimmed) {
             return;
         }
         let seq = seq.max(sender.acked.min(upper)).max(trimmed);
@@ -122,7 +123,7 @@ impl Delivery {
             || unacked.saturating_add(waiting) > MAX_WITHOUT_ACKS
             || stretches.len() > MAX_STRETCHES
         {
-            self.abandoned = true;
+            self.trimmed = U48::new(ABANDONED);
             if !above.get().is_empty() {
                 *above.make() = Vec::new();
             }
@@ -151,23 +152,27 @@ impl Delivery {
         above: &mut Above<'_>,
         mut gap: impl FnMut(u64),
     ) {
+        if self.is_abandoned() {
+            return self.reach(seq);
+        }
         if seq <= self.trimmed.get() {
             return;
         }
         self.trimmed = U48::new(seq);
-        if seq <= self.next() || (seq <= 2 && partial) {
-            return;
+        if seq > self.next() && !(seq <= 2 && partial) {
+            self.tell_gaps(seq, above, &mut gap);
         }
-        if !self.abandoned {
-            while let Some((from, _)) = above.get().first().copied().filter(|(from, _)| *from < seq)
-            {
-                gap(from - self.next());
-                self.reach(from);
-                self.deliver_waiting(above);
-            }
-            if seq > self.next() {
-                gap(seq - self.next());
-            }
+    }
+
+    /// Everything below `seq` arrived there: tells what of it was never seen here.
+    fn tell_gaps(&mut self, seq: u64, above: &mut Above<'_>, gap: &mut impl FnMut(u64)) {
+        while let Some((from, _)) = above.get().first().copied().filter(|(from, _)| *from < seq) {
+            gap(from - self.next());
+            self.reach(from);
+            self.deliver_waiting(above);
+        }
+        if seq > self.next() {
+            gap(seq - self.next());
         }
         self.reach(seq);
         self.deliver_waiting(above);

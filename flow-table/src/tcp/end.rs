@@ -83,9 +83,18 @@ pub(super) struct TcpEnd {
     pub(super) zero_windows: Scaled,
     pub(super) state: EndState,
     pub(super) prev_state: EndState,
-    pub(super) did_close: bool,
-    pub(super) saw_fin: bool,
-    pub(super) saw_eof: bool,
+    flags: u8,
+}
+
+/// What an end did once and for all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Did {
+    /// Its part of the flow is over.
+    Close = 1,
+    /// It sent a FIN.
+    Fin = 2,
+    /// All it sent before its end was delivered, or given up.
+    Eof = 4,
 }
 
 impl TcpEnd {
@@ -125,9 +134,20 @@ impl TcpEnd {
         (self.last_seq, self.last_wraps) = (last.seq, last.wraps);
     }
 
+    pub(super) const fn did(&self, what: Did) -> bool {
+        self.flags & what as u8 != 0
+    }
+
+    /// Notes what it did; returns whether that is new.
+    pub(super) const fn note(&mut self, what: Did) -> bool {
+        let new = !self.did(what);
+        self.flags |= what as u8;
+        new
+    }
+
     /// A FIN was seen; `seq` is the relative number after it.
     pub(super) fn note_fin(&mut self, seq: u64) {
-        self.saw_fin = true;
+        self.note(Did::Fin);
         self.fin_low = low_half(seq);
     }
 
@@ -235,7 +255,7 @@ impl TcpEnd {
             return 0;
         }
         let reached = self.last().full().max(self.ack().full()) - i64::from(self.start);
-        let octets = 1 + i64::from(self.saw_fin && reached > 1);
+        let octets = 1 + i64::from(self.did(Did::Fin) && reached > 1);
         u64::try_from(reached - octets).unwrap_or(0)
     }
 
