@@ -383,7 +383,7 @@ impl Tcp {
             || peer.state == EndState::Inactive
         {
             common.timers.arm_delete(common.last + CLOSE_DELAY);
-        } else if self.end(side).prev_state != EndState::Inactive {
+        } else if self.end(side).prev_state() != EndState::Inactive {
             common.timers.arm_expire(common.last + SESSION_TIMER);
         }
     }
