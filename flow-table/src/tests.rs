@@ -1,0 +1,6 @@
+//! Rows that packets give, case by case (`docs/conn-log.md`). TCP's state machine has its own
+//! table in `tcp/tests.rs`, decoding in `decode/tests.rs`.
+
+mod datagrams;
+pub(crate) mod play;
+mod timers;

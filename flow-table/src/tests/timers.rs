@@ -1,0 +1,1 @@
+//! When rows are written.
