@@ -2,5 +2,6 @@
 //! table in `tcp/tests.rs`, decoding in `decode/tests.rs`.
 
 mod datagrams;
+mod events;
 pub(crate) mod play;
 mod timers;

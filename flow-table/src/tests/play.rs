@@ -21,8 +21,8 @@ use crate::flow::Flow;
 use crate::key::{End, KeyHasher, Way};
 use crate::packet::{Body, Datagram, Message, Packet, Parent, Segment, TcpFlags};
 use crate::{
-    Clock, FlowConfig, FlowEvent, FlowKey, FlowRecord, IpProto, Shard, ShardId, Span, TableOutput,
-    Timestamp,
+    Clock, FlowConfig, FlowEvent, FlowEventKind, FlowKey, FlowRecord, IpProto, Shard, ShardId,
+    Span, TableOutput, Timestamp,
 };
 
 /// When plays begin.
@@ -36,7 +36,6 @@ pub(crate) struct Play {
     server: (IpAddr, u16),
     proto: IpProto,
     isn: (u32, u32),
-    one_way: bool,
 }
 
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
@@ -50,7 +49,6 @@ impl Play {
             server: (SERVER, server),
             proto,
             isn: (1_000, 5_000),
-            one_way: false,
         }
     }
 
@@ -77,14 +75,6 @@ impl Play {
         Self {
             client: (client.parse().unwrap(), self.client.1),
             server: (server.parse().unwrap(), self.server.1),
-            ..self
-        }
-    }
-
-    /// Each direction is a flow of its own.
-    pub(crate) const fn one_way(self) -> Self {
-        Self {
-            one_way: true,
             ..self
         }
     }
@@ -154,11 +144,7 @@ impl Play {
             addr: addr.into(),
             port,
         };
-        let (key, way) = if self.one_way {
-            FlowKey::one_way(end(src), end(dst), self.proto)
-        } else {
-            FlowKey::of(end(src), end(dst), self.proto)
-        };
+        let (key, way) = FlowKey::of(end(src), end(dst), self.proto);
         packet(key, way, ts, body, ip_len)
     }
 
@@ -211,6 +197,19 @@ impl Play {
             .events
             .retain(|event| event.id.orig.addr != IpAddr::V4(OTHER));
         (records, whole.events)
+    }
+
+    /// The kinds of events that the packets give, by flow and in order.
+    pub(crate) fn events(&self, text: &str) -> String {
+        let (_, mut events) = self.run(text);
+        events.sort_by_key(|event| (event.start, event.uid, event.seq));
+        let kinds = events.iter().map(|event| match event.kind {
+            FlowEventKind::Opened { syn: true } => "opened by SYN".to_owned(),
+            FlowEventKind::Closed { state, .. } => format!("closed {state}"),
+            FlowEventKind::Opened { syn: false } => "opened".to_owned(),
+            other => format!("{other:?}").to_lowercase(),
+        });
+        kinds.collect::<Vec<_>>().join(", ")
     }
 
     /// What is wrong with the rows that the packets give.
