@@ -1,5 +1,7 @@
 //! What the detectors hear of a flow's life.
 
+#![expect(clippy::too_many_lines, reason = "flat tables")]
+
 use super::play::Play;
 
 #[test]
@@ -48,7 +50,12 @@ fn steps_of_a_life() {
             "<SA0/1",
             "opened, closed OTH",
         ),
-        ("settled", 9, "<SA0/1 >A1/1", "opened, completed, closed OTH"),
+        (
+            "settled",
+            9,
+            "<SA0/1 >A1/1",
+            "opened, completed, closed OTH",
+        ),
         (
             "midstream",
             9,

@@ -415,7 +415,7 @@ fn row_as(record: &FlowRecord, asked: &str) -> String {
     let mut row = format!("{} {history}", record.state);
     for wanted in asked.split(' ').skip(2) {
         let name = wanted.split('=').next().unwrap_or_default();
-        row += &format!(" {name}={}", field(record, name));
+        row = format!("{row} {name}={}", field(record, name));
     }
     row
 }

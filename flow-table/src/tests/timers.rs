@@ -1,6 +1,8 @@
 //! When rows are written (`docs/conn-log.md`, A.6): with the first packet of any flow at or after
 //! the time a timer is due.
 
+#![expect(clippy::too_many_lines, reason = "flat tables")]
+
 use super::play::Play;
 use crate::IpProto;
 
