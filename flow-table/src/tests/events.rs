@@ -72,7 +72,7 @@ fn steps_of_a_life() {
         (
             "progress while something moves",
             9,
-            "3way >A1+9/1@5 *@10.01 *@20.01 *@30.01 >A10+9/1@31 *@40.01",
+            "3way >A1+9/1@5 *@10.01 *@20.01 *@30.01 >A10+9/1@31 *@40.9 *@41",
             "opened by SYN, answered, completed, progress, progress, closed S1",
         ),
     ];
