@@ -70,6 +70,8 @@ pub(crate) struct FlowTable {
     /// Flows opened so far, and whether one had to leave.
     opened: u64,
     evicted: bool,
+    /// Packet time at which a late packet opened a flow, the last time that happened.
+    late: Option<Timestamp>,
 }
 
 impl FlowTable {
@@ -86,6 +88,7 @@ impl FlowTable {
             hand: 0,
             opened: 0,
             evicted: false,
+            late: None,
         }
     }
 
@@ -122,9 +125,13 @@ impl FlowTable {
         }
         self.make_room(clock, now, out);
         self.opened += 1;
-        // Ends and first timestamp name a flow, but for late packets, flows that begin again at
-        // once, and flows that had to leave: these also go by how many were opened before.
-        let again = again || packet.ts < now || self.evicted;
+        // Ends and first timestamp name a flow, but for late packets and what comes with them,
+        // flows that begin again at once, and flows that had to leave: these also go by how many
+        // were opened before.
+        if packet.ts < now {
+            self.late = Some(now);
+        }
+        let again = again || self.late == Some(now) || self.evicted;
         let nth = if again { self.opened } else { 0 };
         let flow = Flow::open(packet, now, self.config.seed, nth);
         let slot = self.insert(flow);
@@ -246,6 +253,9 @@ impl FlowTable {
             return;
         };
         let milestones = flow.take(packet);
+        if packet.ts < now {
+            flow.common.timers.not_before(now);
+        }
         note_tunnels(flow, packet, block.parents, now, out);
         if matches!(flow.kind, Kind::Tunnel) {
             return self.file(slot, Refile::IfEarlier);

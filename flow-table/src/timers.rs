@@ -119,6 +119,23 @@ impl Timers {
             .unwrap_or(OFF)
     }
 
+    /// Puts off to `now` what a late packet made due before: a timer acts no earlier than the
+    /// packet that armed it.
+    pub(crate) fn not_before(&mut self, now: Timestamp) {
+        let [first, second] = &mut self.expire;
+        for due in [
+            &mut self.inactivity,
+            first,
+            second,
+            &mut self.attempt,
+            &mut self.delete,
+            &mut self.dns,
+            &mut self.progress,
+        ] {
+            *due = (*due).max(now);
+        }
+    }
+
     fn all(&self) -> [(Timestamp, Timer); 7] {
         let [first, second] = self.expire;
         [

@@ -190,6 +190,10 @@ impl Play {
             rows
         };
         assert_eq!(sorted(&whole), sorted(&single), "{text}: block by block");
+        let mut uids: Vec<_> = whole.records.iter().map(|row| row.uid).collect();
+        uids.sort_unstable();
+        uids.dedup();
+        assert_eq!(uids.len(), whole.records.len(), "{text}: names");
         let mut records = whole.records;
         records.retain(|record| record.id.orig.addr != IpAddr::V4(OTHER));
         records.sort_by_key(|record| (record.end, record.start));

@@ -248,3 +248,30 @@ fn silence_without_tcp() {
         ]);
     }
 }
+
+#[test]
+fn packets_that_come_late() {
+    Play::tcp(9).check(&[
+        (
+            "begins a flow that is over",
+            "*@1000 >A1/1@0 *@1000.5",
+            "OTH A at=0 end=1000",
+        ),
+        (
+            "each of several does",
+            "*@1000 >A1/1@0 <A1/1@1 *@1000.5",
+            "OTH A by=client end=1000 | OTH A by=server end=1000",
+        ),
+        (
+            "a little late",
+            "*@10 >S0@6 *@10.9 *@11",
+            "S0 S at=6 end=11",
+        ),
+        ("just late enough", "*@10 >S0@5 *@10.5", "S0 S at=5 end=10"),
+        (
+            "between two that begin at once",
+            ">S0@10 >S1@9 >S2@10",
+            "S0 S at=9 | S0 S at=10 | S0 S at=10",
+        ),
+    ]);
+}
