@@ -13,6 +13,9 @@ mod transport;
 mod tunnel;
 mod wireless;
 
+#[cfg(test)]
+mod tests;
+
 use crate::key::{FlowKey, KeyHasher};
 use crate::packet::{Body, Packet, Parent, TunnelKind};
 use crate::{IpProto, Timestamp};

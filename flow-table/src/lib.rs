@@ -53,6 +53,9 @@ mod timers;
 mod tunnels;
 mod uid;
 
+#[cfg(test)]
+mod tests;
+
 pub use clock::Clock;
 pub use community::community_id;
 pub use decode::{

@@ -84,9 +84,13 @@ impl Teller<'_> {
     /// Tells what a flow moved, if it was opened and moved anything.
     pub(crate) fn report(&mut self, flow: &mut Flow, time: Timestamp) {
         let slot = flow.common.pending.map(|slot| slot.get() - 1);
-        let pending = slot.and_then(|slot| self.pending.get(slot));
-        let moved = pending.is_some_and(|pending| flow.traffic() != pending.before);
-        if flow.common.told.seq > 0 && (moved || flow.common.told.turns > 0) {
+        let Some(pending) = slot.and_then(|slot| self.pending.get_mut(slot)) else {
+            return;
+        };
+        if flow.common.told.seq == 0 {
+            // Not opened for the detectors yet: later.
+            pending.since = time;
+        } else if flow.traffic() != pending.before || flow.common.told.turns > 0 {
             self.tell(flow, time, FlowEventKind::Progress);
         } else {
             self.forget(flow);

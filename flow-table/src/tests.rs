@@ -1,0 +1,8 @@
+//! Rows that packets give, case by case (`docs/conn-log.md`). TCP's state machine has its own
+//! tables in `tcp/tests.rs`, decoding in `decode/tests.rs`.
+
+pub(crate) mod bytes;
+mod datagrams;
+mod events;
+pub(crate) mod play;
+mod timers;

@@ -1,0 +1,82 @@
+//! What the detectors hear of a flow's life.
+
+#![expect(clippy::too_many_lines, reason = "flat tables")]
+
+use super::play::Play;
+
+#[test]
+fn steps_of_a_life() {
+    let cases = [
+        ("attempt", 9, ">S0", "opened by SYN, closed S0"),
+        (
+            "refused",
+            9,
+            ">S0 <RA0/1",
+            "opened by SYN, refused, closed REJ",
+        ),
+        (
+            "refused once",
+            9,
+            ">S0 <RA0/1 <RA0/1",
+            "opened by SYN, refused, closed REJ",
+        ),
+        (
+            "answered",
+            9,
+            ">S0 <SA0/1",
+            "opened by SYN, answered, closed S1",
+        ),
+        (
+            "answered once",
+            9,
+            ">S0 <SA0/1 <SA0/1",
+            "opened by SYN, answered, closed S1",
+        ),
+        (
+            "completed",
+            9,
+            "3way >A1/1",
+            "opened by SYN, answered, completed, closed S1",
+        ),
+        (
+            "reset once answered is no refusal",
+            9,
+            ">S0 <SA0/1 <R1",
+            "opened by SYN, answered, closed RSTR",
+        ),
+        (
+            "the first step is not told before the direction is settled",
+            9,
+            "<SA0/1",
+            "opened, closed OTH",
+        ),
+        (
+            "settled",
+            9,
+            "<SA0/1 >A1/1",
+            "opened, completed, closed OTH",
+        ),
+        (
+            "midstream",
+            9,
+            ">A1+9/1 <A1/10",
+            "opened, answered, closed OTH",
+        ),
+        ("nothing counted", 9, ">A1/1!", ""),
+        (
+            "twice",
+            9,
+            ">S0 >S500",
+            "opened by SYN, closed S0, opened by SYN, closed S0",
+        ),
+        (
+            "progress while something moves",
+            9,
+            "3way >A1+9/1@5 *@10.01 *@20.01 *@30.01 >A10+9/1@31 *@40.9 *@41",
+            "opened by SYN, answered, completed, progress, progress, closed S1",
+        ),
+    ];
+    for (name, port, text, want) in cases {
+        assert_eq!(Play::tcp(port).events(text), want, "{name}: {text}");
+    }
+}
