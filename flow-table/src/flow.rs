@@ -495,6 +495,14 @@ impl Flow {
         }
     }
 
+    /// Whether the next packet may yet turn it round.
+    pub(crate) fn may_turn(&self) -> bool {
+        match &self.kind {
+            Kind::Tcp(tcp) => tcp.may_turn(self.common.letters()),
+            _ => false,
+        }
+    }
+
     /// Nothing but an attempt so far: the first to go when the table is full.
     pub(crate) fn is_unanswered(&self) -> bool {
         match &self.kind {

@@ -253,7 +253,7 @@ impl FlowTable {
             flow.common.took_late(now);
         }
         teller.note_tunnels(flow, packet, block.parents, now);
-        if flow.common.told.seq > 0 || is_settled(flow, packet) {
+        if flow.common.told.seq > 0 || (settles(&packet.body) && !flow.may_turn()) {
             teller.open_if_not(flow, now);
             teller.tell_milestones(flow, milestones, now);
         }
@@ -367,12 +367,9 @@ fn is_over(flow: &mut Flow, timer: Timer, time: Timestamp) -> bool {
 }
 
 /// Whether the direction can be told: a flow that begins with a SYN-ACK may yet be turned round.
-fn is_settled(flow: &Flow, packet: &Packet) -> bool {
-    let counts = flow.common.counts;
-    let first = counts.orig.packets.get() + counts.resp.packets.get() <= 1;
-    match packet.body {
-        Body::Tcp(segment) => !(first && segment.flags.syn() && segment.flags.ack()),
-        Body::BadChecksum { .. } | Body::BadHeader { .. } | Body::Tunnel => false,
-        _ => true,
-    }
+const fn settles(body: &Body) -> bool {
+    !matches!(
+        body,
+        Body::BadChecksum { .. } | Body::BadHeader { .. } | Body::Tunnel
+    )
 }
