@@ -353,7 +353,8 @@ impl Tcp {
 
     fn data_pending(&self, common: &Common, side: Side) -> bool {
         let above = stretches(common.rare.as_deref(), side.peer());
-        self.end(side).data_pending(!above.is_empty())
+        let held = !above.is_empty() || self.end(side.peer()).delivery.has_unacked();
+        self.end(side).data_pending(held)
     }
 
     /// Completes a close that waited for missing bytes, once they came or were given up.

@@ -297,8 +297,9 @@ impl TcpEnd {
         self.delivery.sent(seq, len, sender, above);
     }
 
-    /// Whether bytes are missing before this end's last one, so that its close must wait.
-    pub(super) fn data_pending(&self, peer_has_undelivered: bool) -> bool {
+    /// Whether bytes are missing before this end's last one, or bytes of its peer's still wait (for a
+    /// hole to be filled, or to be acknowledged), so that its close must wait.
+    pub(super) fn data_pending(&self, peer_is_held: bool) -> bool {
         if self.delivery.is_abandoned() {
             return false;
         }
@@ -310,7 +311,7 @@ impl TcpEnd {
         if delivered != last - 1 && delivered != last {
             return true;
         }
-        self.state != EndState::Reset && peer_has_undelivered
+        self.state != EndState::Reset && peer_is_held
     }
 
     /// Whether it is in a state in which missing bytes mean something.
