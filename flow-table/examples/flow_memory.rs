@@ -167,7 +167,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let mine = made.packets.iter();
             let mine = mine.filter(|packet| shard_of(packet.hash, of) == index);
             let mine: Vec<Packet> = mine.cloned().collect();
-            shard.take(&mine, &[], &clock, &mut out);
+            shard.take(&mine, &[], &[], &clock, &mut out);
         }
         out.events.clear();
         from = to;

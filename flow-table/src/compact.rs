@@ -25,8 +25,7 @@ impl U48 {
 
 /// The sixteen-bit words of a number, lowest first.
 fn words(value: u64) -> [u16; 4] {
-    let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
-    [[a, b], [c, d], [e, f], [g, h]].map(u16::from_le_bytes)
+    [0, 16, 32, 48].map(|shift| u16::try_from((value >> shift) & 0xffff).unwrap_or_default())
 }
 
 /// Counts something that gets a letter at its 1st, 10th, 100th, … time, up to the ten millionth.

@@ -17,7 +17,7 @@ mod wireless;
 mod tests;
 
 use crate::key::{FlowKey, KeyHasher};
-use crate::packet::{Body, Packet, Parent, TunnelKind};
+use crate::packet::{Body, LinkInfo, LinkPlace, Packet, Parent, TunnelKind};
 use crate::{IpProto, Timestamp};
 
 pub use fragment::{Fragment, FragmentConfig, Fragments};
@@ -55,6 +55,8 @@ pub struct Frame<'a> {
 pub trait PacketSink {
     /// Takes a packet.
     fn packet(&mut self, packet: Packet);
+    /// Remembers what a frame's link layer says, to be named by its packets.
+    fn link(&mut self, info: LinkInfo) -> LinkPlace;
     /// Remembers the flow of a tunnel, to be named by the packets inside.
     fn parent(&mut self, key: FlowKey) -> Parent;
     /// Takes a fragment, to be put together with its kin in capture order.
@@ -67,6 +69,10 @@ pub trait PacketSink {
 impl PacketSink for Vec<Packet> {
     fn packet(&mut self, packet: Packet) {
         self.push(packet);
+    }
+
+    fn link(&mut self, _: LinkInfo) -> LinkPlace {
+        LinkPlace::NONE
     }
 
     fn parent(&mut self, _: FlowKey) -> Parent {
@@ -92,6 +98,17 @@ pub enum Decoded {
 pub struct Decoder {
     hasher: KeyHasher,
     checksums: Checksums,
+    links: Links,
+}
+
+/// Whether VLAN tags and Ethernet addresses are wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Links {
+    /// They are not.
+    #[default]
+    Skip,
+    /// They are: some more work for each packet.
+    Note,
 }
 
 /// What stays the same for all packets of a frame, and where among nested ones we are.
@@ -100,6 +117,7 @@ struct Place {
     ts: Timestamp,
     index: u32,
     depth: u8,
+    link: LinkPlace,
     parent: Parent,
 }
 
@@ -109,7 +127,14 @@ impl Decoder {
         Self {
             hasher: KeyHasher::new(seed),
             checksums,
+            links: Links::Skip,
         }
+    }
+
+    /// The same, noting VLAN tags and Ethernet addresses or not.
+    #[must_use]
+    pub const fn with_links(self, links: Links) -> Self {
+        Self { links, ..self }
     }
 
     /// Decodes one frame into `sink`.
@@ -121,10 +146,15 @@ impl Decoder {
         frame: Frame<'_>,
         sink: &mut impl PacketSink,
     ) -> Result<Decoded, DropReason> {
+        let link = match self.links {
+            Links::Skip => LinkPlace::NONE,
+            Links::Note => sink.link(link::info(frame.link, frame.bytes)),
+        };
         let place = Place {
             ts: frame.ts,
             index: frame.index,
             depth: 0,
+            link,
             parent: Parent::NONE,
         };
         let wire_len = usize::try_from(frame.wire_len).unwrap_or(usize::MAX);
@@ -209,6 +239,7 @@ impl Decoder {
             ip_len: packet.counted_len,
             key,
             way,
+            link: place.link,
             parent: place.parent,
             carries: inner.as_ref().map(|inner| inner.kind),
             body,
@@ -226,6 +257,7 @@ impl Decoder {
                 let parent = sink.parent(key);
                 let place = Place {
                     depth: place.depth + 1,
+                    link: LinkPlace::NONE,
                     parent,
                     ..place
                 };
@@ -267,6 +299,7 @@ impl Decoder {
             ip_len: packet.counted_len,
             key,
             way,
+            link: place.link,
             parent: place.parent,
             carries: Some(inner.kind),
             body: Body::Tunnel,
@@ -274,6 +307,7 @@ impl Decoder {
         let parent = sink.parent(key);
         let place = Place {
             depth: place.depth + 1,
+            link: LinkPlace::NONE,
             parent,
             ..place
         };

@@ -11,7 +11,7 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 use crate::compact::{Scaled, U48};
 use crate::history::Letters;
 use crate::key::{Addr, End, FlowKey, Way};
-use crate::packet::{Body, Datagram, Message, Packet, TcpFlags, TunnelKind};
+use crate::packet::{Body, Datagram, LinkInfo, Message, Packet, TcpFlags, TunnelKind};
 use crate::tcp::{Milestones, Tcp};
 use crate::timers::{DNS_INTERVAL, Patience, SYN_TIMEOUT, Timer, Timers};
 use crate::{ConnState, IpProto, Timestamp, Traffic, Uid, ports};
@@ -100,6 +100,8 @@ pub(crate) struct Rare {
     pub(crate) carries: Option<TunnelKind>,
     /// Tunnels it was seen in, in this order.
     pub(crate) parents: Vec<FlowKey>,
+    /// What the link layer of the first packet said, the originator's address as source.
+    pub(crate) link: Option<LinkInfo>,
     pub(crate) bad_checksums: PerSide<Scaled>,
     pub(crate) gaps: PerSide<Scaled>,
     /// Bytes seen above a hole.
@@ -266,7 +268,9 @@ impl Common {
     /// Replaces a history that fits into the flow.
     pub(crate) fn set_letters(&mut self, letters: &[u8]) {
         self.letters = Letters::default();
-        letters.iter().for_each(|letter| self.letters.push(*letter));
+        for letter in letters {
+            self.letters.push(*letter);
+        }
     }
 
     /// Its history, once it is over.
@@ -300,6 +304,9 @@ impl Common {
     /// Turns only the names round: what was counted stays with the side it was counted for.
     fn flip_names(&mut self) {
         self.way = reverse(self.way);
+        if let Some(link) = self.rare.as_mut().and_then(|rare| rare.link.as_mut()) {
+            std::mem::swap(&mut link.src, &mut link.dst);
+        }
         self.push_letter(b'^');
     }
 
@@ -376,7 +383,13 @@ pub(crate) struct Udp {
 impl Flow {
     /// A flow that begins with `packet` at packet time `now`. `seed` and `nth` go into the uid:
     /// `nth` tells flows apart that begin at the same time between the same ends.
-    pub(crate) fn open(packet: &Packet, now: Timestamp, seed: u64, nth: u64) -> Self {
+    pub(crate) fn open(
+        packet: &Packet,
+        now: Timestamp,
+        seed: u64,
+        nth: u64,
+        link: Option<&LinkInfo>,
+    ) -> Self {
         let kind = match packet.proto() {
             _ if packet.body == Body::Tunnel => Kind::Tunnel,
             IpProto::TCP => Kind::Tcp(Tcp::new()),
@@ -387,6 +400,9 @@ impl Flow {
         let mut common = Common::new(packet);
         if nth != 0 || now != packet.ts {
             common.rare().uid = Some(uid(&packet.key, packet.way, packet.ts, now, seed, nth));
+        }
+        if let Some(link) = link {
+            common.rare().link = Some(*link);
         }
         if packet.body == Body::Tunnel {
             common.timers.patience = Patience::Day;
@@ -505,13 +521,11 @@ impl Flow {
 
     /// Nothing but an attempt so far: the first to go when the table is full.
     pub(crate) fn is_unanswered(&self) -> bool {
-        match &self.kind {
-            Kind::Tcp(tcp) => tcp.is_unanswered(),
-            _ => {
-                let PerSide { orig, resp } = self.common.counts;
-                resp.packets.get() == 0 || orig.packets.get() == 0
-            }
+        if let Kind::Tcp(tcp) = &self.kind {
+            return tcp.is_unanswered();
         }
+        let PerSide { orig, resp } = self.common.counts;
+        resp.packets.get() == 0 || orig.packets.get() == 0
     }
 }
 

@@ -25,7 +25,7 @@
 //! let frame = Frame { ts, bytes: &bytes, wire_len: 30, link: LinkType::RawIp, index: 0 };
 //! let mut packets = Vec::new();
 //! decoder.decode(frame, &mut packets)?;
-//! shard.take(&packets, &[], &Clock::new(&[ts]), &mut out);
+//! shard.take(&packets, &[], &[], &Clock::new(&[ts]), &mut out);
 //! shard.finish(ts, &mut out);
 //! assert_eq!(out.records[0].traffic.orig.bytes, 2);
 //! # Ok::<(), flow_table::DropReason>(())
@@ -60,14 +60,16 @@ pub use clock::Clock;
 pub use community::community_id;
 pub use decode::{
     Checksums, Decoded, Decoder, DropCounts, DropReason, Fragment, FragmentConfig, Fragments,
-    Frame, LinkType, MAX_TUNNELS, PacketSink,
+    Frame, LinkType, Links, MAX_TUNNELS, PacketSink,
 };
 pub use event::{ConnState, FlowEvent, FlowEventKind, Traffic};
 pub use flow::{PerSide, Side};
 pub use history::History;
 pub use id::{Endpoint, FlowId, IpProto};
 pub use key::{FlowKey, KEY_GROUPS, Way};
-pub use packet::{Body, Datagram, Message, Packet, Parent, Segment, TcpFlags, TunnelKind};
+pub use packet::{
+    Body, Datagram, LinkInfo, LinkPlace, Message, Packet, Parent, Segment, TcpFlags, TunnelKind,
+};
 pub use record::FlowRecord;
 pub use shard::{FLOW_BYTES, FlowConfig, Shard, ShardId, shard_of};
 pub use table::TableOutput;

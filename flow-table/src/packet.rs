@@ -20,12 +20,46 @@ pub struct Packet {
     pub key: FlowKey,
     /// Which way it travels.
     pub way: Way,
+    /// What its link layer said, where that is asked for.
+    pub link: LinkPlace,
     /// The tunnel it came through.
     pub parent: Parent,
     /// What kind of tunnel it is itself.
     pub carries: Option<TunnelKind>,
     /// What stands above IP.
     pub body: Body,
+}
+
+/// What the link layer of a frame says beside where its packet begins.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct LinkInfo {
+    /// The outer VLAN tag's id.
+    pub vlan: Option<u16>,
+    /// The inner one's, of two.
+    pub inner_vlan: Option<u16>,
+    /// Ethernet address it came from.
+    pub src: Option<[u8; 6]>,
+    /// Ethernet address it went to.
+    pub dst: Option<[u8; 6]>,
+}
+
+/// A packet's [`LinkInfo`], by its place in the list kept beside the packets of a block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LinkPlace(u32);
+
+impl LinkPlace {
+    /// Not asked for, or inside a tunnel.
+    pub const NONE: Self = Self(u32::MAX);
+
+    /// The one at this place of the list.
+    pub fn at(place: usize) -> Self {
+        Self(u32::try_from(place).unwrap_or(u32::MAX))
+    }
+
+    /// What it says, from that list.
+    pub fn of(self, links: &[LinkInfo]) -> Option<&LinkInfo> {
+        links.get(usize::try_from(self.0).ok()?)
+    }
 }
 
 /// The innermost tunnel around a packet, by its place in the list kept beside the packets of a

@@ -3,6 +3,7 @@
 use crate::flow::{Flow, PerSide};
 use crate::history::History;
 use crate::key::FlowKey;
+use crate::packet::LinkInfo;
 use crate::{ConnState, FlowId, Span, Timestamp, Traffic, Uid};
 
 /// Everything conn.log says of a flow.
@@ -31,6 +32,8 @@ pub struct FlowRecord {
     /// Keys of the tunnels it was seen in: their uids are known to whoever saw every
     /// [`TunnelEvent`](crate::TunnelEvent).
     pub parents: Vec<FlowKey>,
+    /// What the link layer of its first packet said, where that was asked for.
+    pub link: Option<Box<LinkInfo>>,
 }
 
 impl FlowRecord {
@@ -52,6 +55,7 @@ impl FlowRecord {
             missed_bytes: rare.map_or(0, |rare| rare.missed_bytes),
             evicted: evicted == Evicted::Yes,
             parents: rare.map(|rare| rare.parents.clone()).unwrap_or_default(),
+            link: rare.and_then(|rare| rare.link).map(Box::new),
         }
     }
 

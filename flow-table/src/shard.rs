@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::key::{FlowKey, KEY_GROUPS, group_of};
-use crate::packet::Packet;
+use crate::packet::{LinkInfo, Packet};
 use crate::table::{Block, FlowTable, TableConfig, TableOutput};
 use crate::{Span, Timestamp};
 
@@ -60,16 +60,21 @@ impl Shard {
     }
 
     /// Takes a block's packets that belong to this share, in order (`parents` are the tunnels they
-    /// came through), and then every timer that
+    /// came through, `links` what their link layers said), and then every timer that
     /// the block's time made due.
     pub fn take(
         &mut self,
         packets: &[Packet],
         parents: &[FlowKey],
+        links: &[LinkInfo],
         clock: &Clock<'_>,
         out: &mut TableOutput,
     ) {
-        let block = Block { clock, parents };
+        let block = Block {
+            clock,
+            parents,
+            links,
+        };
         for packet in packets {
             let table = group_of(packet.hash) / self.id.of;
             if let Some(table) = self.tables.get_mut(table) {

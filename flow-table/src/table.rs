@@ -12,7 +12,7 @@ use crate::event::{FlowEvent, FlowEventKind};
 use crate::expiry::{Step, Wheel};
 use crate::flow::{Flow, Kind, PendingSlot, PerSide};
 use crate::key::{FlowKey, KeyHasher};
-use crate::packet::{Body, Packet};
+use crate::packet::{Body, LinkInfo, Packet};
 use crate::record::{Evicted, FlowRecord};
 use crate::tell::{Pending, Teller};
 use crate::timers::{DNS_INTERVAL, DNS_SILENCE, LINGER, SESSION_TIMER, Timer};
@@ -53,6 +53,8 @@ pub(crate) struct Block<'a> {
     pub(crate) clock: &'a Clock<'a>,
     /// The tunnels they came through.
     pub(crate) parents: &'a [FlowKey],
+    /// What their link layers said, where that is asked for.
+    pub(crate) links: &'a [LinkInfo],
 }
 
 /// The flows of one slice.
@@ -139,7 +141,8 @@ impl FlowTable {
         }
         let again = again || self.late == Some(now) || self.evicted;
         let nth = if again { self.opened } else { 0 };
-        let flow = Flow::open(packet, now, self.config.seed, nth);
+        let link = packet.link.of(block.links);
+        let flow = Flow::open(packet, now, self.config.seed, nth, link);
         let slot = self.insert(flow, packet.hash);
         self.update(slot, packet, block, out);
     }

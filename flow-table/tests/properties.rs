@@ -219,7 +219,7 @@ impl Capture {
             let mine = packets.iter().filter(|p| shard_of(p.hash, shards) == index);
             let mine: Vec<Packet> = mine.cloned().collect();
             let mut shard = Shard::new(ShardId { index, of: shards }, &config(memory));
-            shard.take(&mine, &[], &Clock::new(&self.times), &mut out);
+            shard.take(&mine, &[], &[], &Clock::new(&self.times), &mut out);
             shard.finish(self.end(), &mut out);
         }
         out
@@ -239,7 +239,13 @@ impl Capture {
                 packet.index = index;
             }
             if !block.is_empty() {
-                shard.take(&block, &[], &Clock::new(&self.times[from..to]), &mut out);
+                shard.take(
+                    &block,
+                    &[],
+                    &[],
+                    &Clock::new(&self.times[from..to]),
+                    &mut out,
+                );
             }
             from = to;
         }
@@ -385,7 +391,7 @@ proptest! {
             let mine = capture.packets.iter().zip(&capture.times);
             for (packet, time) in mine.filter(|(p, _)| shard_of(p.hash, shards) == index) {
                 let packet = Packet { index: 0, ..packet.clone() };
-                shard.take(&[packet], &[], &Clock::new(&[*time]), &mut out);
+                shard.take(&[packet], &[], &[], &Clock::new(&[*time]), &mut out);
                 prop_assert!(shard.len() as u64 <= each * (KEY_GROUPS / shards) as u64);
             }
             let (before, held) = (out.records.len(), shard.len());

@@ -37,6 +37,10 @@ pub(crate) struct Config {
     pub(crate) tick: Span,
     pub(crate) log_format: LogFormat,
     pub(crate) ignore_checksums: bool,
+    /// Whether conn.log has the columns `vlan` and `inner_vlan`.
+    pub(crate) log_vlan: bool,
+    /// Whether conn.log has the columns `orig_l2_addr` and `resp_l2_addr`.
+    pub(crate) log_mac: bool,
     pub(crate) detectors: DetectorConfig,
 }
 
@@ -48,6 +52,8 @@ impl Default for Config {
             tick: Span::from_secs(1),
             log_format: LogFormat::Tsv,
             ignore_checksums: false,
+            log_vlan: false,
+            log_mac: false,
             detectors: DetectorConfig::default(),
         }
     }

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use crate::cli::OutputArgs;
+pub(crate) use conn::Extra;
 pub(crate) use logs::{LogBatch, LogRow, Logs};
 pub(crate) use run_record::RunRecord;
 pub(crate) use sink::{FindingSender, Sink};

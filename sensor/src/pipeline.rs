@@ -11,7 +11,9 @@ mod names;
 mod stage;
 mod work;
 
-use flow_table::{Checksums, DropCounts, FlowConfig, FragmentConfig, TableOutput, Timestamp};
+use flow_table::{
+    Checksums, Decoder, DropCounts, FlowConfig, FragmentConfig, Links, TableOutput, Timestamp,
+};
 
 use crate::capture::CaptureError;
 
@@ -26,8 +28,15 @@ pub(crate) struct Settings {
     pub(crate) flows: FlowConfig,
     pub(crate) fragments: FragmentConfig,
     pub(crate) checksums: Checksums,
+    pub(crate) links: Links,
     /// tcpdump's language; compiles, that was tried.
     pub(crate) filter: Option<String>,
+}
+
+impl Settings {
+    fn decoder(&self) -> Decoder {
+        Decoder::new(self.flows.seed, self.checksums).with_links(self.links)
+    }
 }
 
 /// What went through a pipeline.

@@ -8,14 +8,14 @@ use std::thread;
 use anyhow::{Context, bail};
 use crossbeam_channel::bounded;
 use detectors::{Counters, Detectors};
-use flow_table::{Checksums, FlowConfig, FragmentConfig, KEY_GROUPS};
+use flow_table::{Checksums, FlowConfig, FragmentConfig, KEY_GROUPS, Links};
 
 use crate::capture::{Filter, Input};
 use crate::cli::ReplayArgs;
 use crate::clock::Stopwatch;
 use crate::config::Config;
 use crate::findings::Tally;
-use crate::output::{Logs, OutputDir, Outputs, RunRecord, Sink};
+use crate::output::{Extra, Logs, OutputDir, Outputs, RunRecord, Sink};
 use crate::pipeline::{self, Settings, Stage, StageOutputs, StageTotals, Totals};
 use crate::progress::{Live, Progress};
 use crate::summary::{self, Dropped, RunSummary};
@@ -49,7 +49,7 @@ pub(crate) fn replay(args: &ReplayArgs, config: &Config) -> anyhow::Result<Outco
     // Every output is open before the first packet is read.
     let dir = OutputDir::create(&common.output.out)?;
     let log_format = common.output.log_format.unwrap_or(config.log_format);
-    let logs = Logs::create(&dir, log_format)?;
+    let logs = Logs::create(&dir, log_format, Extra::of(config))?;
     let outputs = Outputs::open(&common.output, &args.files)?;
     let sink = Sink::spawn(outputs, Arc::clone(&live))?;
     let progress = Progress::start(&common.talk, size, Arc::clone(&live));
@@ -119,6 +119,11 @@ fn settings(args: &ReplayArgs, config: &Config) -> anyhow::Result<Settings> {
         },
         fragments: FragmentConfig {
             memory: usize::try_from(config.memory_limit.0 / FRAGMENT_SHARE).unwrap_or(usize::MAX),
+        },
+        links: if config.log_vlan || config.log_mac {
+            Links::Note
+        } else {
+            Links::Skip
         },
         checksums: if ignore {
             Checksums::Ignore

@@ -293,7 +293,7 @@ impl Pieces {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packet::Parent;
+    use crate::packet::{LinkPlace, Parent};
 
     fn fragment(offset: u16, more: bool, payload: &[u8]) -> Fragment {
         let mut header = [0_u8; 20];
@@ -302,6 +302,7 @@ mod tests {
             ts: Timestamp::ZERO,
             index: 0,
             depth: 0,
+            link: LinkPlace::NONE,
             parent: Parent::NONE,
         };
         let addr = Addr::v4([10, 0, 0, 1]);

@@ -1,6 +1,7 @@
 //! Link layers: where in a frame the IP header begins.
 
 use super::{DropReason, be16, be32, wireless};
+use crate::packet::LinkInfo;
 
 /// What a frame's first header is, by its number in the registry of pcap link types.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -72,6 +73,24 @@ pub(super) fn ip_offset(link: LinkType, bytes: &[u8]) -> Result<usize, DropReaso
         LinkType::Prism => snap(bytes, wireless::prism(bytes)?),
         LinkType::Radiotap => snap(bytes, wireless::radiotap(bytes)?),
         LinkType::NfLog => nflog(bytes),
+    }
+}
+
+/// VLAN tags and Ethernet addresses. Only Ethernet has them where they are looked for.
+pub(super) fn info(link: LinkType, bytes: &[u8]) -> LinkInfo {
+    if link != LinkType::Ethernet {
+        return LinkInfo::default();
+    }
+    let tag = |at| match be16(bytes, at) {
+        Some(0x8100 | 0x88a8 | 0x9100) => be16(bytes, at + 2).map(|tag| tag & 0x0fff),
+        _ => None,
+    };
+    let vlan = tag(12);
+    LinkInfo {
+        vlan,
+        inner_vlan: vlan.and_then(|_| tag(16)),
+        src: bytes.get(6..12).and_then(|addr| addr.try_into().ok()),
+        dst: bytes.get(..6).and_then(|addr| addr.try_into().ok()),
     }
 }
 

@@ -25,6 +25,10 @@ impl PacketSink for Told {
         self.packets.push(packet);
     }
 
+    fn link(&mut self, _: LinkInfo) -> LinkPlace {
+        LinkPlace::NONE
+    }
+
     fn parent(&mut self, key: FlowKey) -> Parent {
         self.parents.push(key);
         Parent::at(self.parents.len() - 1)

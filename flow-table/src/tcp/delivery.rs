@@ -216,7 +216,7 @@ mod tests {
     fn gaps(delivery: &mut Delivery, rare: &mut Option<Box<Rare>>, seq: u64) -> Vec<u64> {
         let mut told = Vec::new();
         delivery.acked(seq, false, &mut Above::of(rare, Side::Orig), |len| {
-            told.push(len)
+            told.push(len);
         });
         told
     }
@@ -253,11 +253,11 @@ mod tests {
         let (mut delivery, mut rare) = (Delivery::default(), None);
         let mut told = Vec::new();
         delivery.acked(2, true, &mut Above::of(&mut rare, Side::Orig), |len| {
-            told.push(len)
+            told.push(len);
         });
         assert_eq!(told, [0; 0]);
         delivery.acked(3, true, &mut Above::of(&mut rare, Side::Orig), |len| {
-            told.push(len)
+            told.push(len);
         });
         assert_eq!(told, [2]);
     }

@@ -19,7 +19,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::flow::Flow;
 use crate::key::{End, KeyHasher, Way};
-use crate::packet::{Body, Datagram, Message, Packet, Parent, Segment, TcpFlags};
+use crate::packet::{Body, Datagram, LinkPlace, Message, Packet, Parent, Segment, TcpFlags};
 use crate::{
     Clock, FlowConfig, FlowEvent, FlowEventKind, FlowKey, FlowRecord, IpProto, Shard, ShardId,
     Span, TableOutput, Timestamp,
@@ -151,7 +151,7 @@ impl Play {
     /// The flow that these packets make, none of them beginning a new one.
     pub(crate) fn flow(&self, text: &str) -> Flow {
         let (packets, times) = self.packets(text);
-        let mut flow = Flow::open(&packets[0], times[0], 1, 0);
+        let mut flow = Flow::open(&packets[0], times[0], 1, 0, None);
         for (n, packet) in packets.iter().enumerate() {
             assert!(n == 0 || !flow.is_reused_by(packet), "{text}: a new flow");
             flow.take(packet);
@@ -171,7 +171,7 @@ impl Play {
         let end = *times.last().unwrap();
         let mut whole = TableOutput::default();
         let mut shard = new();
-        shard.take(&packets, &[], &Clock::new(&times), &mut whole);
+        shard.take(&packets, &[], &[], &Clock::new(&times), &mut whole);
         shard.finish(end, &mut whole);
         assert!(shard.is_empty(), "{text}");
         let mut single = TableOutput::default();
@@ -181,7 +181,7 @@ impl Play {
                 index: 0,
                 ..packet.clone()
             };
-            shard.take(&[packet], &[], &Clock::new(&[*time]), &mut single);
+            shard.take(&[packet], &[], &[], &Clock::new(&[*time]), &mut single);
         }
         shard.finish(end, &mut single);
         let sorted = |out: &TableOutput| {
@@ -280,6 +280,7 @@ fn packet(key: FlowKey, way: Way, ts: Timestamp, body: Body, ip_len: u32) -> Pac
         ip_len,
         key,
         way,
+        link: LinkPlace::NONE,
         parent: Parent::NONE,
         carries: None,
         body,

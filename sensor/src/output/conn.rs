@@ -1,6 +1,7 @@
 //! conn.log: a row for each flow, by Zeek's names, order and types, `community_id` after them as
 //! Zeek's policy script appends it.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Write};
 
@@ -11,6 +12,7 @@ use super::LogRow;
 use super::local::is_local;
 use super::zeek::{Column, ZeekLog};
 use crate::cli::LogFormat;
+use crate::config::Config;
 
 const COLUMNS: [Column; 23] = [
     ("ts", "time"),
@@ -38,20 +40,48 @@ const COLUMNS: [Column; 23] = [
     ("community_id", "string"),
 ];
 
+const VLAN_COLUMNS: [Column; 2] = [("vlan", "int"), ("inner_vlan", "int")];
+const MAC_COLUMNS: [Column; 2] = [("orig_l2_addr", "string"), ("resp_l2_addr", "string")];
+
+/// Columns that only some want, named as in Zeek's policy scripts `vlan-logging` and `mac-logging`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extra {
+    vlan: bool,
+    mac: bool,
+}
+
+impl Extra {
+    pub(crate) const fn of(config: &Config) -> Self {
+        Self {
+            vlan: config.log_vlan,
+            mac: config.log_mac,
+        }
+    }
+}
+
 /// conn.log.
 pub(super) struct ConnLog {
     log: ZeekLog<File>,
     format: LogFormat,
+    extra: Extra,
     rows: Vec<u8>,
 }
 
 impl ConnLog {
     pub(super) const NAME: &str = "conn.log";
 
-    pub(super) fn new(file: File, format: LogFormat) -> Self {
+    pub(super) fn new(file: File, format: LogFormat, extra: Extra) -> Self {
+        let mut columns = COLUMNS.to_vec();
+        if extra.vlan {
+            columns.extend(VLAN_COLUMNS);
+        }
+        if extra.mac {
+            columns.extend(MAC_COLUMNS);
+        }
         Self {
-            log: ZeekLog::new(file, format, "conn", &COLUMNS),
+            log: ZeekLog::new(file, format, "conn", columns),
             format,
+            extra,
             rows: Vec::new(),
         }
     }
@@ -63,8 +93,8 @@ impl ConnLog {
         self.rows.clear();
         for row in rows {
             match self.format {
-                LogFormat::Tsv => write_tsv(&mut self.rows, row)?,
-                LogFormat::Json => write_json(&mut self.rows, row)?,
+                LogFormat::Tsv => write_tsv(&mut self.rows, row, self.extra)?,
+                LogFormat::Json => write_json(&mut self.rows, row, self.extra)?,
             }
         }
         self.log.write(&self.rows, first.record.end)
@@ -75,7 +105,7 @@ impl ConnLog {
     }
 }
 
-fn write_tsv(out: &mut Vec<u8>, row: &LogRow) -> io::Result<()> {
+fn write_tsv(out: &mut Vec<u8>, row: &LogRow, extra: Extra) -> io::Result<()> {
     let record = &row.record;
     let (id, traffic) = (&record.id, &record.traffic);
     out.extend_from_slice(record.start.to_string().as_bytes());
@@ -128,7 +158,37 @@ fn write_tsv(out: &mut Vec<u8>, row: &LogRow) -> io::Result<()> {
     if row.tunnel_parents.is_empty() {
         out.push(b'-');
     }
-    writeln!(out, "\t{}\t{}", id.proto.0, community_id(id))
+    write!(out, "\t{}\t{}", id.proto.0, community_id(id))?;
+    write_extra(out, record, extra)?;
+    out.push(b'\n');
+    Ok(())
+}
+
+fn write_extra(out: &mut Vec<u8>, record: &FlowRecord, extra: Extra) -> io::Result<()> {
+    let link = record.link.as_deref().copied().unwrap_or_default();
+    if extra.vlan {
+        for vlan in [link.vlan, link.inner_vlan] {
+            write_optional(out, vlan)?;
+        }
+    }
+    if extra.mac {
+        for addr in [link.src, link.dst] {
+            write_optional(out, addr.map(mac))?;
+        }
+    }
+    Ok(())
+}
+
+fn write_optional(out: &mut Vec<u8>, value: Option<impl Display>) -> io::Result<()> {
+    match value {
+        Some(value) => write!(out, "\t{value}"),
+        None => write!(out, "\t-"),
+    }
+}
+
+/// `02:00:5e:00:53:01`.
+fn mac(addr: [u8; 6]) -> String {
+    addr.map(|byte| format!("{byte:02x}")).join(":")
 }
 
 /// Zeek tells duration and bytes only where time passed.
@@ -171,12 +231,21 @@ struct Row<'a> {
     tunnel_parents: Vec<String>,
     ip_proto: u8,
     community_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vlan: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inner_vlan: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    orig_l2_addr: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resp_l2_addr: Option<String>,
 }
 
-fn write_json(out: &mut Vec<u8>, row: &LogRow) -> io::Result<()> {
+fn write_json(out: &mut Vec<u8>, row: &LogRow, extra: Extra) -> io::Result<()> {
     let record = &row.record;
     let (id, traffic) = (&record.id, &record.traffic);
     let (uid, micros) = (record.uid.text(), duration_micros(record));
+    let link = record.link.as_deref().copied().unwrap_or_default();
     let object = Row {
         ts: record.start.as_secs_f64(),
         uid: std::str::from_utf8(&uid).unwrap_or_default(),
@@ -200,6 +269,10 @@ fn write_json(out: &mut Vec<u8>, row: &LogRow) -> io::Result<()> {
         tunnel_parents: row.tunnel_parents.iter().map(ToString::to_string).collect(),
         ip_proto: id.proto.0,
         community_id: community_id(id),
+        vlan: link.vlan.filter(|_| extra.vlan),
+        inner_vlan: link.inner_vlan.filter(|_| extra.vlan),
+        orig_l2_addr: link.src.filter(|_| extra.mac).map(mac),
+        resp_l2_addr: link.dst.filter(|_| extra.mac).map(mac),
     };
     serde_json::to_writer(&mut *out, &object)?;
     out.push(b'\n');

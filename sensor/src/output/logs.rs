@@ -4,7 +4,7 @@ use crossbeam_channel::Receiver;
 use flow_table::{FlowRecord, Timestamp, TunnelEvent, Uid};
 
 use super::OutputDir;
-use super::conn::ConnLog;
+use super::conn::{ConnLog, Extra};
 use super::tunnel::TunnelLog;
 use crate::cli::LogFormat;
 
@@ -36,10 +36,10 @@ pub(crate) struct Logs {
 
 impl Logs {
     /// Opens conn.log in `dir`, and takes away what an earlier run left of the others.
-    pub(crate) fn create(dir: &OutputDir, format: LogFormat) -> anyhow::Result<Self> {
+    pub(crate) fn create(dir: &OutputDir, format: LogFormat, extra: Extra) -> anyhow::Result<Self> {
         dir.remove_file(TunnelLog::NAME)?;
         Ok(Self {
-            conn: ConnLog::new(dir.create_file(ConnLog::NAME)?, format),
+            conn: ConnLog::new(dir.create_file(ConnLog::NAME)?, format, extra),
             tunnel: None,
             dir: dir.clone(),
             format,

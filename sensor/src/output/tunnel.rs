@@ -31,7 +31,7 @@ impl TunnelLog {
 
     pub(super) fn new(file: File, format: LogFormat) -> Self {
         Self {
-            log: ZeekLog::new(file, format, "tunnel", &COLUMNS),
+            log: ZeekLog::new(file, format, "tunnel", COLUMNS.to_vec()),
             format,
         }
     }

@@ -14,18 +14,13 @@ pub(crate) struct ZeekLog<W: Write> {
     out: BufWriter<W>,
     format: LogFormat,
     path: &'static str,
-    columns: &'static [Column],
+    columns: Vec<Column>,
     opened: bool,
 }
 
 impl<W: Write> ZeekLog<W> {
     /// A log named `path` (as in `#path`) with these columns.
-    pub(crate) fn new(
-        out: W,
-        format: LogFormat,
-        path: &'static str,
-        columns: &'static [Column],
-    ) -> Self {
+    pub(crate) fn new(out: W, format: LogFormat, path: &'static str, columns: Vec<Column>) -> Self {
         Self {
             out: BufWriter::with_capacity(64 * 1024, out),
             format,

@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use flow_table::{
-    Clock, Decoded, Decoder, DropCounts, DropReason, FlowKey, Fragment, Fragments, Frame, Packet,
-    PacketSink, Parent, shard_of,
+    Clock, Decoded, Decoder, DropCounts, DropReason, FlowKey, Fragment, Fragments, Frame, LinkInfo,
+    LinkPlace, Packet, PacketSink, Parent, shard_of,
 };
 
 use super::{Settings, Totals};
@@ -18,6 +18,8 @@ pub(super) struct Packets {
     pub(super) lists: Vec<Vec<Packet>>,
     /// The tunnels they came through.
     pub(super) parents: Vec<FlowKey>,
+    /// What their link layers said, where that is asked for.
+    pub(super) links: Vec<LinkInfo>,
     /// Parts of datagrams, to be put together in the order of blocks.
     fragments: Vec<Fragment>,
     /// Packets inside tunnels that were not processed.
@@ -29,6 +31,7 @@ impl Packets {
         self.lists.resize_with(shards, Vec::new);
         self.lists.iter_mut().for_each(Vec::clear);
         self.parents.clear();
+        self.links.clear();
         self.fragments.clear();
         self.inner_dropped = DropCounts::new();
     }
@@ -71,6 +74,13 @@ impl PacketSink for Packets {
         }
     }
 
+    fn link(&mut self, info: LinkInfo) -> LinkPlace {
+        if self.links.last() != Some(&info) {
+            self.links.push(info);
+        }
+        LinkPlace::at(self.links.len() - 1)
+    }
+
     fn parent(&mut self, key: FlowKey) -> Parent {
         if self.parents.last() != Some(&key) {
             self.parents.push(key);
@@ -98,7 +108,7 @@ pub(super) struct BlockDecoder {
 impl BlockDecoder {
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
-            decoder: Decoder::new(settings.flows.seed, settings.checksums),
+            decoder: settings.decoder(),
             filter: settings
                 .filter
                 .as_deref()

@@ -77,7 +77,7 @@ struct Ordered {
 impl Ordered {
     fn new(settings: &Settings) -> Self {
         Self {
-            decoder: Decoder::new(settings.flows.seed, settings.checksums),
+            decoder: settings.decoder(),
             fragments: Fragments::new(settings.fragments),
             inner_dropped: DropCounts::new(),
         }
@@ -319,8 +319,13 @@ impl Worker {
             .get(self.index)
             .map(Vec::as_slice)
             .unwrap_or_default();
-        self.shard
-            .take(packets, &chunk.packets.parents, &clock, &mut self.out);
+        self.shard.take(
+            packets,
+            &chunk.packets.parents,
+            &chunk.packets.links,
+            &clock,
+            &mut self.out,
+        );
         self.last = clock.end();
         self.seal(Some(self.last), live);
     }
