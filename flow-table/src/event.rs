@@ -26,7 +26,7 @@ pub struct Traffic {
 pub struct FlowEvent {
     /// Packet time at which this became known.
     pub time: Timestamp,
-    /// Start of the stretch that the traffic below covers; equals `time` for `Opened`.
+    /// When the traffic below began to move; equals `time` for `Opened` and where nothing moved.
     pub since: Timestamp,
     /// The flow's first packet.
     pub start: Timestamp,

@@ -1,14 +1,19 @@
 //! One flow: what every protocol's flow has in common, and what only its own has.
+//!
+//! A table may hold a million flows, so what few of them need stands apart in [`Rare`], and what
+//! the detectors have not been told yet stands with the table.
 
-use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::Hasher;
 use std::net::IpAddr;
 
-use crate::history::{History, Scaled};
-use crate::key::{FlowKey, Way};
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+use crate::compact::{Scaled, U48};
+use crate::history::Letters;
+use crate::key::{Addr, End, FlowKey, Way};
 use crate::packet::{Body, Datagram, Message, Packet, TcpFlags, TunnelKind};
 use crate::tcp::{Milestones, Tcp};
-use crate::timers::{DNS_INTERVAL, SYN_TIMEOUT, TUNNEL_TIMEOUT, Timers};
+use crate::timers::{DNS_INTERVAL, Patience, SYN_TIMEOUT, Timers};
 use crate::{ConnState, IpProto, Timestamp, Traffic, Uid, ports};
 
 /// Which end of a flow.
@@ -49,7 +54,7 @@ impl<T> PerSide<T> {
         }
     }
 
-    const fn swap(&mut self) {
+    pub(crate) const fn swap(&mut self) {
         std::mem::swap(&mut self.orig, &mut self.resp);
     }
 }
@@ -57,28 +62,47 @@ impl<T> PerSide<T> {
 /// What every flow has.
 #[derive(Clone, Debug)]
 pub(crate) struct Common {
-    pub key: FlowKey,
-    pub hash: u64,
+    // The key, its parts laid out without gaps.
+    low: Addr,
+    high: Addr,
+    low_port: u16,
+    high_port: u16,
+    proto: IpProto,
     /// Which way the originator sends.
-    pub way: Way,
-    pub uid: Uid,
+    way: Way,
+    pub(crate) told: Told,
     /// Timestamp of the first packet.
-    pub start: Timestamp,
+    pub(crate) start: Timestamp,
     /// Timestamp of the last packet that counts for the duration.
-    pub last: Timestamp,
-    pub counts: PerSide<Counts>,
-    pub history: History,
-    pub missed_bytes: u64,
-    pub timers: Timers,
-    pub reported: Reported,
-    /// What kind of tunnel it is, once a packet inside it was seen.
-    pub carries: Option<TunnelKind>,
-    /// Tunnels it was seen in, in this order.
-    pub parents: Parents,
+    pub(crate) last: Timestamp,
+    pub(crate) counts: PerSide<Counts>,
+    pub(crate) timers: Timers,
+    letters: Letters,
+    /// Where the table keeps what the detectors were told last.
+    pub(crate) pending: Option<PendingSlot>,
+    pub(crate) rare: Option<Box<Rare>>,
 }
 
-/// Keys of tunnels; nearly always none.
-pub(crate) type Parents = Option<Box<Vec<FlowKey>>>;
+/// A slot of the table's list of pending reports, from 1 so that having none costs nothing.
+pub(crate) type PendingSlot = std::num::NonZeroU32;
+
+/// What only some flows have.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Rare {
+    /// The name, where ends and first timestamp do not tell it.
+    uid: Option<Uid>,
+    /// A history that no longer fits into the flow.
+    letters: Vec<u8>,
+    pub(crate) missed_bytes: u64,
+    /// What kind of tunnel it is, once a packet inside it was seen.
+    pub(crate) carries: Option<TunnelKind>,
+    /// Tunnels it was seen in, in this order.
+    pub(crate) parents: Vec<FlowKey>,
+    pub(crate) bad_checksums: PerSide<Scaled>,
+    pub(crate) gaps: PerSide<Scaled>,
+    /// Bytes seen above a hole.
+    pub(crate) above: PerSide<Vec<(u64, u64)>>,
+}
 
 /// More tunnels around one flow are not remembered.
 const MAX_PARENTS: usize = 8;
@@ -86,60 +110,200 @@ const MAX_PARENTS: usize = 8;
 /// Packets of one end.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Counts {
-    pub packets: u64,
-    pub ip_bytes: u64,
+    pub(crate) packets: U48,
+    pub(crate) ip_bytes: U48,
 }
 
-/// What the detectors were told already.
+/// How far the detectors were told of it.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(crate) struct Reported {
-    pub traffic: PerSide<Traffic>,
-    pub since: Timestamp,
+pub(crate) struct Told {
     /// Number of the next event; 0 while the flow has not been opened for them.
-    pub seq: u32,
-    pub answered: bool,
-    pub completed: bool,
-    pub refused: bool,
-    /// The originator sent payload, and the responder has not answered it yet.
-    pub asked: bool,
+    pub(crate) seq: u32,
     /// Requests answered since the last event.
-    pub turns: u32,
+    pub(crate) turns: u16,
+    flags: u8,
+}
+
+impl Told {
+    pub(crate) const ANSWERED: u8 = 1;
+    pub(crate) const COMPLETED: u8 = 2;
+    pub(crate) const REFUSED: u8 = 4;
+    /// The originator sent payload, and the responder has not answered it yet.
+    const ASKED: u8 = 8;
+    /// The flow's first packet went against the way of its key as it stands for the uid.
+    const DOWN: u8 = 16;
+
+    pub(crate) const fn has(self, what: u8) -> bool {
+        self.flags & what != 0
+    }
+
+    pub(crate) const fn note(&mut self, what: u8) {
+        self.flags |= what;
+    }
+
+    const fn forget(&mut self, what: u8) {
+        self.flags &= !what;
+    }
 }
 
 impl Common {
+    fn new(packet: &Packet) -> Self {
+        let (low, high) = (packet.key.source(Way::Up), packet.key.destination(Way::Up));
+        let mut told = Told::default();
+        if packet.way == Way::Down {
+            told.note(Told::DOWN);
+        }
+        Self {
+            low: low.addr,
+            high: high.addr,
+            low_port: low.port,
+            high_port: high.port,
+            proto: packet.proto(),
+            way: packet.way,
+            told,
+            start: packet.ts,
+            last: packet.ts,
+            counts: PerSide::default(),
+            timers: Timers::default(),
+            letters: Letters::default(),
+            pending: None,
+            rare: None,
+        }
+    }
+
+    /// The key it is found by.
+    pub(crate) const fn key(&self) -> FlowKey {
+        let low = End {
+            addr: self.low,
+            port: self.low_port,
+        };
+        let high = End {
+            addr: self.high,
+            port: self.high_port,
+        };
+        FlowKey::sorted(low, high, self.proto)
+    }
+
+    /// Its ends as they stand now.
+    pub(crate) fn id(&self) -> crate::FlowId {
+        self.key().id(self.way)
+    }
+
+    /// The name it carries through every log.
+    pub(crate) fn uid(&self, seed: u64) -> Uid {
+        let stored = self.rare.as_ref().and_then(|rare| rare.uid);
+        stored.unwrap_or_else(|| {
+            let way = if self.told.has(Told::DOWN) {
+                Way::Down
+            } else {
+                Way::Up
+            };
+            uid(&self.key(), way, self.start, self.start, seed, 0)
+        })
+    }
+
+    /// What only some flows have, made if missing.
+    pub(crate) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// The history so far.
+    pub(crate) fn letters(&self) -> &[u8] {
+        self.letters
+            .get(self.rare.as_ref().map(|rare| &rare.letters))
+    }
+
+    /// Adds a letter to the history as it is.
+    fn push_letter(&mut self, letter: u8) {
+        if self.letters.has_room() {
+            self.letters.push(letter);
+        } else {
+            let letters = self.letters;
+            letters.spill(&mut self.rare().letters, letter);
+        }
+    }
+
+    /// Adds what `side` did to the history.
+    pub(crate) fn note(&mut self, side: Side, letter: u8) {
+        self.push_letter(match side {
+            Side::Orig => letter,
+            Side::Resp => letter.to_ascii_lowercase(),
+        });
+    }
+
+    /// Replaces a history that fits into the flow.
+    pub(crate) fn set_letters(&mut self, letters: &[u8]) {
+        self.letters = Letters::default();
+        letters.iter().for_each(|letter| self.letters.push(*letter));
+    }
+
+    /// Its history, once it is over.
+    pub(crate) fn take_history(&mut self) -> crate::History {
+        let spilt = self
+            .rare
+            .as_mut()
+            .map(|rare| std::mem::take(&mut rare.letters));
+        crate::History::of(self.letters, spilt)
+    }
+
     /// Notes a tunnel the flow was seen in.
     pub(crate) fn note_parent(&mut self, parent: FlowKey) {
-        let parents = self.parents.get_or_insert_default();
+        let parents = &mut self.rare().parents;
         if parents.len() < MAX_PARENTS && !parents.contains(&parent) {
             parents.push(parent);
         }
     }
 
-    /// Turns the flow round.
+    /// Turns the flow round. What was told of it last is turned by the table.
     pub(crate) fn flip(&mut self) {
         self.flip_names();
         self.counts.swap();
-        self.reported.traffic.swap();
+        if let Some(rare) = &mut self.rare {
+            rare.bad_checksums.swap();
+            rare.gaps.swap();
+            rare.above.swap();
+        }
     }
 
     /// Turns only the names round: what was counted stays with the side it was counted for.
     fn flip_names(&mut self) {
         self.way = reverse(self.way);
-        self.history.push(b'^');
+        self.push_letter(b'^');
+    }
+
+    /// Which way the originator sends.
+    pub(crate) const fn way(&self) -> Way {
+        self.way
     }
 
     /// The originator's and the responder's port.
     pub(crate) const fn ports(&self) -> (u16, u16) {
-        (
-            self.key.source(self.way).port,
-            self.key.destination(self.way).port,
-        )
+        match self.way {
+            Way::Up => (self.low_port, self.high_port),
+            Way::Down => (self.high_port, self.low_port),
+        }
     }
 
     /// The side a packet is from. Where both ends are the same, everything is the originator's.
-    pub(crate) fn side_of(&self, packet: &Packet) -> Side {
-        let same = packet.key.source(packet.way) == self.key.source(self.way);
+    fn side_of(&self, packet: &Packet) -> Side {
+        let same =
+            packet.way == self.way || (self.low == self.high && self.low_port == self.high_port);
         if same { Side::Orig } else { Side::Resp }
+    }
+
+    fn count(&mut self, side: Side, packet: &Packet, payload: u32) {
+        let counts = self.counts.get_mut(side);
+        counts.packets.add(1);
+        counts.ip_bytes.add(packet.ip_len.into());
+        if payload > 0 {
+            if side == Side::Resp && self.told.has(Told::ASKED) {
+                self.told.turns = self.told.turns.saturating_add(1);
+            }
+            match side {
+                Side::Orig => self.told.note(Told::ASKED),
+                Side::Resp => self.told.forget(Told::ASKED),
+            }
+        }
     }
 }
 
@@ -153,8 +317,8 @@ const fn reverse(way: Way) -> Way {
 /// A flow of some protocol.
 #[derive(Clone, Debug)]
 pub(crate) struct Flow {
-    pub common: Common,
-    pub kind: Kind,
+    pub(crate) common: Common,
+    pub(crate) kind: Kind,
 }
 
 /// What only flows of one protocol have.
@@ -162,7 +326,7 @@ pub(crate) struct Flow {
 pub(crate) enum Kind {
     Tcp(Tcp),
     Udp(Udp),
-    Icmp(PerSide<u64>),
+    Icmp(PerSide<U48>),
     Other,
     /// A tunnel that its two addresses name; no row of conn.log.
     Tunnel,
@@ -173,9 +337,8 @@ pub(crate) enum Kind {
 pub(crate) struct Udp {
     /// Payload bytes, `None` while nothing was seen from that end. A flip leaves them where they
     /// are, as Zeek does.
-    bytes: PerSide<Option<u64>>,
+    bytes: PerSide<Option<U48>>,
     noted: PerSide<bool>,
-    bad_checksums: PerSide<Scaled>,
 }
 
 impl Flow {
@@ -189,34 +352,20 @@ impl Flow {
             IpProto::ICMP | IpProto::ICMPV6 => Kind::Icmp(PerSide::default()),
             _ => Kind::Other,
         };
-        let mut common = Common {
-            key: packet.key,
-            hash: packet.hash,
-            way: packet.way,
-            uid: uid(packet, now, seed, nth),
-            start: packet.ts,
-            last: packet.ts,
-            counts: PerSide::default(),
-            history: History::default(),
-            missed_bytes: 0,
-            timers: Timers::new(packet.ts),
-            reported: Reported {
-                since: now,
-                ..Reported::default()
-            },
-            carries: None,
-            parents: None,
-        };
+        let mut common = Common::new(packet);
+        if nth != 0 || now != packet.ts {
+            common.rare().uid = Some(uid(&packet.key, packet.way, packet.ts, now, seed, nth));
+        }
         if packet.body == Body::Tunnel {
-            common.timers.set_timeout(TUNNEL_TIMEOUT, packet.ts);
+            common.timers.patience = Patience::Day;
         }
         if begins_reversed(packet) {
             common.flip_names();
         }
         if packet.proto() == IpProto::TCP {
-            common.timers.add_expire(now + SYN_TIMEOUT);
+            common.timers.arm_expire(now + SYN_TIMEOUT);
         } else if packet.proto() == IpProto::UDP && ports::is_dns(common.ports().1) {
-            common.timers.dns = now + DNS_INTERVAL;
+            common.timers.arm_dns(now + DNS_INTERVAL);
         }
         Self { common, kind }
     }
@@ -254,8 +403,10 @@ impl Flow {
                 common.last = packet.ts;
                 (from, answered(from), 0)
             }
-            (kind, Body::BadChecksum { .. }) => {
-                bad_checksum(common, kind, from);
+            (Kind::Tcp(_) | Kind::Udp(_), Body::BadChecksum { .. }) => {
+                if common.rare().bad_checksums.get_mut(from).count() {
+                    common.note(from, b'C');
+                }
                 return Milestones::default();
             }
             _ => return Milestones::default(),
@@ -265,25 +416,43 @@ impl Flow {
     }
 
     /// Payload bytes of each end, as conn.log counts them.
-    pub(crate) fn bytes(&self) -> PerSide<u64> {
+    fn bytes(&self) -> PerSide<u64> {
+        let counted = |bytes: Option<U48>| bytes.map_or(0, U48::get);
         match &self.kind {
             Kind::Tcp(tcp) => PerSide {
                 orig: tcp.size(Side::Orig),
                 resp: tcp.size(Side::Resp),
             },
             Kind::Udp(udp) => PerSide {
-                orig: udp.bytes.orig.unwrap_or(0),
-                resp: udp.bytes.resp.unwrap_or(0),
+                orig: counted(udp.bytes.orig),
+                resp: counted(udp.bytes.resp),
             },
-            Kind::Icmp(bytes) => *bytes,
+            Kind::Icmp(bytes) => PerSide {
+                orig: bytes.orig.get(),
+                resp: bytes.resp.get(),
+            },
             Kind::Other | Kind::Tunnel => PerSide::default(),
+        }
+    }
+
+    /// What each end sent so far.
+    pub(crate) fn traffic(&self) -> PerSide<Traffic> {
+        let (bytes, counts) = (self.bytes(), self.common.counts);
+        let traffic = |bytes, counts: Counts| Traffic {
+            packets: counts.packets.get(),
+            bytes,
+            ip_bytes: counts.ip_bytes.get(),
+        };
+        PerSide {
+            orig: traffic(bytes.orig, counts.orig),
+            resp: traffic(bytes.resp, counts.resp),
         }
     }
 
     /// conn.log's `conn_state`.
     pub(crate) fn conn_state(&self) -> ConnState {
         match &self.kind {
-            Kind::Tcp(tcp) => tcp.conn_state(self.common.history.letters()),
+            Kind::Tcp(tcp) => tcp.conn_state(self.common.letters()),
             Kind::Udp(udp) => match (udp.bytes.orig, udp.bytes.resp) {
                 (Some(_), Some(_)) => ConnState::Sf,
                 (Some(_), None) => ConnState::S0,
@@ -298,22 +467,10 @@ impl Flow {
     pub(crate) fn is_unanswered(&self) -> bool {
         match &self.kind {
             Kind::Tcp(tcp) => tcp.is_unanswered(),
-            _ => self.common.counts.resp.packets == 0 || self.common.counts.orig.packets == 0,
-        }
-    }
-}
-
-impl Common {
-    fn count(&mut self, side: Side, packet: &Packet, payload: u32) {
-        let counts = self.counts.get_mut(side);
-        counts.packets += 1;
-        counts.ip_bytes += u64::from(packet.ip_len);
-        if payload > 0 {
-            let reported = &mut self.reported;
-            if side == Side::Resp && reported.asked {
-                reported.turns += 1;
+            _ => {
+                let PerSide { orig, resp } = self.common.counts;
+                resp.packets.get() == 0 || orig.packets.get() == 0
             }
-            reported.asked = side == Side::Orig;
         }
     }
 }
@@ -330,12 +487,12 @@ impl Udp {
         common.last = ts;
         let first = self.bytes == PerSide::default();
         if !std::mem::replace(self.noted.get_mut(from), true) {
-            common.history.add(from, b'D');
+            common.note(from, b'D');
         }
-        let bytes = self.bytes.get_mut(from);
-        *bytes = Some(bytes.unwrap_or(0).saturating_add(u64::from(datagram.len)));
+        let bytes = self.bytes.get_mut(from).get_or_insert_default();
+        bytes.add(datagram.len.into());
         // An answer whose question was not seen (A.4, rule 5).
-        let responder = common.key.destination(common.way);
+        let responder = common.key().destination(common.way());
         let answers =
             first && from == Side::Orig && datagram.dns_reply && ports::is_dns(responder.port);
         if answers && !responder.addr.is_multicast() {
@@ -347,26 +504,13 @@ impl Udp {
 
 fn take_message(
     common: &mut Common,
-    bytes: &mut PerSide<u64>,
+    bytes: &mut PerSide<U48>,
     from: Side,
     message: Message,
     ts: Timestamp,
 ) {
     common.last = ts;
-    let bytes = bytes.get_mut(from);
-    *bytes = bytes.saturating_add(u64::from(message.len));
-}
-
-fn bad_checksum(common: &mut Common, kind: &mut Kind, from: Side) {
-    match kind {
-        Kind::Tcp(tcp) => tcp.bad_checksum(common, from),
-        Kind::Udp(udp) => {
-            if udp.bad_checksums.get_mut(from).count() {
-                common.history.add(from, b'C');
-            }
-        }
-        Kind::Icmp(_) | Kind::Other | Kind::Tunnel => {}
-    }
+    bytes.get_mut(from).add(message.len.into());
 }
 
 /// Whether a flow's first packet looks like an answer (A.4, rules 1 and 2).
@@ -395,12 +539,9 @@ fn begins_reversed(packet: &Packet) -> bool {
 }
 
 /// Names a flow after its ends, its first packet and a seed: the same on every run.
-fn uid(packet: &Packet, now: Timestamp, seed: u64, nth: u64) -> Uid {
+fn uid(key: &FlowKey, way: Way, ts: Timestamp, now: Timestamp, seed: u64, nth: u64) -> Uid {
     let mut hasher = SipHasher13::new_with_keys(seed, 0x666c_6f77_6861_776b);
-    for end in [
-        packet.key.source(packet.way),
-        packet.key.destination(packet.way),
-    ] {
+    for end in [key.source(way), key.destination(way)] {
         let addr: IpAddr = end.addr.into();
         match addr {
             IpAddr::V4(addr) => hasher.write(&addr.octets()),
@@ -408,8 +549,8 @@ fn uid(packet: &Packet, now: Timestamp, seed: u64, nth: u64) -> Uid {
         }
         hasher.write_u16(end.port);
     }
-    hasher.write_u8(packet.proto().0);
-    hasher.write_i64(packet.ts.as_nanos());
+    hasher.write_u8(key.proto().0);
+    hasher.write_i64(ts.as_nanos());
     hasher.write_i64(now.as_nanos());
     hasher.write_u64(nth);
     Uid::from_bits(hasher.finish128().as_u128())

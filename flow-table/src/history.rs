@@ -1,82 +1,85 @@
 //! conn.log's `history`: one letter for each thing that happened, upper case when the originator
 //! did it.
 
-use crate::Side;
-
 /// Letters kept in the flow itself; nearly every history fits.
-const INLINE: usize = 22;
+const INLINE: usize = 11;
 /// Letters kept at most; a flow whose history is longer is an attack on whoever remembers it.
 const MAX: usize = 1024;
 
-/// A history as it grows.
-#[derive(Clone, Debug, Default)]
-pub struct History {
+/// The first letters of a history, as they stand in the flow.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Letters {
     len: u8,
     inline: [u8; INLINE],
-    #[expect(
-        clippy::box_collection,
-        reason = "rarely there, so 8 bytes in every flow, not 24"
-    )]
-    more: Option<Box<Vec<u8>>>,
 }
 
-impl History {
-    /// The letters so far.
-    pub fn letters(&self) -> &[u8] {
-        match &self.more {
-            Some(all) => all,
-            None => self.inline.get(..usize::from(self.len)).unwrap_or_default(),
+impl Letters {
+    /// The letters so far; `spilt` holds all of them once they no longer fit.
+    pub(crate) fn get<'a>(&'a self, spilt: Option<&'a Vec<u8>>) -> &'a [u8] {
+        match spilt {
+            Some(all) if !all.is_empty() => all,
+            _ => self.inline.get(..usize::from(self.len)).unwrap_or_default(),
         }
     }
 
-    /// Adds a letter as it is.
-    pub fn push(&mut self, letter: u8) {
-        if let Some(all) = &mut self.more {
-            if all.len() < MAX {
-                all.push(letter);
-            }
-            return;
-        }
+    /// Whether one more fits.
+    pub(crate) const fn has_room(&self) -> bool {
+        (self.len as usize) < INLINE
+    }
+
+    /// Adds a letter, if it fits.
+    pub(crate) fn push(&mut self, letter: u8) {
         if let Some(place) = self.inline.get_mut(usize::from(self.len)) {
             *place = letter;
             self.len += 1;
-        } else {
-            let mut all = self.inline.to_vec();
-            all.push(letter);
-            self.more = Some(Box::new(all));
         }
     }
 
-    /// Adds what `side` did.
-    pub fn add(&mut self, side: Side, letter: u8) {
-        self.push(match side {
-            Side::Orig => letter,
-            Side::Resp => letter.to_ascii_lowercase(),
-        });
-    }
-
-    /// Replaces everything so far.
-    pub fn set(&mut self, letters: &[u8]) {
-        *self = Self::default();
-        for letter in letters {
-            self.push(*letter);
+    /// Adds a letter to those that no longer fit.
+    pub(crate) fn spill(&self, spilt: &mut Vec<u8>, letter: u8) {
+        if spilt.is_empty() {
+            spilt.extend_from_slice(self.get(None));
+        }
+        if spilt.len() < MAX {
+            spilt.push(letter);
         }
     }
 }
 
-/// Counts something that gets a letter at its 1st, 10th, 100th, … time.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Scaled(u32);
+/// A finished history.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct History {
+    letters: Kept,
+}
 
-impl Scaled {
-    /// Counts one more; whether it gets a letter.
-    pub(crate) fn count(&mut self) -> bool {
-        self.0 = self.0.saturating_add(1);
-        let mut step = self.0;
-        while step.is_multiple_of(10) && step > 0 {
-            step /= 10;
+/// Short ones need no allocation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Kept {
+    Short(u8, [u8; INLINE]),
+    Long(Box<[u8]>),
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self::Short(0, [0; INLINE])
+    }
+}
+
+impl History {
+    pub(crate) fn of(letters: Letters, spilt: Option<Vec<u8>>) -> Self {
+        let letters = match spilt {
+            Some(all) if !all.is_empty() => Kept::Long(all.into_boxed_slice()),
+            _ => Kept::Short(letters.len, letters.inline),
+        };
+        Self { letters }
+    }
+
+    /// The letters.
+    pub fn letters(&self) -> &[u8] {
+        match &self.letters {
+            Kept::Short(len, letters) => letters.get(..usize::from(*len)).unwrap_or_default(),
+            Kept::Long(letters) => letters,
         }
-        step == 1
     }
 }
 
@@ -86,31 +89,17 @@ mod tests {
 
     #[test]
     fn letters_spill_and_stop() {
-        let mut history = History::default();
-        for count in 1..=INLINE + 3 {
-            history.add(
-                if count % 2 == 0 {
-                    Side::Resp
-                } else {
-                    Side::Orig
-                },
-                b'D',
-            );
-            assert_eq!(history.letters().len(), count);
+        let (mut letters, mut spilt) = (Letters::default(), Vec::new());
+        for count in 1..=2 * MAX {
+            if letters.has_room() {
+                letters.push(b'D');
+            } else {
+                letters.spill(&mut spilt, b'd');
+            }
+            assert_eq!(letters.get(Some(&spilt)).len(), count.min(MAX));
         }
-        assert!(history.letters().starts_with(b"DdDd"));
-        for _ in 0..2 * MAX {
-            history.push(b'S');
-        }
-        assert_eq!(history.letters().len(), MAX);
-        history.set(b"^h");
-        assert_eq!(history.letters(), b"^h");
-    }
-
-    #[test]
-    fn scaled_letters_come_at_powers_of_ten() {
-        let mut scaled = Scaled::default();
-        let at: Vec<u32> = (1..=1000).filter(|_| scaled.count()).collect();
-        assert_eq!(at, [1, 10, 100, 1000]);
+        let history = History::of(letters, Some(spilt));
+        assert!(history.letters().starts_with(b"DDDDDDDDDDDdd"));
+        assert_eq!(History::of(Letters::default(), None).letters(), b"");
     }
 }

@@ -151,6 +151,11 @@ impl FlowKey {
         )
     }
 
+    /// The key whose ends are sorted already.
+    pub(crate) const fn sorted(low: End, high: End, proto: IpProto) -> Self {
+        Self { low, high, proto }
+    }
+
     /// The protocol above IP.
     pub const fn proto(&self) -> IpProto {
         self.proto

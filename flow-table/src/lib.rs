@@ -33,6 +33,7 @@
 
 mod clock;
 mod community;
+mod compact;
 mod decode;
 mod event;
 mod expiry;
@@ -46,6 +47,7 @@ mod record;
 mod shard;
 mod table;
 mod tcp;
+mod tell;
 mod time;
 mod timers;
 mod tunnels;

@@ -35,21 +35,23 @@ pub struct FlowRecord {
 
 impl FlowRecord {
     /// The record of `flow`, which leaves the table at `end`.
-    pub(crate) fn of(flow: Flow, end: Timestamp, evicted: Evicted) -> Self {
-        let (traffic, state) = (traffic(&flow), flow.conn_state());
-        let common = flow.common;
+    pub(crate) fn of(flow: Flow, seed: u64, end: Timestamp, evicted: Evicted) -> Self {
+        let (traffic, state) = (flow.traffic(), flow.conn_state());
+        let mut common = flow.common;
+        let history = common.take_history();
+        let rare = common.rare.as_deref();
         Self {
-            uid: common.uid,
-            id: common.key.id(common.way),
+            uid: common.uid(seed),
+            id: common.id(),
             start: common.start,
             last: common.last,
             end,
             traffic,
             state,
-            history: common.history,
-            missed_bytes: common.missed_bytes,
+            history,
+            missed_bytes: rare.map_or(0, |rare| rare.missed_bytes),
             evicted: evicted == Evicted::Yes,
-            parents: common.parents.map(|parents| *parents).unwrap_or_default(),
+            parents: rare.map(|rare| rare.parents.clone()).unwrap_or_default(),
         }
     }
 
@@ -66,21 +68,4 @@ pub(crate) enum Evicted {
     Yes,
     /// It ended.
     No,
-}
-
-/// What each end of `flow` sent so far.
-pub(crate) fn traffic(flow: &Flow) -> PerSide<Traffic> {
-    let (bytes, counts) = (flow.bytes(), flow.common.counts);
-    PerSide {
-        orig: Traffic {
-            packets: counts.orig.packets,
-            bytes: bytes.orig,
-            ip_bytes: counts.orig.ip_bytes,
-        },
-        resp: Traffic {
-            packets: counts.resp.packets,
-            bytes: bytes.resp,
-            ip_bytes: counts.resp.ip_bytes,
-        },
-    }
 }

@@ -32,10 +32,9 @@ pub struct FlowConfig {
 }
 
 /// Bytes a flow takes with its share of the indexes.
-pub const FLOW_BYTES: u64 = (size_of::<Option<crate::flow::Flow>>()
-    + size_of::<Timestamp>()
-    + 2 * size_of::<crate::expiry::Entry>()
-    + 3 * size_of::<u32>()) as u64;
+pub const FLOW_BYTES: u64 = (size_of::<Option<crate::flow::Flow>>() + INDEX_BYTES) as u64;
+/// Index, wheel and list of free slots, by measurement (`scripts/flow-memory`).
+const INDEX_BYTES: usize = 40;
 
 /// The tables of one share.
 #[derive(Debug)]

@@ -7,19 +7,20 @@
 use hashbrown::HashTable;
 
 use crate::clock::Clock;
+use crate::compact::Slab;
 use crate::event::{FlowEvent, FlowEventKind};
-use crate::expiry::{Entry, Wheel};
-use crate::flow::{Flow, Kind, PerSide};
-use crate::key::FlowKey;
-use crate::packet::{Body, Packet, TunnelKind};
-use crate::record::{Evicted, FlowRecord, traffic};
-use crate::tcp::Milestones;
+use crate::expiry::{Step, Wheel};
+use crate::flow::{Flow, Kind, PendingSlot, PerSide};
+use crate::key::{FlowKey, KeyHasher};
+use crate::packet::{Body, Packet};
+use crate::record::{Evicted, FlowRecord};
+use crate::tell::{Pending, Teller};
 use crate::timers::{DNS_INTERVAL, DNS_SILENCE, LINGER, SESSION_TIMER, Timer};
-use crate::tunnels::{TunnelAction, TunnelEvent};
-use crate::{Span, Timestamp, Traffic};
+use crate::tunnels::TunnelEvent;
+use crate::{Span, Timestamp};
 
 /// How many flows are looked at to find one to evict.
-const EVICTION_SAMPLE: usize = 16;
+const EVICTION_SAMPLE: u32 = 16;
 
 /// What a table needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -58,19 +59,21 @@ pub(crate) struct Block<'a> {
 #[derive(Debug)]
 pub(crate) struct FlowTable {
     config: TableConfig,
+    hasher: KeyHasher,
     index: HashTable<u32>,
-    slots: Vec<Option<Flow>>,
-    free: Vec<u32>,
+    flows: Slab<Flow>,
+    /// Where in the wheel each slot's flow is filed.
+    filed: Vec<Step>,
     wheel: Wheel,
-    /// When each slot's flow was last filed in the wheel.
-    filed: Vec<Timestamp>,
-    due: Vec<Entry>,
+    /// What the detectors were told last of flows that moved something since.
+    pending: Slab<Pending>,
+    due: Vec<(Step, u32)>,
     /// Where the search for a flow to evict goes on.
-    hand: usize,
+    hand: u32,
     /// Flows opened so far, and whether one had to leave.
     opened: u64,
     evicted: bool,
-    /// Packet time at which a late packet opened a flow, the last time that happened.
+    /// Packet time at the last late packet.
     late: Option<Timestamp>,
 }
 
@@ -79,11 +82,12 @@ impl FlowTable {
     pub(crate) fn new(config: TableConfig) -> Self {
         Self {
             config,
+            hasher: KeyHasher::new(config.seed),
             index: HashTable::new(),
-            slots: Vec::new(),
-            free: Vec::new(),
-            wheel: Wheel::default(),
+            flows: Slab::default(),
             filed: Vec::new(),
+            wheel: Wheel::default(),
+            pending: Slab::default(),
             due: Vec::new(),
             hand: 0,
             opened: 0,
@@ -106,13 +110,16 @@ impl FlowTable {
     pub(crate) fn take(&mut self, packet: &Packet, block: &Block<'_>, out: &mut TableOutput) {
         let clock = block.clock;
         let now = clock.at(packet.index);
+        if packet.ts < now {
+            self.late = Some(now);
+        }
         let mut again = false;
         if let Some(slot) = self.find(packet) {
             // The wheel's entry is never later than the flow's first timer.
-            if self.filed_at(slot).is_some_and(|filed| filed <= now) {
+            if self.filed_at(slot).may_be_due(now) {
                 self.fire(slot, clock, now, out);
             }
-            match self.flow_mut(slot) {
+            match self.flows.get_mut(slot) {
                 Some(flow) if !flow.is_reused_by(packet) => {
                     return self.update(slot, packet, block, out);
                 }
@@ -128,13 +135,10 @@ impl FlowTable {
         // Ends and first timestamp name a flow, but for late packets and what comes with them,
         // flows that begin again at once, and flows that had to leave: these also go by how many
         // were opened before.
-        if packet.ts < now {
-            self.late = Some(now);
-        }
         let again = again || self.late == Some(now) || self.evicted;
         let nth = if again { self.opened } else { 0 };
         let flow = Flow::open(packet, now, self.config.seed, nth);
-        let slot = self.insert(flow);
+        let slot = self.insert(flow, packet.hash);
         self.update(slot, packet, block, out);
     }
 
@@ -146,11 +150,12 @@ impl FlowTable {
     fn advance_to(&mut self, clock: &Clock<'_>, now: Timestamp, out: &mut TableOutput) {
         let mut due = std::mem::take(&mut self.due);
         self.wheel.advance(now, &mut due);
-        for entry in due.drain(..) {
+        for (step, slot) in due.drain(..) {
             // Filed again since, or the slot has another flow now: that has an entry of its own.
-            if self.filed_at(entry.slot) == Some(entry.due) {
-                self.fire(entry.slot, clock, now, out);
-                self.file(entry.slot, Refile::Always);
+            if self.filed_at(slot) == step {
+                self.set_filed(slot, Step::NEVER);
+                self.fire(slot, clock, now, out);
+                self.file(slot);
             }
         }
         self.due = due;
@@ -158,151 +163,156 @@ impl FlowTable {
 
     /// The input is over: every flow leaves at `now`.
     pub(crate) fn finish(&mut self, now: Timestamp, out: &mut TableOutput) {
-        for slot in 0..self.slots.len() {
-            self.remove(
-                u32::try_from(slot).unwrap_or(u32::MAX),
-                now,
-                Evicted::No,
-                out,
-            );
+        for slot in 0..self.flows.slots() {
+            self.remove(slot, now, Evicted::No, out);
         }
     }
 
     fn find(&self, packet: &Packet) -> Option<u32> {
         let same = |slot: &u32| {
-            self.flow(*slot)
-                .is_some_and(|flow| flow.common.key == packet.key)
+            let flow = self.flows.get(*slot);
+            flow.is_some_and(|flow| flow.common.key() == packet.key)
         };
         self.index.find(packet.hash, same).copied()
     }
 
-    fn flow(&self, slot: u32) -> Option<&Flow> {
-        self.slots.get(usize::try_from(slot).ok()?)?.as_ref()
+    fn filed_at(&self, slot: u32) -> Step {
+        let filed = usize::try_from(slot).ok().and_then(|at| self.filed.get(at));
+        filed.copied().unwrap_or(Step::NEVER)
     }
 
-    fn flow_mut(&mut self, slot: u32) -> Option<&mut Flow> {
-        self.slots.get_mut(usize::try_from(slot).ok()?)?.as_mut()
-    }
-
-    fn filed_at(&self, slot: u32) -> Option<Timestamp> {
-        self.flow(slot)?;
-        self.filed.get(usize::try_from(slot).ok()?).copied()
-    }
-
-    fn insert(&mut self, flow: Flow) -> u32 {
-        let hash = flow.common.hash;
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            self.filed.push(Timestamp::MAX);
-            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
-        });
-        if let Some(place) = usize::try_from(slot)
-            .ok()
-            .and_then(|at| self.slots.get_mut(at))
-        {
-            *place = Some(flow);
+    fn set_filed(&mut self, slot: u32, step: Step) {
+        let at = usize::try_from(slot).unwrap_or(usize::MAX);
+        if let Some(filed) = self.filed.get_mut(at) {
+            *filed = step;
+            return;
         }
-        if let Some(filed) = usize::try_from(slot)
-            .ok()
-            .and_then(|at| self.filed.get_mut(at))
-        {
-            *filed = Timestamp::MAX;
+        if self.filed.len() == self.filed.capacity() {
+            // Doubling would leave half of it empty.
+            self.filed.reserve_exact(1024);
         }
-        let slots = &self.slots;
-        let hash_of = |slot: &u32| hash_in(slots, *slot);
+        self.filed.push(step);
+    }
+
+    fn insert(&mut self, flow: Flow, hash: u64) -> u32 {
+        let slot = self.flows.insert(flow);
+        self.set_filed(slot, Step::NEVER);
+        let (flows, hasher) = (&self.flows, &self.hasher);
+        let hash_of = |slot: &u32| {
+            let flow = flows.get(*slot);
+            flow.map_or(0, |flow| hasher.hash(&flow.common.key()))
+        };
         self.index.insert_unique(hash, slot, hash_of);
         slot
     }
 
     fn remove(&mut self, slot: u32, now: Timestamp, evicted: Evicted, out: &mut TableOutput) {
-        let taken = usize::try_from(slot)
-            .ok()
-            .and_then(|at| self.slots.get_mut(at)?.take());
-        let Some(mut flow) = taken else { return };
-        if let Ok(entry) = self
-            .index
-            .find_entry(flow.common.hash, |other| *other == slot)
-        {
+        let Some(mut flow) = self.flows.remove(slot) else {
+            return;
+        };
+        let hash = self.hasher.hash(&flow.common.key());
+        if let Ok(entry) = self.index.find_entry(hash, |other| *other == slot) {
             entry.remove();
         }
-        self.free.push(slot);
-        if let Some(kind) = flow.common.carries {
-            let action = match flow.kind {
-                Kind::Tunnel => TunnelAction::Expire,
-                _ => TunnelAction::Close,
-            };
-            tell_tunnel(&flow, kind, action, now, out);
-        }
+        self.set_filed(slot, Step::NEVER);
+        let mut teller = self.teller(out);
+        teller.tunnel_ends(&flow, now);
         if matches!(flow.kind, Kind::Tunnel) {
             return;
         }
-        let told = flow.common.reported.seq > 0 || traffic(&flow) != PerSide::default();
-        if told {
-            open_if_not(&mut flow, now, out);
+        if flow.common.told.seq > 0 || flow.traffic() != PerSide::default() {
+            teller.open_if_not(&mut flow, now);
             let (state, last) = (flow.conn_state(), flow.common.last);
-            tell(&mut flow, now, FlowEventKind::Closed { state, last }, out);
+            teller.tell(&mut flow, now, FlowEventKind::Closed { state, last });
         }
+        teller.forget(&mut flow);
         out.evicted += u64::from(evicted == Evicted::Yes);
-        out.records.push(FlowRecord::of(flow, now, evicted));
+        let record = FlowRecord::of(flow, self.config.seed, now, evicted);
+        out.records.push(record);
     }
 
     fn update(&mut self, slot: u32, packet: &Packet, block: &Block<'_>, out: &mut TableOutput) {
         let now = block.clock.at(packet.index);
-        let interval = self.config.progress_interval;
-        let Some(flow) = self.flow_mut(slot) else {
+        let Some(flow) = self.flows.get_mut(slot) else {
             return;
         };
+        let mut teller = Teller {
+            seed: self.config.seed,
+            pending: &mut self.pending,
+            out,
+        };
+        teller.remember(flow, now);
+        let way = flow.common.way();
         let milestones = flow.take(packet);
+        if flow.common.way() != way {
+            teller.flip(flow);
+        }
+        teller.note_tunnels(flow, packet, block.parents, now);
+        if flow.common.told.seq > 0 || is_settled(flow, packet) {
+            teller.open_if_not(flow, now);
+            teller.tell_milestones(flow, milestones, now);
+        }
+        self.file(slot);
         if packet.ts < now {
-            flow.common.timers.not_before(now);
+            // What a late packet made due acts with it, not with packets before it.
+            self.fire(slot, &Clock::new(&[]), now, out);
         }
-        note_tunnels(flow, packet, block.parents, now, out);
-        if matches!(flow.kind, Kind::Tunnel) {
-            return self.file(slot, Refile::IfEarlier);
-        }
-        if flow.common.reported.seq > 0 || is_settled(flow, packet) {
-            open_if_not(flow, now, out);
-            tell_milestones(flow, milestones, now, out);
-        }
-        if flow.common.timers.progress == Timestamp::MAX {
-            flow.common.timers.progress = now + interval;
-        }
-        self.file(slot, Refile::IfEarlier);
     }
 
-    /// Makes sure the wheel looks at the flow when it is due.
-    fn file(&mut self, slot: u32, refile: Refile) {
-        let Some(due) = self.flow(slot).map(|flow| flow.common.timers.due()) else {
+    fn teller<'a>(&'a mut self, out: &'a mut TableOutput) -> Teller<'a> {
+        Teller {
+            seed: self.config.seed,
+            pending: &mut self.pending,
+            out,
+        }
+    }
+
+    fn report_due(&self, pending: Option<PendingSlot>) -> Option<Timestamp> {
+        let since = self.pending.get(pending?.get() - 1)?.since;
+        Some(since + self.config.progress_interval)
+    }
+
+    /// Makes sure the wheel looks at the flow when it is due: by its own timers, or for the report
+    /// of what it moved.
+    fn file(&mut self, slot: u32) {
+        let Some(common) = self.flows.get(slot).map(|flow| &flow.common) else {
             return;
         };
-        let Some(filed) = usize::try_from(slot)
-            .ok()
-            .and_then(|at| self.filed.get_mut(at))
-        else {
-            return;
-        };
-        if due < *filed || refile == Refile::Always {
-            *filed = due;
-            self.wheel.insert(Entry { due, slot });
+        let own = common.timers.due(common.last);
+        let report = self.report_due(common.pending);
+        let due = report.map_or(own, |due| due.min(own));
+        if self.filed_at(slot).is_after(due) {
+            let step = self.wheel.insert(due, slot);
+            self.set_filed(slot, step);
         }
     }
 
     /// Fires the flow's timers that are due at or before `now`, each at the packet time at which
-    /// it would have fired.
+    /// it would have fired, and reports what it moved.
     fn fire(&mut self, slot: u32, clock: &Clock<'_>, now: Timestamp, out: &mut TableOutput) {
         loop {
-            let Some(flow) = self.flow_mut(slot) else {
+            let pending = self.flows.get(slot).and_then(|flow| flow.common.pending);
+            let report = self.report_due(pending).filter(|due| *due <= now);
+            let Some(flow) = self.flows.get_mut(slot) else {
                 return;
             };
-            let Some((due, timer)) = flow.common.timers.take_due(now) else {
+            let last = flow.common.last;
+            // Where both are due at once, whatever ends the flow reports as well.
+            if let Some(due) = report.filter(|due| *due < flow.common.timers.due(last)) {
+                let mut teller = Teller {
+                    seed: self.config.seed,
+                    pending: &mut self.pending,
+                    out,
+                };
+                teller.report(flow, clock.first_reaching(due, now));
+                continue;
+            }
+            let Some((due, timer)) = flow.common.timers.take_due(last, now) else {
                 return;
             };
             let time = clock.first_reaching(due, now);
             if is_over(flow, timer, time) {
                 return self.remove(slot, time, Evicted::No, out);
-            }
-            if timer == Timer::Progress && flow.common.reported.seq > 0 && has_moved(flow) {
-                tell(flow, time, FlowEventKind::Progress, out);
             }
         }
     }
@@ -316,16 +326,15 @@ impl FlowTable {
         if self.len() < self.config.max_flows {
             return;
         }
-        let slots = self.slots.len();
-        let mut victim: Option<(bool, Timestamp, u32)> = None;
-        for step in 0..EVICTION_SAMPLE {
-            let at = u32::try_from((self.hand + step) % slots.max(1)).unwrap_or(0);
-            if let Some(flow) = self.flow(at) {
-                let candidate = (!flow.is_unanswered(), flow.common.last, at);
-                victim = Some(victim.map_or(candidate, |best| best.min(candidate)));
-            }
-        }
-        self.hand = (self.hand + EVICTION_SAMPLE) % slots.max(1);
+        let slots = self.flows.slots().max(1);
+        let victim = (0..EVICTION_SAMPLE)
+            .map(|step| (self.hand + step) % slots)
+            .filter_map(|slot| {
+                let flow = self.flows.get(slot)?;
+                Some((!flow.is_unanswered(), flow.common.last, slot))
+            })
+            .min();
+        self.hand = (self.hand + EVICTION_SAMPLE) % slots;
         if let Some((_, _, slot)) = victim {
             self.evicted = true;
             self.remove(slot, now, Evicted::Yes, out);
@@ -333,154 +342,37 @@ impl FlowTable {
     }
 }
 
-/// When an entry goes into the wheel.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Refile {
-    /// Its last one came up.
-    Always,
-    /// Only if the flow is due before the entry it has.
-    IfEarlier,
-}
-
-fn hash_in(slots: &[Option<Flow>], slot: u32) -> u64 {
-    let flow = usize::try_from(slot)
-        .ok()
-        .and_then(|at| slots.get(at)?.as_ref());
-    flow.map_or(0, |flow| flow.common.hash)
-}
-
 /// Whether a timer that fires at `time` ends the flow; arms it again if it does not.
 fn is_over(flow: &mut Flow, timer: Timer, time: Timestamp) -> bool {
     let Flow { common, kind } = flow;
     match (timer, kind) {
-        (Timer::Inactivity, _) => common.timers.is_silent(common.last, time),
-        (Timer::Delete, _) => true,
+        (Timer::Inactivity | Timer::Delete, _) => true,
         (Timer::Attempt, Kind::Tcp(tcp)) => tcp.attempt_failed(),
         (Timer::Dns, _) => {
             if time.since(common.last) >= DNS_SILENCE {
                 return true;
             }
-            common.timers.dns = time + DNS_INTERVAL;
+            common.timers.arm_dns(time + DNS_INTERVAL);
             false
         }
-        (Timer::Expire(slot), Kind::Tcp(tcp)) if tcp.is_active() => {
+        (Timer::Expire, Kind::Tcp(tcp)) if tcp.is_active() => {
             if common.last + LINGER < time && tcp.has_expired() {
                 return true;
             }
-            common.timers.rearm_expire(slot, time + SESSION_TIMER);
+            common.timers.arm_expire(time + SESSION_TIMER);
             false
         }
-        (Timer::Expire(_) | Timer::Attempt | Timer::Progress, _) => false,
+        (Timer::Expire | Timer::Attempt, _) => false,
     }
-}
-
-/// Notes what tunnel the packet came through, and that the flow is one itself.
-fn note_tunnels(
-    flow: &mut Flow,
-    packet: &Packet,
-    parents: &[FlowKey],
-    now: Timestamp,
-    out: &mut TableOutput,
-) {
-    if let Some(parent) = packet.parent.of(parents) {
-        flow.common.note_parent(*parent);
-    }
-    if let (Some(kind), None) = (packet.carries, flow.common.carries) {
-        flow.common.carries = Some(kind);
-        tell_tunnel(flow, kind, TunnelAction::Discover, now, out);
-    }
-}
-
-fn tell_tunnel(
-    flow: &Flow,
-    kind: TunnelKind,
-    action: TunnelAction,
-    time: Timestamp,
-    out: &mut TableOutput,
-) {
-    let common = &flow.common;
-    out.tunnels.push(TunnelEvent {
-        time,
-        uid: common.uid,
-        key: common.key,
-        id: common.key.id(common.way),
-        kind,
-        action,
-    });
 }
 
 /// Whether the direction can be told: a flow that begins with a SYN-ACK may yet be turned round.
 fn is_settled(flow: &Flow, packet: &Packet) -> bool {
     let counts = flow.common.counts;
-    let first = counts.orig.packets + counts.resp.packets <= 1;
+    let first = counts.orig.packets.get() + counts.resp.packets.get() <= 1;
     match packet.body {
         Body::Tcp(segment) => !(first && segment.flags.syn() && segment.flags.ack()),
-        Body::BadChecksum { .. } | Body::BadHeader { .. } => false,
+        Body::BadChecksum { .. } | Body::BadHeader { .. } | Body::Tunnel => false,
         _ => true,
     }
-}
-
-fn open_if_not(flow: &mut Flow, now: Timestamp, out: &mut TableOutput) {
-    if flow.common.reported.seq > 0 {
-        return;
-    }
-    let letters = flow.common.history.letters();
-    let syn = letters
-        .strip_prefix(b"^")
-        .unwrap_or(letters)
-        .starts_with(b"S");
-    flow.common.reported.since = now;
-    tell(flow, now, FlowEventKind::Opened { syn }, out);
-}
-
-fn tell_milestones(flow: &mut Flow, new: Milestones, now: Timestamp, out: &mut TableOutput) {
-    let reported = flow.common.reported;
-    if new.answered && !reported.answered {
-        flow.common.reported.answered = true;
-        tell(flow, now, FlowEventKind::Answered, out);
-    }
-    if new.refused && !reported.refused && !reported.answered {
-        flow.common.reported.refused = true;
-        tell(flow, now, FlowEventKind::Refused, out);
-    }
-    if new.completed && !reported.completed {
-        flow.common.reported.completed = true;
-        tell(flow, now, FlowEventKind::Completed, out);
-    }
-}
-
-fn has_moved(flow: &Flow) -> bool {
-    flow.common.reported.turns > 0 || traffic(flow) != flow.common.reported.traffic
-}
-
-fn moved(now: Traffic, before: Traffic) -> Traffic {
-    Traffic {
-        packets: now.packets.saturating_sub(before.packets),
-        bytes: now.bytes.saturating_sub(before.bytes),
-        ip_bytes: now.ip_bytes.saturating_sub(before.ip_bytes),
-    }
-}
-
-/// Emits an event with what moved since the one before.
-fn tell(flow: &mut Flow, time: Timestamp, kind: FlowEventKind, out: &mut TableOutput) {
-    let total = traffic(flow);
-    let common = &mut flow.common;
-    let before = common.reported;
-    out.events.push(FlowEvent {
-        time,
-        since: before.since,
-        start: common.start,
-        uid: common.uid,
-        seq: before.seq,
-        id: common.key.id(common.way),
-        orig: moved(total.orig, before.traffic.orig),
-        resp: moved(total.resp, before.traffic.resp),
-        turns: before.turns,
-        kind,
-    });
-    let reported = &mut common.reported;
-    reported.traffic = total;
-    reported.since = time;
-    reported.seq += 1;
-    reported.turns = 0;
 }

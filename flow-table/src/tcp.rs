@@ -11,12 +11,14 @@ mod step;
 #[cfg(test)]
 mod tests;
 
+use crate::compact::fold;
 use crate::flow::Common;
 use crate::packet::{Segment, TcpFlags};
-use crate::timers::{ATTEMPT_DELAY, CLOSE_DELAY, INTERACTIVE_TIMEOUT, SESSION_TIMER, TCP_TIMEOUT};
+use crate::timers::{ATTEMPT_DELAY, CLOSE_DELAY, Patience, SESSION_TIMER};
 use crate::{ConnState, Side, Timestamp, ports};
 
-use end::{EndState, TcpEnd};
+use delivery::{Above, stretches};
+use end::{Did, EndState, TcpEnd};
 
 /// Letters that stand at most once for each end.
 #[derive(Clone, Copy, Default, Debug)]
@@ -43,12 +45,18 @@ impl Seen {
 pub(crate) struct Tcp {
     ends: [TcpEnd; 2],
     seen: [Seen; 2],
+    flags: u8,
+}
+
+/// What holds for the whole flow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Is {
     /// Picked up midstream, or its SYN was not seen.
-    partial: bool,
-    /// Neither finished nor reset: its own timers still mean something.
-    active: bool,
+    Partial = 1,
+    /// Finished or reset: its own timers mean nothing any more.
+    Inactive = 2,
     /// A close waits for missing bytes.
-    close_deferred: bool,
+    CloseDeferred = 4,
 }
 
 /// What a segment made known that detectors hear of at once.
@@ -65,9 +73,18 @@ pub(crate) struct Milestones {
 impl Tcp {
     /// A flow nothing was seen of.
     pub(crate) fn new() -> Self {
-        Self {
-            active: true,
-            ..Self::default()
+        Self::default()
+    }
+
+    const fn is(&self, what: Is) -> bool {
+        self.flags & what as u8 != 0
+    }
+
+    const fn set(&mut self, what: Is, holds: bool) {
+        if holds {
+            self.flags |= what as u8;
+        } else {
+            self.flags &= !(what as u8);
         }
     }
 
@@ -108,7 +125,7 @@ impl Tcp {
     fn flip(&mut self, common: &mut Common) {
         self.ends.swap(0, 1);
         self.seen.swap(0, 1);
-        self.partial = false;
+        self.set(Is::Partial, false);
         common.flip();
     }
 
@@ -118,7 +135,7 @@ impl Tcp {
         if !flags.syn() || (flags.ack() && orig.state != EndState::Inactive) {
             return false;
         }
-        if orig.did_close || resp.did_close {
+        if orig.did(Did::Close) || resp.did(Did::Close) {
             return true;
         }
         let opener = if flags.ack() { resp } else { orig };
@@ -130,13 +147,6 @@ impl Tcp {
             && resp.state == EndState::Inactive
             && seq == resp.start_seq();
         !reversed
-    }
-
-    /// A segment from `side` whose checksum is wrong.
-    pub(crate) fn bad_checksum(&mut self, common: &mut Common, side: Side) {
-        if self.end_mut(side).bad_checksums.count() {
-            common.history.add(side, b'C');
-        }
     }
 
     /// Takes a segment from `from`, seen at `ts`. Returns the side it is from now (the flow may
@@ -164,9 +174,8 @@ impl Tcp {
             common.last = ts;
         }
         if seg.flags.fin() {
-            let end = self.end_mut(me);
-            end.saw_fin = true;
-            end.fin_seq = rel_seq.saturating_add(u64::from(consumed));
+            let past = rel_seq.saturating_add(u64::from(consumed));
+            self.end_mut(me).note_fin(past);
         }
         let rel_ack = if seg.flags.ack() {
             Some(self.note_ack(me, seg))
@@ -176,7 +185,7 @@ impl Tcp {
         if self.end_mut(me).update_last(past, seg.flags, seg.len)
             && self.end_mut(me).retransmits.count()
         {
-            common.history.add(me, b'T');
+            common.note(me, b'T');
         }
         let before = (self.state(Side::Orig), self.state(Side::Resp));
         let (now_me, closes) = self.step(common, me, from, seg, ts);
@@ -188,7 +197,8 @@ impl Tcp {
         if seg.len > 0 && seg.whole && !seg.flags.rst() && relative.is_some() {
             let peer = self.state(me.peer());
             let first = rel_seq + u64::from(seg.flags.syn());
-            self.end_mut(me).sent(first, seg.len, peer);
+            let above = &mut Above::of(&mut common.rare, me);
+            self.end_mut(me).sent(first, seg.len, peer, above);
         }
         self.check_eof(common, me);
         if closes {
@@ -198,7 +208,7 @@ impl Tcp {
     }
 
     fn both_closed(&self) -> bool {
-        self.end(Side::Orig).did_close && self.end(Side::Resp).did_close
+        self.end(Side::Orig).did(Did::Close) && self.end(Side::Resp).did(Did::Close)
     }
 
     fn note_partial(&mut self, side: Side, flags: TcpFlags) {
@@ -206,8 +216,8 @@ impl Tcp {
             return;
         }
         match side {
-            Side::Orig => self.partial = !flags.syn() || flags.ack(),
-            Side::Resp => self.partial |= !flags.syn(),
+            Side::Orig => self.set(Is::Partial, !flags.syn() || flags.ack()),
+            Side::Resp => self.set(Is::Partial, self.is(Is::Partial) || !flags.syn()),
         }
     }
 
@@ -217,16 +227,16 @@ impl Tcp {
         if self.seen_mut(side).has(what) {
             return false;
         }
-        let turn = matches!(letter, b'A' | b'D') && common.history.letters() == b"H";
+        let turn = matches!(letter, b'A' | b'D') && common.letters() == b"H";
         let side = if turn {
             self.flip(common);
-            common.history.set(b"^h");
+            common.set_letters(b"^h");
             side.peer()
         } else {
             side
         };
         self.seen_mut(side).0 |= what;
-        common.history.add(side, letter);
+        common.note(side, letter);
         turn
     }
 
@@ -234,7 +244,7 @@ impl Tcp {
     fn note_again(&mut self, common: &mut Common, side: Side, what: u8, letter: u8, moved: bool) {
         if self.seen_mut(side).has(what) {
             if moved {
-                common.history.add(side, letter);
+                common.note(side, letter);
             }
         } else {
             self.note_once(common, side, what, letter);
@@ -249,9 +259,9 @@ impl Tcp {
         rel_seq: u64,
     ) -> bool {
         let flags = seg.flags;
-        // Only "the same as last time" matters, so the low half will do.
-        let rel = low_half(rel_seq);
-        let rel_end = rel.wrapping_add(seg.len);
+        // Only "the same as last time" matters.
+        let rel = fold(rel_seq);
+        let rel_end = fold(rel_seq.saturating_add(seg.len.into()));
         match (flags.syn(), flags.fin(), flags.rst()) {
             (false, false, false) if seg.len > 0 => {
                 return self.note_once(common, side, Seen::DATA, b'D');
@@ -285,7 +295,7 @@ impl Tcp {
             && self.state(side.peer()) != EndState::Closed
             && self.state(side) != EndState::Reset;
         if telling && self.end_mut(side).zero_windows.count() {
-            common.history.add(side, b'W');
+            common.note(side, b'W');
         }
     }
 
@@ -308,64 +318,73 @@ impl Tcp {
     /// Everything `side` sent below `rel_ack` arrived: what of it we never saw is a gap.
     fn deliver_ack(&mut self, common: &mut Common, side: Side, rel_ack: u64) {
         let clean = self.ends.iter().all(TcpEnd::is_clean);
-        let partial = self.partial;
+        let partial = self.is(Is::Partial);
         let end = self.end_mut(side);
-        let seq = if end.saw_fin && rel_ack >= end.fin_seq {
-            end.fin_seq.saturating_sub(1)
+        let seq = if end.did(Did::Fin) && rel_ack >= end.fin_seq() {
+            end.fin_seq().saturating_sub(1)
         } else {
             rel_ack
         };
-        let (mut missed, mut letter) = (0, false);
-        let gaps = &mut end.gaps;
-        end.delivery.acked(seq, partial, |len| {
-            if clean {
-                missed += len;
-                letter |= gaps.count();
-            }
+        let (mut missed, mut gaps) = (0, 0_u32);
+        let above = &mut Above::of(&mut common.rare, side);
+        end.delivery.acked(seq, partial, above, |len| {
+            missed += len;
+            gaps += 1;
         });
-        common.missed_bytes = common.missed_bytes.saturating_add(missed);
-        if letter {
-            common.history.add(side, b'G');
+        if clean && gaps > 0 {
+            Self::note_gaps(common, side, missed, gaps);
         }
         self.check_eof(common, side);
     }
 
-    fn data_pending(&self, side: Side) -> bool {
-        self.end(side)
-            .data_pending(self.end(side.peer()).delivery.has_undelivered())
+    fn note_gaps(common: &mut Common, side: Side, missed: u64, gaps: u32) {
+        let rare = common.rare();
+        rare.missed_bytes = rare.missed_bytes.saturating_add(missed);
+        let letters = (0..gaps)
+            .filter(|_| rare.gaps.get_mut(side).count())
+            .count();
+        for _ in 0..letters {
+            common.note(side, b'G');
+        }
+    }
+
+    fn data_pending(&self, common: &Common, side: Side) -> bool {
+        let above = stretches(common.rare.as_deref(), side.peer());
+        self.end(side).data_pending(!above.is_empty())
     }
 
     /// Completes a close that waited for missing bytes, once they came or were given up.
     fn check_eof(&mut self, common: &mut Common, side: Side) {
         let end = self.end(side);
-        let closing = end.saw_fin || matches!(end.state, EndState::Closed | EndState::Reset);
-        if end.saw_eof || !closing || self.data_pending(side) {
+        let closing = end.did(Did::Fin) || matches!(end.state, EndState::Closed | EndState::Reset);
+        if end.did(Did::Eof) || !closing || self.data_pending(common, side) {
             return;
         }
-        self.end_mut(side).saw_eof = true;
-        if self.close_deferred {
+        self.end_mut(side).note(Did::Eof);
+        if self.is(Is::CloseDeferred) {
             self.close(common, side);
-            self.close_deferred = false;
+            self.set(Is::CloseDeferred, false);
         }
     }
 
     /// `side` is done: the flow leaves the table soon if the other is done too, or never was.
     fn close(&mut self, common: &mut Common, side: Side) {
-        if self.data_pending(side) {
-            self.close_deferred = true;
+        if self.data_pending(common, side) {
+            self.set(Is::CloseDeferred, true);
             return;
         }
-        self.close_deferred = false;
-        if std::mem::replace(&mut self.end_mut(side).did_close, true) {
+        self.set(Is::CloseDeferred, false);
+        if !self.end_mut(side).note(Did::Close) {
             return;
         }
         let peer = self.end(side.peer());
-        if self.state(side) == EndState::Reset || peer.did_close || peer.state == EndState::Inactive
+        if self.state(side) == EndState::Reset
+            || peer.did(Did::Close)
+            || peer.state == EndState::Inactive
         {
-            common.timers.cancel_tcp();
-            common.timers.delete = common.last + CLOSE_DELAY;
+            common.timers.arm_delete(common.last + CLOSE_DELAY);
         } else if self.end(side).prev_state != EndState::Inactive {
-            common.timers.add_expire(common.last + SESSION_TIMER);
+            common.timers.arm_expire(common.last + SESSION_TIMER);
         }
     }
 
@@ -373,12 +392,12 @@ impl Tcp {
     fn set_state(&mut self, common: &mut Common, side: Side, state: EndState) {
         let peer_in_handshake = self.state(side.peer()).is_handshake();
         if self.end_mut(side).set_state(state) && peer_in_handshake {
-            common.timers.set_timeout(TCP_TIMEOUT, common.last);
+            common.timers.patience = Patience::FiveMinutes;
         }
     }
 
     fn arm_attempt(common: &mut Common, ts: Timestamp) {
-        common.timers.attempt = ts + ATTEMPT_DELAY;
+        common.timers.arm_attempt(ts + ATTEMPT_DELAY);
     }
 
     /// An interactive service may be silent for long.
@@ -389,13 +408,13 @@ impl Tcp {
             && ports::is_likely_tcp_server(id.0);
         let service = if half { id.0 } else { id.1 };
         if ports::is_interactive(service) {
-            common.timers.set_timeout(INTERACTIVE_TIMEOUT, common.last);
+            common.timers.patience = Patience::Hour;
         }
     }
 
     /// The attempt timer fired: whether the flow leaves the table.
     pub(crate) fn attempt_failed(&self) -> bool {
-        self.active
+        self.is_active()
             && matches!(
                 self.state(Side::Orig),
                 EndState::SynSent | EndState::SynAckSent
@@ -407,14 +426,14 @@ impl Tcp {
     pub(crate) fn has_expired(&self) -> bool {
         let (orig, resp) = (self.end(Side::Orig), self.end(Side::Resp));
         let any = |state| orig.state == state || resp.state == state;
-        let one_closed = orig.did_close || resp.did_close;
+        let one_closed = orig.did(Did::Close) || resp.did(Did::Close);
         (one_closed && (self.both_closed() || any(EndState::Reset) || any(EndState::Inactive)))
             || (orig.state == EndState::Inactive && resp.state == EndState::Inactive)
     }
 
     /// Whether its own timers still mean something.
     pub(crate) const fn is_active(&self) -> bool {
-        self.active
+        !self.is(Is::Inactive)
     }
 
     /// Nothing but an attempt so far: the first to go when the table is full.
@@ -472,10 +491,6 @@ impl Tcp {
             _ => ConnState::Oth,
         }
     }
-}
-
-const fn low_half(wide: u64) -> u32 {
-    (wide & 0xffff_ffff) as u32
 }
 
 /// `\^?S[^HAFGIQ]*R.*`: an optional flip, a SYN, then a RST with nothing of note between.

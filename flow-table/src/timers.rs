@@ -2,14 +2,6 @@
 
 use crate::{Span, Timestamp};
 
-/// Silence after which a TCP flow past its handshake leaves the table.
-pub(crate) const TCP_TIMEOUT: Span = Span::from_mins(5);
-/// Silence after which every other flow leaves it, and TCP in its handshake.
-pub(crate) const DEFAULT_TIMEOUT: Span = Span::from_mins(1);
-/// Silence allowed to services at which people type.
-pub(crate) const INTERACTIVE_TIMEOUT: Span = Span::from_secs(3600);
-/// Silence after which a tunnel that is named by its two addresses is forgotten.
-pub(crate) const TUNNEL_TIMEOUT: Span = Span::from_secs(86_400);
 /// How long an attempt waits for an answer.
 pub(crate) const ATTEMPT_DELAY: Span = Span::from_secs(5);
 /// How long a closed flow stays for stragglers.
@@ -26,158 +18,143 @@ pub(crate) const DNS_INTERVAL: Span = Span::from_secs(10);
 pub(crate) const DNS_SILENCE: Span = Span::from_secs(9);
 
 /// A timer that is not armed.
-const OFF: Timestamp = Timestamp::MAX;
+pub(crate) const OFF: Timestamp = Timestamp::MAX;
+
+/// How long a flow may be silent.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) enum Patience {
+    /// Everything that is not said below, and TCP in its handshake: a minute.
+    #[default]
+    Minute,
+    /// TCP past its handshake: five minutes.
+    FiveMinutes,
+    /// Services at which people type: an hour.
+    Hour,
+    /// A tunnel that its two addresses name: a day.
+    Day,
+}
+
+impl Patience {
+    pub(crate) const fn span(self) -> Span {
+        Span::from_secs(match self {
+            Self::Minute => 60,
+            Self::FiveMinutes => 300,
+            Self::Hour => 3_600,
+            Self::Day => 86_400,
+        })
+    }
+}
 
 /// Which timer fired.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Timer {
-    /// The flow was silent for its time-out, perhaps.
-    Inactivity,
     /// An attempt waited long enough.
     Attempt,
-    /// Look at a half-closed or unused flow.
-    Expire(ExpireSlot),
     /// A closed flow leaves.
     Delete,
     /// Look at a DNS flow.
     Dns,
-    /// Tell the detectors what moved.
-    Progress,
+    /// Look at a half-closed or unused flow.
+    Expire,
+    /// The flow was silent for as long as it may be.
+    Inactivity,
 }
 
-/// There can be two chains of expire timers: from the flow's beginning and from its first FIN.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum ExpireSlot {
-    /// From the beginning.
-    First,
-    /// From the first FIN.
-    Second,
+/// What the timer that only some flows have is for.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+enum Purpose {
+    #[default]
+    Nothing,
+    Attempt,
+    Delete,
+    Dns,
 }
 
-/// A flow's timers, each with the time it is due.
-#[derive(Clone, Debug)]
+/// A flow's timers. Silence needs none: it is due when the last packet is old enough. Packed,
+/// because six bytes of padding in a million flows are six megabytes.
+#[derive(Clone, Copy, Debug)]
+#[repr(Rust, packed(2))]
 pub(crate) struct Timers {
-    timeout: Span,
-    inactivity: Timestamp,
-    expire: [Timestamp; 2],
-    pub attempt: Timestamp,
-    pub delete: Timestamp,
-    pub dns: Timestamp,
-    pub progress: Timestamp,
+    expire: Timestamp,
+    special: Timestamp,
+    purpose: Purpose,
+    pub(crate) patience: Patience,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self {
+            expire: OFF,
+            special: OFF,
+            purpose: Purpose::Nothing,
+            patience: Patience::default(),
+        }
+    }
 }
 
 impl Timers {
-    /// Timers of a flow that begins at `start`: inactivity only.
-    pub(crate) fn new(start: Timestamp) -> Self {
-        Self {
-            timeout: DEFAULT_TIMEOUT,
-            inactivity: start + DEFAULT_TIMEOUT,
-            expire: [OFF; 2],
-            attempt: OFF,
-            delete: OFF,
-            dns: OFF,
-            progress: OFF,
+    fn set_special(&mut self, purpose: Purpose, due: Timestamp) {
+        (self.purpose, self.special) = (purpose, due);
+    }
+
+    /// An attempt was made. One that is being closed already cannot fail any more.
+    pub(crate) fn arm_attempt(&mut self, due: Timestamp) {
+        if self.purpose != Purpose::Delete {
+            self.set_special(Purpose::Attempt, due);
         }
     }
 
-    /// Changes how long the flow may be silent, counted from `last`.
-    pub(crate) fn set_timeout(&mut self, timeout: Span, last: Timestamp) {
-        if timeout != self.timeout {
-            self.timeout = timeout;
-            self.inactivity = last + timeout;
-        }
+    /// The flow is closed: it leaves at `due`, and no other timer of TCP's means anything.
+    pub(crate) fn arm_delete(&mut self, due: Timestamp) {
+        self.expire = OFF;
+        self.set_special(Purpose::Delete, due);
     }
 
-    /// Arms a further chain of expire timers.
-    pub(crate) fn add_expire(&mut self, due: Timestamp) {
-        let [first, second] = &mut self.expire;
-        *if *first == OFF { first } else { second } = due;
+    pub(crate) fn arm_dns(&mut self, due: Timestamp) {
+        self.set_special(Purpose::Dns, due);
     }
 
-    /// Arms one chain again.
-    pub(crate) fn rearm_expire(&mut self, slot: ExpireSlot, due: Timestamp) {
-        let [first, second] = &mut self.expire;
-        *match slot {
-            ExpireSlot::First => first,
-            ExpireSlot::Second => second,
-        } = due;
+    /// Looks at the flow at `due`, or before that if such a look is armed already.
+    pub(crate) fn arm_expire(&mut self, due: Timestamp) {
+        self.expire = self.expire.min(due);
     }
 
-    /// Switches off everything that belongs to TCP; silence still ends the flow.
-    pub(crate) const fn cancel_tcp(&mut self) {
-        self.attempt = OFF;
-        self.expire = [OFF; 2];
-        self.delete = OFF;
-    }
-
-    /// When the next one is due; [`Timestamp::MAX`] for never.
-    pub(crate) fn due(&self) -> Timestamp {
-        self.all()
-            .into_iter()
-            .map(|(due, _)| due)
-            .min()
-            .unwrap_or(OFF)
-    }
-
-    /// Puts off to `now` what a late packet made due before: a timer acts no earlier than the
-    /// packet that armed it.
-    pub(crate) fn not_before(&mut self, now: Timestamp) {
-        let [first, second] = &mut self.expire;
-        for due in [
-            &mut self.inactivity,
-            first,
-            second,
-            &mut self.attempt,
-            &mut self.delete,
-            &mut self.dns,
-            &mut self.progress,
-        ] {
-            *due = (*due).max(now);
-        }
-    }
-
-    fn all(&self) -> [(Timestamp, Timer); 7] {
-        let [first, second] = self.expire;
+    fn all(&self, last: Timestamp) -> [(Timestamp, Timer); 3] {
+        let special = match self.purpose {
+            Purpose::Attempt => Timer::Attempt,
+            Purpose::Dns => Timer::Dns,
+            Purpose::Nothing | Purpose::Delete => Timer::Delete,
+        };
         [
-            (self.attempt, Timer::Attempt),
-            (self.delete, Timer::Delete),
-            (self.dns, Timer::Dns),
-            (first, Timer::Expire(ExpireSlot::First)),
-            (second, Timer::Expire(ExpireSlot::Second)),
-            (self.inactivity, Timer::Inactivity),
-            (self.progress, Timer::Progress),
+            (self.special, special),
+            (self.expire, Timer::Expire),
+            (last + self.patience.span(), Timer::Inactivity),
         ]
     }
 
-    /// Takes the timer that is due first, if one is due at or before `now`; what it means to
-    /// do so is the caller's. Of timers due at once, the one that only reports goes last.
-    pub(crate) fn take_due(&mut self, now: Timestamp) -> Option<(Timestamp, Timer)> {
-        let (due, timer) = self.all().into_iter().min_by_key(|(due, _)| *due)?;
+    /// When the next one is due, the last packet having been seen at `last`.
+    pub(crate) fn due(&self, last: Timestamp) -> Timestamp {
+        let [special, expire, inactivity] = self.all(last);
+        special.0.min(expire.0).min(inactivity.0)
+    }
+
+    /// Takes the timer that is due first, if one is due at or before `now`. Silence is not taken:
+    /// it lasts.
+    pub(crate) fn take_due(
+        &mut self,
+        last: Timestamp,
+        now: Timestamp,
+    ) -> Option<(Timestamp, Timer)> {
+        let (due, timer) = self.all(last).into_iter().min_by_key(|(due, _)| *due)?;
         if due > now || due == OFF {
             return None;
         }
-        *match timer {
-            Timer::Attempt => &mut self.attempt,
-            Timer::Delete => &mut self.delete,
-            Timer::Dns => &mut self.dns,
-            Timer::Inactivity => &mut self.inactivity,
-            Timer::Progress => &mut self.progress,
-            Timer::Expire(slot) => {
-                self.rearm_expire(slot, OFF);
-                return Some((due, timer));
-            }
-        } = OFF;
-        Some((due, timer))
-    }
-
-    /// Whether silence since `last` has lasted long enough at `now`; arms the timer again if not.
-    pub(crate) fn is_silent(&mut self, last: Timestamp, now: Timestamp) -> bool {
-        let due = last + self.timeout;
-        if due <= now {
-            return true;
+        match timer {
+            Timer::Inactivity => {}
+            Timer::Expire => self.expire = OFF,
+            Timer::Attempt | Timer::Delete | Timer::Dns => self.set_special(Purpose::Nothing, OFF),
         }
-        self.inactivity = due;
-        false
+        Some((due, timer))
     }
 }
 
@@ -191,35 +168,48 @@ mod tests {
 
     #[test]
     fn timers_fire_in_order_and_once() {
-        let mut timers = Timers::new(at(100));
-        timers.add_expire(at(105));
-        timers.add_expire(at(103));
-        timers.attempt = at(105);
-        timers.progress = at(103);
-        assert_eq!(timers.due(), at(103));
-        assert_eq!(timers.take_due(at(102)), None);
+        let mut timers = Timers::default();
+        timers.arm_expire(at(105));
+        timers.arm_expire(at(107));
+        timers.arm_attempt(at(103));
+        assert_eq!(timers.due(at(100)), at(103));
+        assert_eq!(timers.take_due(at(100), at(102)), None);
         let fired: Vec<Timer> =
-            std::iter::from_fn(|| timers.take_due(at(200)).map(|(_, timer)| timer)).collect();
-        let want = [
-            Timer::Expire(ExpireSlot::Second),
-            Timer::Progress,
-            Timer::Attempt,
-            Timer::Expire(ExpireSlot::First),
-            Timer::Inactivity,
-        ];
-        assert_eq!(fired, want);
+            std::iter::from_fn(|| timers.take_due(at(100), at(110)).map(|(_, timer)| timer))
+                .collect();
+        assert_eq!(fired, [Timer::Attempt, Timer::Expire]);
+        assert_eq!(timers.due(at(100)), at(160));
+    }
+
+    #[test]
+    fn closing_ends_every_other_timer_but_silence() {
+        let mut timers = Timers::default();
+        timers.arm_expire(at(105));
+        timers.arm_attempt(at(103));
+        timers.arm_delete(at(120));
+        timers.arm_attempt(at(104));
+        assert_eq!(
+            timers.take_due(at(100), at(200)),
+            Some((at(120), Timer::Delete))
+        );
+        assert_eq!(
+            timers.take_due(at(100), at(200)),
+            Some((at(160), Timer::Inactivity))
+        );
     }
 
     #[test]
     fn silence_is_measured_from_the_last_packet() {
-        let mut timers = Timers::new(at(100));
-        assert!(!timers.is_silent(at(150), at(160)));
-        assert_eq!(timers.due(), at(210));
-        assert!(
-            timers.is_silent(at(150), at(210)),
-            "the time-out itself is silence enough"
+        let mut timers = Timers::default();
+        assert_eq!(timers.due(at(150)), at(210));
+        timers.patience = Patience::FiveMinutes;
+        assert_eq!(timers.due(at(150)), at(450));
+        let silent = Some((at(450), Timer::Inactivity));
+        assert_eq!(timers.take_due(at(150), at(449)), None);
+        assert_eq!(
+            timers.take_due(at(150), at(450)),
+            silent,
+            "the time-out itself is enough"
         );
-        timers.set_timeout(TCP_TIMEOUT, at(150));
-        assert_eq!(timers.due(), at(450));
     }
 }

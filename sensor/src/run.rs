@@ -238,6 +238,11 @@ impl Counted<'_> {
             ("flow events".to_owned(), self.stage.events),
             ("flows evicted".to_owned(), self.stage.evicted),
         ];
+        let inner = self.totals.inner_dropped.iter();
+        let inner = inner.filter(|(_, packets, _)| *packets > 0);
+        counters.extend(
+            inner.map(|(reason, packets, _)| (format!("{} in tunnels", reason.name()), packets)),
+        );
         counters.extend(self.detectors.named());
         counters
     }

@@ -148,12 +148,26 @@ fn write_counters(
 ) -> io::Result<()> {
     let mut shown = counters
         .iter()
-        .filter(|(_, count)| *count > 0 || detail == Detail::Everything)
+        .filter(|(name, count)| detail == Detail::Everything || (*count > 0 && matters(name)))
         .peekable();
     if shown.peek().is_some() {
         writeln!(out, "counted")?;
     }
     shown.try_for_each(|(name, count)| writeln!(out, "  {name:<32} {:>14}", grouped(*count)))
+}
+
+/// Whether a counter tells that something was left out; the others are for the curious.
+fn matters(name: &str) -> bool {
+    const TELLING: [&str; 7] = [
+        "processed",
+        "evicted",
+        "late_events",
+        "closed_early",
+        "hurried",
+        "suppressed",
+        "in tunnels",
+    ];
+    TELLING.iter().any(|end| name.ends_with(end))
 }
 
 fn write_signals(out: &mut impl Write, tally: &Tally) -> io::Result<()> {
@@ -292,7 +306,7 @@ mod tests {
             ],
             counters: vec![
                 ("flows evicted".to_owned(), 0),
-                ("late events".to_owned(), 7),
+                ("late_events".to_owned(), 7),
             ],
             written: vec!["out/flowhawk.db".to_owned()],
         }
@@ -315,7 +329,7 @@ took        1.500 s, 8.23 Mpackets/s, 3.47 GB/s
 dropped     12 packets, 720 bytes
   not IP                                       12 packets                720 bytes
 counted
-  late events                                   7
+  late_events                                   7
 signals     2
   PORT_SCAN                                     2  (1 suppressed)
 detections  1

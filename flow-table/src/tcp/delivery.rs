@@ -4,6 +4,10 @@
 //! Sequence numbers here are relative and start at 1, the SYN being 0. The rules are Zeek's
 //! (`docs/conn-log.md`, A.9).
 
+use crate::Side;
+use crate::compact::U48;
+use crate::flow::Rare;
+
 /// Bytes above a hole while nothing was ever acknowledged: beyond this nobody will fill it.
 const MAX_ABOVE_HOLE_WITHOUT_ACKS: u64 = 16_384;
 /// Bytes that wait for an acknowledgement: beyond this we see one side only.
@@ -14,20 +18,44 @@ const MAX_INITIAL_WINDOW: u64 = 16_384;
 const MAX_STRETCHES: usize = 256;
 
 /// What is known of one direction's bytes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Delivery {
     /// First byte not yet delivered in order.
-    next: u64,
-    /// First byte not yet acknowledged (or let go of).
-    trimmed: u64,
-    /// Stretches `[from, to)` above a hole, ascending, apart from each other.
-    #[expect(
-        clippy::box_collection,
-        reason = "rarely there, so 8 bytes in every flow, not 24"
-    )]
-    above: Option<Box<Vec<(u64, u64)>>>,
-    /// Whether deliveries are abandoned: no more gaps are told.
-    abandoned: bool,
+    next: U48,
+    /// First byte not yet acknowledged (or let go of); [`ABANDONED`] once deliveries are abandoned
+    /// and no more gaps are told.
+    trimmed: U48,
+}
+
+/// More bytes than can be told.
+const ABANDONED: u64 = u64::MAX;
+
+/// The stretches `[from, to)` above a hole, ascending, apart from each other. Few flows have any.
+pub(super) struct Above<'a> {
+    rare: &'a mut Option<Box<Rare>>,
+    side: Side,
+}
+
+impl<'a> Above<'a> {
+    pub(super) const fn of(rare: &'a mut Option<Box<Rare>>, side: Side) -> Self {
+        Self { rare, side }
+    }
+
+    fn get(&self) -> &[(u64, u64)] {
+        stretches(self.rare.as_deref(), self.side)
+    }
+
+    fn make(&mut self) -> &mut Vec<(u64, u64)> {
+        self.rare.get_or_insert_default().above.get_mut(self.side)
+    }
+}
+
+/// The stretches above a hole that one end of a flow has.
+pub(super) fn stretches(rare: Option<&Rare>, side: Side) -> &[(u64, u64)] {
+    rare.map_or(&[], |rare| match side {
+        Side::Orig => &rare.above.orig,
+        Side::Resp => &rare.above.resp,
+    })
 }
 
 /// What the endpoint knows that delivery depends on.
@@ -44,131 +72,125 @@ pub(super) struct Sender {
 impl Default for Delivery {
     fn default() -> Self {
         Self {
-            next: 1,
-            trimmed: 1,
-            above: None,
-            abandoned: false,
+            next: U48::new(1),
+            trimmed: U48::new(1),
         }
     }
 }
 
 impl Delivery {
     /// First byte not yet delivered.
-    pub(super) const fn next(&self) -> u64 {
-        self.next
+    pub(super) fn next(&self) -> u64 {
+        self.next.get()
+    }
+
+    fn reach(&mut self, seq: u64) {
+        self.next = U48::new(self.next().max(seq));
     }
 
     /// Whether deliveries were abandoned.
-    pub(super) const fn is_abandoned(&self) -> bool {
-        self.abandoned
-    }
-
-    /// Whether bytes wait above a hole.
-    pub(super) fn has_undelivered(&self) -> bool {
-        self.above.as_ref().is_some_and(|above| !above.is_empty())
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.trimmed == U48::new(ABANDONED)
     }
 
     /// Takes note of `len` captured payload bytes at `seq`.
-    pub(super) fn sent(&mut self, seq: u64, len: u32, sender: Sender) {
+    pub(super) fn sent(&mut self, seq: u64, len: u32, sender: Sender, above: &mut Above<'_>) {
+        let trimmed = self.trimmed.get();
         let upper = seq.saturating_add(u64::from(len));
-        if self.abandoned || upper <= sender.acked.max(self.trimmed) {
+        if self.is_abandoned() || upper <= sender.acked.max(trimmed) {
             return;
         }
-        let seq = seq.max(sender.acked.min(upper)).max(self.trimmed);
-        if seq <= self.next && self.above.is_none() {
-            self.next = self.next.max(upper);
+        let seq = seq.max(sender.acked.min(upper)).max(trimmed);
+        if seq <= self.next() && above.get().is_empty() {
+            self.reach(upper);
         } else {
-            self.insert(seq, upper);
-            self.deliver_waiting();
+            insert(above.make(), seq, upper);
+            self.deliver_waiting(above);
         }
-        if sender.nothing_acked && sender.size > MAX_INITIAL_WINDOW && seq <= self.next {
-            self.trimmed = self.trimmed.max(self.next);
+        if sender.nothing_acked && sender.size > MAX_INITIAL_WINDOW && seq <= self.next() {
+            self.trimmed = U48::new(trimmed.max(self.next()));
         }
-        self.give_up_if_hopeless(sender);
+        self.give_up_if_hopeless(sender, above);
     }
 
-    fn give_up_if_hopeless(&mut self, sender: Sender) {
-        let Some(above) = &self.above else {
-            if self.next.saturating_sub(self.trimmed) > MAX_WITHOUT_ACKS {
-                self.abandon();
-            }
-            return;
-        };
-        let last = above.last().map_or(self.next, |(_, to)| *to);
-        let above_hole = last.saturating_sub(self.next);
-        let waiting: u64 = above.iter().map(|(from, to)| to - from).sum();
-        let held = self
-            .next
-            .saturating_sub(self.trimmed)
-            .saturating_add(waiting);
+    fn give_up_if_hopeless(&mut self, sender: Sender, above: &mut Above<'_>) {
+        let stretches = above.get();
+        let last = stretches.last().map_or(self.next(), |(_, to)| *to);
+        let above_hole = last.saturating_sub(self.next());
+        let waiting: u64 = stretches.iter().map(|(from, to)| to - from).sum();
+        let unacked = self.next().saturating_sub(self.trimmed.get());
         if (sender.nothing_acked && above_hole > MAX_ABOVE_HOLE_WITHOUT_ACKS)
-            || held > MAX_WITHOUT_ACKS
-            || above.len() > MAX_STRETCHES
+            || unacked.saturating_add(waiting) > MAX_WITHOUT_ACKS
+            || stretches.len() > MAX_STRETCHES
         {
-            self.abandon();
+            self.trimmed = U48::new(ABANDONED);
+            if !above.get().is_empty() {
+                *above.make() = Vec::new();
+            }
         }
-    }
-
-    fn abandon(&mut self) {
-        self.abandoned = true;
-        self.above = None;
-    }
-
-    /// Adds `[from, to)` to the stretches above the hole, joining those it touches.
-    fn insert(&mut self, from: u64, to: u64) {
-        let above = self.above.get_or_insert_default();
-        let first = above.partition_point(|stretch| stretch.1 < from);
-        let after = above.partition_point(|stretch| stretch.0 <= to);
-        let joined = above
-            .get(first..after)
-            .unwrap_or_default()
-            .iter()
-            .fold((from, to), |sum, stretch| {
-                (sum.0.min(stretch.0), sum.1.max(stretch.1))
-            });
-        above.splice(first..after.max(first), [joined]);
     }
 
     /// Delivers the stretches that the hole below them no longer holds up.
-    fn deliver_waiting(&mut self) {
-        let Some(above) = &mut self.above else { return };
-        let ready = above.partition_point(|stretch| stretch.0 <= self.next);
-        for (_, to) in above.drain(..ready) {
-            self.next = self.next.max(to);
-        }
-        if above.is_empty() {
-            self.above = None;
+    fn deliver_waiting(&mut self, above: &mut Above<'_>) {
+        let ready = above
+            .get()
+            .partition_point(|stretch| stretch.0 <= self.next());
+        if ready > 0 {
+            for (_, to) in above.make().drain(..ready) {
+                self.reach(to);
+            }
         }
     }
 
     /// Takes note that everything below `seq` was acknowledged, and tells `gap` the length of
     /// each stretch of it that was never seen. `partial`: the flow was picked up midstream, so
     /// its first acknowledgement names bytes from before.
-    pub(super) fn acked(&mut self, seq: u64, partial: bool, mut gap: impl FnMut(u64)) {
-        if seq <= self.trimmed {
+    pub(super) fn acked(
+        &mut self,
+        seq: u64,
+        partial: bool,
+        above: &mut Above<'_>,
+        mut gap: impl FnMut(u64),
+    ) {
+        if self.is_abandoned() {
+            return self.reach(seq);
+        }
+        if seq <= self.trimmed.get() {
             return;
         }
-        self.trimmed = seq;
-        if seq <= self.next || (seq <= 2 && partial) {
-            return;
+        self.trimmed = U48::new(seq);
+        if seq > self.next() && !(seq <= 2 && partial) {
+            self.tell_gaps(seq, above, &mut gap);
         }
-        if !self.abandoned {
-            while let Some((from, _)) = self.first_above().filter(|(from, _)| *from < seq) {
-                gap(from - self.next);
-                self.next = from;
-                self.deliver_waiting();
-            }
-            if seq > self.next {
-                gap(seq - self.next);
-            }
-        }
-        self.next = self.next.max(seq);
-        self.deliver_waiting();
     }
 
-    fn first_above(&self) -> Option<(u64, u64)> {
-        self.above.as_ref()?.first().copied()
+    /// Everything below `seq` arrived there: tells what of it was never seen here.
+    fn tell_gaps(&mut self, seq: u64, above: &mut Above<'_>, gap: &mut impl FnMut(u64)) {
+        while let Some((from, _)) = above.get().first().copied().filter(|(from, _)| *from < seq) {
+            gap(from - self.next());
+            self.reach(from);
+            self.deliver_waiting(above);
+        }
+        if seq > self.next() {
+            gap(seq - self.next());
+        }
+        self.reach(seq);
+        self.deliver_waiting(above);
     }
+}
+
+/// Adds `[from, to)` to the stretches above a hole, joining those it touches.
+fn insert(above: &mut Vec<(u64, u64)>, from: u64, to: u64) {
+    let first = above.partition_point(|stretch| stretch.1 < from);
+    let after = above.partition_point(|stretch| stretch.0 <= to);
+    let joined = above
+        .get(first..after)
+        .unwrap_or_default()
+        .iter()
+        .fold((from, to), |sum, stretch| {
+            (sum.0.min(stretch.0), sum.1.max(stretch.1))
+        });
+    above.splice(first..after.max(first), [joined]);
 }
 
 #[cfg(test)]
@@ -186,40 +208,52 @@ mod tests {
         size: 100_000,
     };
 
-    fn gaps(delivery: &mut Delivery, seq: u64) -> Vec<u64> {
+    fn gaps(delivery: &mut Delivery, rare: &mut Option<Box<Rare>>, seq: u64) -> Vec<u64> {
         let mut told = Vec::new();
-        delivery.acked(seq, false, |len| told.push(len));
+        delivery.acked(seq, false, &mut Above::of(rare, Side::Orig), |len| {
+            told.push(len)
+        });
         told
     }
 
     #[test]
     fn bytes_seen_in_any_order_leave_no_gap() {
-        let mut delivery = Delivery::default();
+        let (mut delivery, mut rare) = (Delivery::default(), None);
         for (seq, len) in [(1, 10), (21, 10), (31, 5), (11, 10), (5, 10)] {
-            delivery.sent(seq, len, ACKING);
+            delivery.sent(seq, len, ACKING, &mut Above::of(&mut rare, Side::Orig));
         }
-        assert_eq!((delivery.next(), delivery.has_undelivered()), (36, false));
-        assert_eq!(gaps(&mut delivery, 36), [0; 0]);
+        assert_eq!(
+            (
+                delivery.next(),
+                !stretches(rare.as_deref(), Side::Orig).is_empty()
+            ),
+            (36, false)
+        );
+        assert_eq!(gaps(&mut delivery, &mut rare, 36), [0; 0]);
     }
 
     #[test]
     fn acknowledged_holes_are_gaps() {
-        let mut delivery = Delivery::default();
-        delivery.sent(1, 10, ACKING);
-        delivery.sent(21, 10, ACKING);
-        delivery.sent(41, 10, ACKING);
-        assert_eq!(gaps(&mut delivery, 36), [10, 5]);
-        assert_eq!(gaps(&mut delivery, 36), [0; 0], "told once");
-        assert_eq!(gaps(&mut delivery, 60), [5, 9]);
+        let (mut delivery, mut rare) = (Delivery::default(), None);
+        delivery.sent(1, 10, ACKING, &mut Above::of(&mut rare, Side::Orig));
+        delivery.sent(21, 10, ACKING, &mut Above::of(&mut rare, Side::Orig));
+        delivery.sent(41, 10, ACKING, &mut Above::of(&mut rare, Side::Orig));
+        assert_eq!(gaps(&mut delivery, &mut rare, 36), [10, 5]);
+        assert_eq!(gaps(&mut delivery, &mut rare, 36), [0; 0], "told once");
+        assert_eq!(gaps(&mut delivery, &mut rare, 60), [5, 9]);
     }
 
     #[test]
     fn the_first_ack_of_a_flow_picked_up_midstream_is_no_gap() {
-        let mut delivery = Delivery::default();
+        let (mut delivery, mut rare) = (Delivery::default(), None);
         let mut told = Vec::new();
-        delivery.acked(2, true, |len| told.push(len));
+        delivery.acked(2, true, &mut Above::of(&mut rare, Side::Orig), |len| {
+            told.push(len)
+        });
         assert_eq!(told, [0; 0]);
-        delivery.acked(3, true, |len| told.push(len));
+        delivery.acked(3, true, &mut Above::of(&mut rare, Side::Orig), |len| {
+            told.push(len)
+        });
         assert_eq!(told, [2]);
     }
 
@@ -237,13 +271,18 @@ mod tests {
             ("10 MiB above a hole", ACKING, 10 * 1024 * 1024 + 2, true),
         ];
         for (name, sender, bytes, abandoned) in cases {
-            let mut delivery = Delivery::default();
-            delivery.sent(5, u32::try_from(bytes).unwrap(), sender);
+            let (mut delivery, mut rare) = (Delivery::default(), None);
+            delivery.sent(
+                5,
+                u32::try_from(bytes).unwrap(),
+                sender,
+                &mut Above::of(&mut rare, Side::Orig),
+            );
             assert_eq!(delivery.is_abandoned(), abandoned, "{name}");
         }
-        let mut delivery = Delivery::default();
+        let (mut delivery, mut rare) = (Delivery::default(), None);
         for hole in 1..1000 {
-            delivery.sent(hole * 10, 1, ACKING);
+            delivery.sent(hole * 10, 1, ACKING, &mut Above::of(&mut rare, Side::Orig));
         }
         assert!(delivery.is_abandoned(), "holes without end");
     }

@@ -1,7 +1,7 @@
 //! One end of a TCP flow: its state and its sequence numbers.
 
-use super::delivery::{Delivery, Sender};
-use crate::history::Scaled;
+use super::delivery::{Above, Delivery, Sender};
+use crate::compact::Scaled;
 use crate::packet::{Segment, TcpFlags};
 
 /// A sequence number jump larger than this is not believed on SYN, RST or an ACK of zero.
@@ -48,7 +48,7 @@ pub(super) const fn seq_delta(a: u32, b: u32) -> i32 {
 #[derive(Clone, Copy, Default, Debug)]
 struct Wrapping {
     seq: u32,
-    wraps: u32,
+    wraps: u16,
 }
 
 impl Wrapping {
@@ -67,24 +67,34 @@ impl Wrapping {
 /// One end of a TCP flow.
 #[derive(Clone, Default, Debug)]
 pub(super) struct TcpEnd {
-    pub state: EndState,
-    pub prev_state: EndState,
-    pub did_close: bool,
-    pub saw_fin: bool,
-    pub saw_eof: bool,
-    /// Letters S or H, F, R already in the history, and the relative number they came with.
-    pub last_syn: u32,
-    pub last_fin: u32,
-    pub last_rst: u32,
-    pub fin_seq: u64,
     start: u32,
-    last: Wrapping,
-    ack: Wrapping,
-    pub delivery: Delivery,
-    pub bad_checksums: Scaled,
-    pub retransmits: Scaled,
-    pub zero_windows: Scaled,
-    pub gaps: Scaled,
+    last_seq: u32,
+    ack_seq: u32,
+    /// The number after the FIN, relative, its low half.
+    fin_low: u32,
+    last_wraps: u16,
+    ack_wraps: u16,
+    /// What the last SYN, FIN and RST came with, for telling a repeated one.
+    pub(super) last_syn: u16,
+    pub(super) last_fin: u16,
+    pub(super) last_rst: u16,
+    pub(super) delivery: Delivery,
+    pub(super) retransmits: Scaled,
+    pub(super) zero_windows: Scaled,
+    pub(super) state: EndState,
+    pub(super) prev_state: EndState,
+    flags: u8,
+}
+
+/// What an end did once and for all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Did {
+    /// Its part of the flow is over.
+    Close = 1,
+    /// It sent a FIN.
+    Fin = 2,
+    /// All it sent before its end was delivered, or given up.
+    Eof = 4,
 }
 
 impl TcpEnd {
@@ -104,16 +114,54 @@ impl TcpEnd {
         ended
     }
 
+    const fn last(&self) -> Wrapping {
+        Wrapping {
+            seq: self.last_seq,
+            wraps: self.last_wraps,
+        }
+    }
+
+    const fn ack(&self) -> Wrapping {
+        Wrapping {
+            seq: self.ack_seq,
+            wraps: self.ack_wraps,
+        }
+    }
+
+    const fn advance_last(&mut self, to: u32) {
+        let mut last = self.last();
+        last.advance(to);
+        (self.last_seq, self.last_wraps) = (last.seq, last.wraps);
+    }
+
+    pub(super) const fn did(&self, what: Did) -> bool {
+        self.flags & what as u8 != 0
+    }
+
+    /// Notes what it did; returns whether that is new.
+    pub(super) const fn note(&mut self, what: Did) -> bool {
+        let new = !self.did(what);
+        self.flags |= what as u8;
+        new
+    }
+
+    /// A FIN was seen; `seq` is the relative number after it.
+    pub(super) fn note_fin(&mut self, seq: u64) {
+        self.note(Did::Fin);
+        self.fin_low = low_half(seq);
+    }
+
+    /// The relative number after the FIN: the one nearest to what was sent.
+    pub(super) fn fin_seq(&self) -> u64 {
+        let sent = u64::try_from(self.last().full() - i64::from(self.start)).unwrap_or(0);
+        let ahead = i64::from(seq_delta(self.fin_low, low_half(sent)));
+        sent.saturating_add_signed(ahead)
+    }
+
     fn init(&mut self, start: u32, last: u32) {
         self.start = start;
-        self.ack = Wrapping {
-            seq: start,
-            wraps: 0,
-        };
-        self.last = Wrapping {
-            seq: last,
-            wraps: 0,
-        };
+        (self.ack_seq, self.ack_wraps) = (start, 0);
+        (self.last_seq, self.last_wraps) = (last, 0);
     }
 
     /// Sets the sequence space from a segment of this end's, where its state asks for it.
@@ -157,39 +205,41 @@ impl TcpEnd {
 
     /// `seq` relative to the start, `None` when it lies before it.
     pub(super) fn relative_seq(&self, seq: u32) -> Option<u64> {
-        self.relative_to(self.last, seq)
+        self.relative_to(self.last(), seq)
     }
 
     /// An acknowledgement of this end's bytes relative to the start, `None` when before it.
     pub(super) fn relative_ack(&self, ack: u32) -> Option<u64> {
-        self.relative_to(self.ack, ack)
+        self.relative_to(self.ack(), ack)
     }
 
     /// The peer acknowledged up to `ack`.
     pub(super) const fn update_ack(&mut self, ack: u32) {
-        let delta = seq_delta(ack, self.ack.seq);
+        let delta = seq_delta(ack, self.ack_seq);
         // An ACK of zero far ahead is broken rather than a long flow that lands there.
         let broken = ack == 0 && delta > TOO_LARGE_DELTA;
         if delta > 0 && !broken {
-            self.ack.advance(ack);
+            let mut reached = self.ack();
+            reached.advance(ack);
+            (self.ack_seq, self.ack_wraps) = (reached.seq, reached.wraps);
         }
     }
 
     /// This end sent up to `past`; returns whether it sent only what it had sent before.
     pub(super) fn update_last(&mut self, past: u32, flags: TcpFlags, len: u32) -> bool {
-        let delta = seq_delta(past, self.last.seq);
+        let delta = seq_delta(past, self.last_seq);
         if (flags.syn() || flags.rst()) && !(-TOO_LARGE_DELTA..=TOO_LARGE_DELTA).contains(&delta) {
             return false;
         }
-        if flags.fin() && self.last.seq == self.start.wrapping_add(1) {
-            self.last.advance(past);
+        if flags.fin() && self.last_seq == self.start.wrapping_add(1) {
+            self.advance_last(past);
             return false;
         }
         if self.state == EndState::Reset {
             return false;
         }
         if delta > 0 {
-            self.last.advance(past);
+            self.advance_last(past);
             return false;
         }
         len > 0
@@ -204,19 +254,19 @@ impl TcpEnd {
         if aborted_half_open {
             return 0;
         }
-        let reached = self.last.full().max(self.ack.full()) - i64::from(self.start);
-        let octets = 1 + i64::from(self.saw_fin && reached > 1);
+        let reached = self.last().full().max(self.ack().full()) - i64::from(self.start);
+        let octets = 1 + i64::from(self.did(Did::Fin) && reached > 1);
         u64::try_from(reached - octets).unwrap_or(0)
     }
 
     /// Whether none of its data was acknowledged.
     pub(super) const fn nothing_acked(&self) -> bool {
-        let acked = self.ack.full() - self.start as i64;
+        let acked = self.ack().full() - self.start as i64;
         acked == 0 || acked == 1
     }
 
     fn sender(&self, peer: EndState) -> Sender {
-        let acked = u64::try_from(self.ack.full() - i64::from(self.start)).unwrap_or(0);
+        let acked = u64::try_from(self.ack().full() - i64::from(self.start)).unwrap_or(0);
         Sender {
             acked,
             nothing_acked: self.nothing_acked(),
@@ -225,9 +275,9 @@ impl TcpEnd {
     }
 
     /// Takes note of captured payload at relative number `seq`.
-    pub(super) fn sent(&mut self, seq: u64, len: u32, peer: EndState) {
+    pub(super) fn sent(&mut self, seq: u64, len: u32, peer: EndState, above: &mut Above<'_>) {
         let sender = self.sender(peer);
-        self.delivery.sent(seq, len, sender);
+        self.delivery.sent(seq, len, sender, above);
     }
 
     /// Whether bytes are missing before this end's last one, so that its close must wait.
@@ -236,7 +286,7 @@ impl TcpEnd {
             return false;
         }
         let delivered = i64::try_from(self.delivery.next()).unwrap_or(i64::MAX);
-        let last = self.last.full() - i64::from(self.start);
+        let last = self.last().full() - i64::from(self.start);
         if last < delivered {
             return false;
         }
@@ -251,4 +301,8 @@ impl TcpEnd {
         self.state == EndState::Established
             || (self.state == EndState::Closed && self.prev_state == EndState::Established)
     }
+}
+
+const fn low_half(wide: u64) -> u32 {
+    (wide & 0xffff_ffff) as u32
 }

@@ -1,6 +1,6 @@
 //! The state machine of a TCP flow's two ends (`docs/conn-log.md`, A.10).
 
-use super::{EndState, Seen, Tcp};
+use super::{Did, EndState, Is, Seen, Tcp};
 use crate::flow::Common;
 use crate::packet::Segment;
 use crate::{Side, Timestamp};
@@ -27,7 +27,7 @@ impl Tcp {
                 }
                 if flags.rst() {
                     self.set_state(common, me, EndState::Reset);
-                    self.active = false;
+                    self.set(Is::Inactive, true);
                 }
                 (me, flags.fin() || flags.rst())
             }
@@ -39,7 +39,7 @@ impl Tcp {
                 if resets {
                     self.set_state(common, me, EndState::Reset);
                 }
-                (me, resets && !self.end(me).did_close)
+                (me, resets && !self.end(me).did(Did::Close))
             }
             EndState::Reset => (me, false),
         }
@@ -117,7 +117,7 @@ impl Tcp {
         }
         if seg.flags.ack() && self.state(me.peer()) == EndState::Established {
             self.set_state(common, me, EndState::Established);
-            self.partial = false;
+            self.set(Is::Partial, false);
             self.seen_mut(me).0 |= Seen::PACKET;
         } else {
             self.set_state(common, me, EndState::Partial);
@@ -145,7 +145,7 @@ impl Tcp {
             self.set_state(common, me, EndState::Reset);
             let end = self.end(peer);
             if end.state != EndState::Reset || end.prev_state != EndState::Established {
-                self.active = false;
+                self.set(Is::Inactive, true);
             }
         }
         flags.fin() || flags.rst()

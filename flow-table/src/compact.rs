@@ -1,0 +1,177 @@
+//! Numbers and a slab that keep a flow small: a table holds a million of them.
+
+/// A count below 2^48; it stops there instead of wrapping. Six bytes, aligned to two.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct U48([u16; 3]);
+
+impl U48 {
+    const MAX: u64 = (1 << 48) - 1;
+
+    /// The nearest value that fits.
+    pub(crate) fn new(value: u64) -> Self {
+        let [low, middle, high, _] = words(value.min(Self::MAX));
+        Self([low, middle, high])
+    }
+
+    pub(crate) fn get(self) -> u64 {
+        let [low, middle, high] = self.0;
+        u64::from(low) | u64::from(middle) << 16 | u64::from(high) << 32
+    }
+
+    pub(crate) fn add(&mut self, more: u64) {
+        *self = Self::new(self.get().saturating_add(more));
+    }
+}
+
+/// The sixteen-bit words of a number, lowest first.
+fn words(value: u64) -> [u16; 4] {
+    let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
+    [[a, b], [c, d], [e, f], [g, h]].map(u16::from_le_bytes)
+}
+
+/// Counts something that gets a letter at its 1st, 10th, 100th, … time, up to the ten millionth.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Scaled([u8; 3]);
+
+impl Scaled {
+    /// Counts one more; whether it gets a letter.
+    pub(crate) fn count(&mut self) -> bool {
+        const MAX: u32 = 0xff_ffff;
+        let [low, middle, high] = self.0;
+        let before = u32::from_le_bytes([low, middle, high, 0]);
+        if before == MAX {
+            return false;
+        }
+        let count = before + 1;
+        let [low, middle, high, _] = count.to_le_bytes();
+        self.0 = [low, middle, high];
+        let mut step = count;
+        while step.is_multiple_of(10) {
+            step /= 10;
+        }
+        step == 1
+    }
+}
+
+/// Sixteen bits of a sequence number, enough to see that it is another one.
+pub(crate) fn fold(seq: u64) -> u16 {
+    let [low, middle, ..] = words(seq);
+    low ^ middle.rotate_left(1)
+}
+
+/// Slots that never move: growing allocates a further chunk and copies nothing.
+#[derive(Debug)]
+pub(crate) struct Slab<T> {
+    chunks: Vec<Vec<Option<T>>>,
+    free: Vec<u32>,
+    len: u32,
+}
+
+/// Slots in a chunk.
+const CHUNK: usize = 128;
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self {
+            chunks: Vec::new(),
+            free: Vec::new(),
+            len: 0,
+        }
+    }
+}
+
+/// Which chunk, and where in it.
+const fn place(slot: u32) -> (usize, usize) {
+    let slot = slot as usize;
+    (slot / CHUNK, slot % CHUNK)
+}
+
+impl<T> Slab<T> {
+    /// Slots there are, free ones included.
+    pub(crate) const fn slots(&self) -> u32 {
+        self.len
+    }
+
+    pub(crate) fn get(&self, slot: u32) -> Option<&T> {
+        let (chunk, at) = place(slot);
+        self.chunks.get(chunk)?.get(at)?.as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
+        let (chunk, at) = place(slot);
+        self.chunks.get_mut(chunk)?.get_mut(at)?.as_mut()
+    }
+
+    /// Puts a value into a free slot.
+    pub(crate) fn insert(&mut self, value: T) -> u32 {
+        if let Some(slot) = self.free.pop() {
+            let (chunk, at) = place(slot);
+            if let Some(free) = self
+                .chunks
+                .get_mut(chunk)
+                .and_then(|chunk| chunk.get_mut(at))
+            {
+                *free = Some(value);
+            }
+            return slot;
+        }
+        let slot = self.len;
+        self.len += 1;
+        match self.chunks.last_mut() {
+            Some(chunk) if chunk.len() < CHUNK => chunk.push(Some(value)),
+            _ => {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                chunk.push(Some(value));
+                self.chunks.push(chunk);
+            }
+        }
+        slot
+    }
+
+    /// Takes a value out.
+    pub(crate) fn remove(&mut self, slot: u32) -> Option<T> {
+        let (chunk, at) = place(slot);
+        let value = self.chunks.get_mut(chunk)?.get_mut(at)?.take()?;
+        self.free.push(slot);
+        Some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forty_eight_bits_hold_and_stop() {
+        for value in [0, 1, 0xffff, 0x1_0000, 0x1234_5678_9abc, U48::MAX] {
+            assert_eq!(U48::new(value).get(), value);
+        }
+        let mut count = U48::new(U48::MAX - 1);
+        count.add(5);
+        assert_eq!(count.get(), U48::MAX);
+        assert_eq!(U48::new(u64::MAX).get(), U48::MAX);
+    }
+
+    #[test]
+    fn scaled_letters_come_at_powers_of_ten() {
+        let mut scaled = Scaled::default();
+        let at: Vec<u32> = (1..=100_000).filter(|_| scaled.count()).collect();
+        assert_eq!(at, [1, 10, 100, 1_000, 10_000, 100_000]);
+        let mut full = Scaled([0xff; 3]);
+        assert!(!full.count() && !full.count());
+    }
+
+    #[test]
+    fn slots_are_used_again() {
+        let mut slab = Slab::default();
+        let slots: Vec<u32> = (0..300).map(|value| slab.insert(value)).collect();
+        assert_eq!(slots, (0..300).collect::<Vec<u32>>());
+        assert_eq!(slab.remove(7), Some(7));
+        assert_eq!(
+            (slab.remove(7), slab.get(7), slab.get(300)),
+            (None, None, None)
+        );
+        assert_eq!(slab.insert(1000), 7);
+        assert_eq!((slab.get(7), slab.slots()), (Some(&1000), 300));
+    }
+}
