@@ -277,7 +277,8 @@ impl Decoder {
             parent,
             ..place
         };
-        self.inside(place, inner, sink)
+        // A fragment inside is held, but its frame was processed: it gave the tunnel's packet.
+        self.inside(place, inner, sink).map(|_| Decoded::Processed)
     }
 
     fn inside(

@@ -7,7 +7,7 @@
 use crate::{Span, Timestamp};
 
 /// Time that one slot covers.
-const STEP: Span = Span::from_secs(1);
+const STEP: Span = Span::from_millis(500);
 /// Number of slots: what waits longer comes up early, and is filed again.
 const SLOTS: i64 = 1024;
 /// The offset of an entry that is due after the steps the wheel has.
@@ -21,27 +21,28 @@ struct Entry {
     slot: u32,
 }
 
-/// Which step of time. All from the year 2106 on are one: flows filed there are looked at more
-/// often than they need.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+/// Which step of time, by its low bits: they come round after seventy years.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Step(u32);
 
 impl Step {
-    /// Not filed: after every other.
+    /// Not filed.
     pub(crate) const NEVER: Self = Self(u32::MAX);
 
     fn of(step: i64) -> Self {
-        Self(u32::try_from(step).map_or(u32::MAX - 1, |step| step.min(u32::MAX - 1)))
+        Self(u32::try_from(step & 0x7fff_ffff).unwrap_or_default())
     }
 
     /// Whether a flow filed here may be due at `now`.
     pub(crate) fn may_be_due(self, now: Timestamp) -> bool {
-        self <= Self::of(step_of(now))
+        let now = Self::of(step_of(now));
+        self != Self::NEVER && now.0.wrapping_sub(self.0).cast_signed() >= 0
     }
 
     /// Whether a flow due at `due` must be filed anew to be found in time.
     pub(crate) fn is_after(self, due: Timestamp) -> bool {
-        self > Self::of(step_of(due))
+        let due = Self::of(step_of(due));
+        self == Self::NEVER || self.0.wrapping_sub(due.0).cast_signed() > 0
     }
 }
 

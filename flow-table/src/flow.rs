@@ -13,7 +13,7 @@ use crate::history::Letters;
 use crate::key::{Addr, End, FlowKey, Way};
 use crate::packet::{Body, Datagram, Message, Packet, TcpFlags, TunnelKind};
 use crate::tcp::{Milestones, Tcp};
-use crate::timers::{DNS_INTERVAL, Patience, SYN_TIMEOUT, Timers};
+use crate::timers::{DNS_INTERVAL, Patience, SYN_TIMEOUT, Timer, Timers};
 use crate::{ConnState, IpProto, Timestamp, Traffic, Uid, ports};
 
 /// Which end of a flow.
@@ -91,6 +91,8 @@ pub(crate) type PendingSlot = std::num::NonZeroU32;
 pub(crate) struct Rare {
     /// The name, where ends and first timestamp do not tell it.
     uid: Option<Uid>,
+    /// Silence does not end the flow before this: a late packet was taken.
+    floor: Timestamp,
     /// A history that no longer fits into the flow.
     letters: Vec<u8>,
     pub(crate) missed_bytes: u64,
@@ -200,6 +202,36 @@ impl Common {
             };
             uid(&self.key(), way, self.start, self.start, seed, 0)
         })
+    }
+
+    /// A packet whose timestamp lies before packet time was taken: what it made due is due now at
+    /// the earliest, and silence not before it would have been after the first packet.
+    pub(crate) fn took_late(&mut self, now: Timestamp) {
+        self.timers.not_before(now);
+        let floor = now.max(self.start + Patience::Minute.span());
+        if self.last + self.timers.patience.span() < floor {
+            self.rare().floor = floor;
+        }
+    }
+
+    /// When it will have been silent for long enough.
+    fn silence(&self) -> Timestamp {
+        let floor = self
+            .rare
+            .as_ref()
+            .map_or(Timestamp::ZERO, |rare| rare.floor);
+        floor.max(self.last + self.timers.patience.span())
+    }
+
+    /// When its timers want to be looked at.
+    pub(crate) fn due(&self) -> Timestamp {
+        self.timers.due(self.silence())
+    }
+
+    /// Takes the timer that is due first, if one is due at or before `now`.
+    pub(crate) fn take_due(&mut self, now: Timestamp) -> Option<(Timestamp, Timer)> {
+        let silence = self.silence();
+        self.timers.take_due(silence, now)
     }
 
     /// What only some flows have, made if missing.
@@ -460,6 +492,14 @@ impl Flow {
                 (None, None) => ConnState::Oth,
             },
             Kind::Icmp(_) | Kind::Other | Kind::Tunnel => ConnState::Oth,
+        }
+    }
+
+    /// Whether the next packet may yet turn it round.
+    pub(crate) fn may_turn(&self) -> bool {
+        match &self.kind {
+            Kind::Tcp(tcp) => tcp.may_turn(self.common.letters()),
+            _ => false,
         }
     }
 

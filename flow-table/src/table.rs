@@ -73,7 +73,7 @@ pub(crate) struct FlowTable {
     /// Flows opened so far, and whether one had to leave.
     opened: u64,
     evicted: bool,
-    /// Packet time at the last late packet.
+    /// Packet time at which a late packet opened a flow, the last time that happened.
     late: Option<Timestamp>,
 }
 
@@ -110,13 +110,12 @@ impl FlowTable {
     pub(crate) fn take(&mut self, packet: &Packet, block: &Block<'_>, out: &mut TableOutput) {
         let clock = block.clock;
         let now = clock.at(packet.index);
-        if packet.ts < now {
-            self.late = Some(now);
-        }
         let mut again = false;
         if let Some(slot) = self.find(packet) {
-            // The wheel's entry is never later than the flow's first timer.
-            if self.filed_at(slot).may_be_due(now) {
+            // The wheel's entry is never later than what is due first, but for jumps over decades:
+            // its steps come round.
+            let silent = |flow: &Flow| flow.common.due() <= now;
+            if self.filed_at(slot).may_be_due(now) || self.flows.get(slot).is_some_and(silent) {
                 self.fire(slot, clock, now, out);
             }
             match self.flows.get_mut(slot) {
@@ -135,6 +134,9 @@ impl FlowTable {
         // Ends and first timestamp name a flow, but for late packets and what comes with them,
         // flows that begin again at once, and flows that had to leave: these also go by how many
         // were opened before.
+        if packet.ts < now {
+            self.late = Some(now);
+        }
         let again = again || self.late == Some(now) || self.evicted;
         let nth = if again { self.opened } else { 0 };
         let flow = Flow::open(packet, now, self.config.seed, nth);
@@ -247,16 +249,15 @@ impl FlowTable {
         if flow.common.way() != way {
             teller.flip(flow);
         }
+        if packet.ts < now {
+            flow.common.took_late(now);
+        }
         teller.note_tunnels(flow, packet, block.parents, now);
-        if flow.common.told.seq > 0 || is_settled(flow, packet) {
+        if flow.common.told.seq > 0 || (settles(&packet.body) && !flow.may_turn()) {
             teller.open_if_not(flow, now);
             teller.tell_milestones(flow, milestones, now);
         }
         self.file(slot);
-        if packet.ts < now {
-            // What a late packet made due acts with it, not with packets before it.
-            self.fire(slot, &Clock::new(&[]), now, out);
-        }
     }
 
     fn teller<'a>(&'a mut self, out: &'a mut TableOutput) -> Teller<'a> {
@@ -278,7 +279,7 @@ impl FlowTable {
         let Some(common) = self.flows.get(slot).map(|flow| &flow.common) else {
             return;
         };
-        let own = common.timers.due(common.last);
+        let own = common.due();
         let report = self.report_due(common.pending);
         let due = report.map_or(own, |due| due.min(own));
         if self.filed_at(slot).is_after(due) {
@@ -296,9 +297,8 @@ impl FlowTable {
             let Some(flow) = self.flows.get_mut(slot) else {
                 return;
             };
-            let last = flow.common.last;
             // Where both are due at once, whatever ends the flow reports as well.
-            if let Some(due) = report.filter(|due| *due < flow.common.timers.due(last)) {
+            if let Some(due) = report.filter(|due| *due < flow.common.due()) {
                 let mut teller = Teller {
                     seed: self.config.seed,
                     pending: &mut self.pending,
@@ -307,7 +307,7 @@ impl FlowTable {
                 teller.report(flow, clock.first_reaching(due, now));
                 continue;
             }
-            let Some((due, timer)) = flow.common.timers.take_due(last, now) else {
+            let Some((due, timer)) = flow.common.take_due(now) else {
                 return;
             };
             let time = clock.first_reaching(due, now);
@@ -367,12 +367,9 @@ fn is_over(flow: &mut Flow, timer: Timer, time: Timestamp) -> bool {
 }
 
 /// Whether the direction can be told: a flow that begins with a SYN-ACK may yet be turned round.
-fn is_settled(flow: &Flow, packet: &Packet) -> bool {
-    let counts = flow.common.counts;
-    let first = counts.orig.packets.get() + counts.resp.packets.get() <= 1;
-    match packet.body {
-        Body::Tcp(segment) => !(first && segment.flags.syn() && segment.flags.ack()),
-        Body::BadChecksum { .. } | Body::BadHeader { .. } | Body::Tunnel => false,
-        _ => true,
-    }
+const fn settles(body: &Body) -> bool {
+    !matches!(
+        body,
+        Body::BadChecksum { .. } | Body::BadHeader { .. } | Body::Tunnel
+    )
 }

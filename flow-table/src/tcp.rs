@@ -20,6 +20,9 @@ use crate::{ConnState, Side, Timestamp, ports};
 use delivery::{Above, stretches};
 use end::{Did, EndState, TcpEnd};
 
+/// The history of a flow of which only a SYN-ACK was seen.
+const ONLY_SYN_ACK: &[u8] = b"H";
+
 /// Letters that stand at most once for each end.
 #[derive(Clone, Copy, Default, Debug)]
 struct Seen(u8);
@@ -227,7 +230,7 @@ impl Tcp {
         if self.seen_mut(side).has(what) {
             return false;
         }
-        let turn = matches!(letter, b'A' | b'D') && common.letters() == b"H";
+        let turn = matches!(letter, b'A' | b'D') && common.letters() == ONLY_SYN_ACK;
         let side = if turn {
             self.flip(common);
             common.set_letters(b"^h");
@@ -350,7 +353,8 @@ impl Tcp {
 
     fn data_pending(&self, common: &Common, side: Side) -> bool {
         let above = stretches(common.rare.as_deref(), side.peer());
-        self.end(side).data_pending(!above.is_empty())
+        let held = !above.is_empty() || self.end(side.peer()).delivery.has_unacked();
+        self.end(side).data_pending(held)
     }
 
     /// Completes a close that waited for missing bytes, once they came or were given up.
@@ -383,7 +387,7 @@ impl Tcp {
             || peer.state == EndState::Inactive
         {
             common.timers.arm_delete(common.last + CLOSE_DELAY);
-        } else if self.end(side).prev_state != EndState::Inactive {
+        } else if self.end(side).prev_state() != EndState::Inactive {
             common.timers.arm_expire(common.last + SESSION_TIMER);
         }
     }
@@ -429,6 +433,14 @@ impl Tcp {
         let one_closed = orig.did(Did::Close) || resp.did(Did::Close);
         (one_closed && (self.both_closed() || any(EndState::Reset) || any(EndState::Inactive)))
             || (orig.state == EndState::Inactive && resp.state == EndState::Inactive)
+    }
+
+    /// Whether a segment may yet turn the flow round: it began with a SYN-ACK, and nothing has
+    /// told since who opened it.
+    pub(crate) fn may_turn(&self, history: &[u8]) -> bool {
+        history == ONLY_SYN_ACK
+            || (self.state(Side::Orig) == EndState::SynAckSent
+                && self.state(Side::Resp) == EndState::Inactive)
     }
 
     /// Whether its own timers still mean something.

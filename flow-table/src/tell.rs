@@ -84,15 +84,16 @@ impl Teller<'_> {
     /// Tells what a flow moved, if it was opened and moved anything.
     pub(crate) fn report(&mut self, flow: &mut Flow, time: Timestamp) {
         let slot = flow.common.pending.map(|slot| slot.get() - 1);
-        let pending = slot.and_then(|slot| self.pending.get_mut(slot));
-        let moved = pending.filter(|pending| flow.traffic() != pending.before);
-        match moved {
-            // To be told when it is opened.
-            Some(pending) if flow.common.told.seq == 0 => pending.since = time,
-            None if flow.common.told.seq == 0 || flow.common.told.turns == 0 => {
-                self.forget(flow);
-            }
-            _ => self.tell(flow, time, FlowEventKind::Progress),
+        let Some(pending) = slot.and_then(|slot| self.pending.get_mut(slot)) else {
+            return;
+        };
+        if flow.common.told.seq == 0 {
+            // Not opened for the detectors yet: later.
+            pending.since = time;
+        } else if flow.traffic() != pending.before || flow.common.told.turns > 0 {
+            self.tell(flow, time, FlowEventKind::Progress);
+        } else {
+            self.forget(flow);
         }
     }
 

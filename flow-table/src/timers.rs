@@ -119,7 +119,14 @@ impl Timers {
         self.expire = self.expire.min(due);
     }
 
-    fn all(&self, last: Timestamp) -> [(Timestamp, Timer); 3] {
+    /// Puts off to `now` what a late packet made due before: a timer acts no earlier than the
+    /// packet that armed it.
+    pub(crate) fn not_before(&mut self, now: Timestamp) {
+        self.expire = self.expire.max(now);
+        self.special = self.special.max(now);
+    }
+
+    fn all(&self, silence: Timestamp) -> [(Timestamp, Timer); 3] {
         let special = match self.purpose {
             Purpose::Attempt => Timer::Attempt,
             Purpose::Dns => Timer::Dns,
@@ -128,13 +135,13 @@ impl Timers {
         [
             (self.special, special),
             (self.expire, Timer::Expire),
-            (last + self.patience.span(), Timer::Inactivity),
+            (silence, Timer::Inactivity),
         ]
     }
 
-    /// When the next one is due, the last packet having been seen at `last`.
-    pub(crate) fn due(&self, last: Timestamp) -> Timestamp {
-        let [special, expire, inactivity] = self.all(last);
+    /// When the next one is due, the flow having been silent long enough at `silence`.
+    pub(crate) fn due(&self, silence: Timestamp) -> Timestamp {
+        let [special, expire, inactivity] = self.all(silence);
         special.0.min(expire.0).min(inactivity.0)
     }
 
@@ -142,10 +149,10 @@ impl Timers {
     /// it lasts.
     pub(crate) fn take_due(
         &mut self,
-        last: Timestamp,
+        silence: Timestamp,
         now: Timestamp,
     ) -> Option<(Timestamp, Timer)> {
-        let (due, timer) = self.all(last).into_iter().min_by_key(|(due, _)| *due)?;
+        let (due, timer) = self.all(silence).into_iter().min_by_key(|(due, _)| *due)?;
         if due > now || due == OFF {
             return None;
         }
@@ -172,13 +179,13 @@ mod tests {
         timers.arm_expire(at(105));
         timers.arm_expire(at(107));
         timers.arm_attempt(at(103));
-        assert_eq!(timers.due(at(100)), at(103));
-        assert_eq!(timers.take_due(at(100), at(102)), None);
+        assert_eq!(timers.due(at(160)), at(103));
+        assert_eq!(timers.take_due(at(160), at(102)), None);
         let fired: Vec<Timer> =
-            std::iter::from_fn(|| timers.take_due(at(100), at(110)).map(|(_, timer)| timer))
+            std::iter::from_fn(|| timers.take_due(at(160), at(110)).map(|(_, timer)| timer))
                 .collect();
         assert_eq!(fired, [Timer::Attempt, Timer::Expire]);
-        assert_eq!(timers.due(at(100)), at(160));
+        assert_eq!(timers.due(at(160)), at(160));
     }
 
     #[test]
@@ -189,27 +196,12 @@ mod tests {
         timers.arm_delete(at(120));
         timers.arm_attempt(at(104));
         assert_eq!(
-            timers.take_due(at(100), at(200)),
+            timers.take_due(at(160), at(200)),
             Some((at(120), Timer::Delete))
         );
         assert_eq!(
-            timers.take_due(at(100), at(200)),
+            timers.take_due(at(160), at(200)),
             Some((at(160), Timer::Inactivity))
-        );
-    }
-
-    #[test]
-    fn silence_is_measured_from_the_last_packet() {
-        let mut timers = Timers::default();
-        assert_eq!(timers.due(at(150)), at(210));
-        timers.patience = Patience::FiveMinutes;
-        assert_eq!(timers.due(at(150)), at(450));
-        let silent = Some((at(450), Timer::Inactivity));
-        assert_eq!(timers.take_due(at(150), at(449)), None);
-        assert_eq!(
-            timers.take_due(at(150), at(450)),
-            silent,
-            "the time-out itself is enough"
         );
     }
 }

@@ -171,12 +171,13 @@ fn v6(bytes: &[u8], wire_len: usize) -> Result<Ip<'_>, DropReason> {
     }
     let captured = bytes.get(..total).unwrap_or(bytes);
     let chain = walk_extensions(captured, header.next_header().0)?;
-    let (src, dst) = (header.source(), header.destination());
+    let src = chain.home.unwrap_or(header.source());
+    let dst = chain.last_stop.unwrap_or(header.destination());
     Ok(Ip {
         src: Addr::v6(src),
         dst: Addr::v6(dst),
         proto: chain.next,
-        counted_len: u32::from(header.payload_length()) + 40,
+        counted_len: u32::from(header.payload_length()) + 40 - chain.atomic,
         payload_len: total - chain.len,
         payload: captured.get(chain.len..).unwrap_or_default(),
         pseudo: Sum16BitWords::new().add_slice(&src).add_slice(&dst),
@@ -195,6 +196,12 @@ struct Chain {
     part: Option<Part>,
     /// Where the fragment header stands, and the byte that announces it.
     fragment_header: Option<(usize, usize)>,
+    /// Bytes of fragment headers of packets that are whole: as if put together without them.
+    atomic: u32,
+    /// Where a routing header sends the packet in the end (RFC 8200, 4.4; RFC 6275, 6.4).
+    last_stop: Option<[u8; 16]>,
+    /// Whose it is when away from home (RFC 6275, 6.3).
+    home: Option<[u8; 16]>,
 }
 
 /// Walks hop-by-hop options, routing, fragment, authentication and destination options, in any
@@ -207,6 +214,9 @@ fn walk_extensions(packet: &[u8], first: u8) -> Result<Chain, DropReason> {
         len: HEADER_LEN_V6,
         part: None,
         fragment_header: None,
+        atomic: 0,
+        last_stop: None,
+        home: None,
     };
     let mut announced_at = 6;
     loop {
@@ -218,7 +228,17 @@ fn walk_extensions(packet: &[u8], first: u8) -> Result<Chain, DropReason> {
                 .ok_or(bad)
         };
         let step = match chain.next.0 {
-            0 | 43 | 60 => 8 + 8 * units()?,
+            43 => {
+                let step = 8 + 8 * units()?;
+                chain.last_stop = last_stop(packet.get(at..at + step)).or(chain.last_stop);
+                step
+            }
+            60 => {
+                let step = 8 + 8 * units()?;
+                chain.home = home(packet.get(at + 2..at + step)).or(chain.home);
+                step
+            }
+            0 => 8 + 8 * units()?,
             44 => {
                 let place = be16(packet, at + 2).ok_or(bad)?;
                 let id = be32(packet, at + 4).ok_or(bad)?;
@@ -231,6 +251,8 @@ fn walk_extensions(packet: &[u8], first: u8) -> Result<Chain, DropReason> {
                 if part.more || part.offset != 0 {
                     chain.part = Some(part);
                     chain.fragment_header = Some((at, announced_at));
+                } else {
+                    chain.atomic += 8;
                 }
                 FRAGMENT_HEADER
             }
@@ -247,4 +269,35 @@ fn walk_extensions(packet: &[u8], first: u8) -> Result<Chain, DropReason> {
             return Ok(chain);
         }
     }
+}
+
+/// The last address of a routing header of type 0 or 2 that has not been reached yet.
+fn last_stop(header: Option<&[u8]>) -> Option<[u8; 16]> {
+    let header = header?;
+    match (header.get(2)?, header.get(3)?) {
+        (0 | 2, left) if *left > 0 && header.len() % 16 == 8 => {
+            header.last_chunk().filter(|_| header.len() >= 24).copied()
+        }
+        _ => None,
+    }
+}
+
+/// The home address among destination options.
+fn home(options: Option<&[u8]>) -> Option<[u8; 16]> {
+    const PAD1: u8 = 0;
+    const HOME_ADDRESS: u8 = 201;
+    let mut options = options?;
+    while let [kind, rest @ ..] = options {
+        if *kind == PAD1 {
+            options = rest;
+            continue;
+        }
+        let (len, rest) = rest.split_first()?;
+        let (value, after) = rest.split_at_checked(usize::from(*len))?;
+        if *kind == HOME_ADDRESS {
+            return value.try_into().ok();
+        }
+        options = after;
+    }
+    None
 }

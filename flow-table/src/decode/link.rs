@@ -10,6 +10,8 @@ pub enum LinkType {
     Loopback,
     /// Ethernet (1).
     Ethernet,
+    /// FDDI (10).
+    Fddi,
     /// PPP, with or without HDLC framing (9, 50).
     Ppp,
     /// An IP packet, nothing before it (12, 14, 101, 228, 229).
@@ -35,6 +37,7 @@ impl LinkType {
             0 | 108 => Self::Loopback,
             1 => Self::Ethernet,
             9 | 50 => Self::Ppp,
+            10 => Self::Fddi,
             12 | 14 | 101 | 228 | 229 => Self::RawIp,
             113 => Self::LinuxSll,
             276 => Self::LinuxSll2,
@@ -63,6 +66,7 @@ pub(super) fn ip_offset(link: LinkType, bytes: &[u8]) -> Result<usize, DropReaso
         LinkType::LinuxSll => ether(bytes, be16(bytes, 14).ok_or(cut)?, 16),
         LinkType::LinuxSll2 => ether(bytes, be16(bytes, 0).ok_or(cut)?, 20),
         LinkType::Loopback => loopback(be32(bytes, 0).ok_or(cut)?),
+        LinkType::Fddi => snap(bytes, 13),
         LinkType::Ppp => ppp_framed(bytes),
         LinkType::Ieee80211 => snap(bytes, wireless::ieee80211(bytes, 0)?),
         LinkType::Prism => snap(bytes, wireless::prism(bytes)?),

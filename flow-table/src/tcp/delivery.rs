@@ -88,6 +88,11 @@ impl Delivery {
         self.next = U48::new(self.next().max(seq));
     }
 
+    /// Whether bytes that were seen have not been acknowledged.
+    pub(super) fn has_unacked(&self) -> bool {
+        !self.is_abandoned() && self.next.get() > self.trimmed.get()
+    }
+
     /// Whether deliveries were abandoned.
     pub(super) fn is_abandoned(&self) -> bool {
         self.trimmed == U48::new(ABANDONED)

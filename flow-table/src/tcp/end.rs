@@ -64,8 +64,9 @@ impl Wrapping {
     }
 }
 
-/// One end of a TCP flow.
-#[derive(Clone, Default, Debug)]
+/// One end of a TCP flow. Packed, because padding in a million flows is megabytes.
+#[derive(Clone, Copy, Default, Debug)]
+#[repr(Rust, packed(2))]
 pub(super) struct TcpEnd {
     start: u32,
     last_seq: u32,
@@ -82,9 +83,12 @@ pub(super) struct TcpEnd {
     pub(super) retransmits: Scaled,
     pub(super) zero_windows: Scaled,
     pub(super) state: EndState,
-    pub(super) prev_state: EndState,
+    /// [`Did`] in the low bits, the state before this one in the high ones.
     flags: u8,
 }
+
+/// Where the state before stands in the flags.
+const PREV_SHIFT: u32 = 4;
 
 /// What an end did once and for all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,7 +113,7 @@ impl TcpEnd {
             return false;
         }
         let ended = !state.is_handshake() && self.state.is_handshake();
-        self.prev_state = self.state;
+        self.flags = (self.flags & 0x0f) | ((self.state as u8) << PREV_SHIFT);
         self.state = state;
         ended
     }
@@ -132,6 +136,19 @@ impl TcpEnd {
         let mut last = self.last();
         last.advance(to);
         (self.last_seq, self.last_wraps) = (last.seq, last.wraps);
+    }
+
+    /// The state before this one.
+    pub(super) const fn prev_state(&self) -> EndState {
+        match self.flags >> PREV_SHIFT {
+            1 => EndState::SynSent,
+            2 => EndState::SynAckSent,
+            3 => EndState::Partial,
+            4 => EndState::Established,
+            5 => EndState::Closed,
+            6 => EndState::Reset,
+            _ => EndState::Inactive,
+        }
     }
 
     pub(super) const fn did(&self, what: Did) -> bool {
@@ -177,7 +194,7 @@ impl TcpEnd {
             EndState::Inactive | EndState::Established | EndState::Partial if syn => {
                 self.init(segment.seq, past);
             }
-            EndState::Reset if syn && self.prev_state == EndState::Inactive => {
+            EndState::Reset if syn && self.prev_state() == EndState::Inactive => {
                 self.init(segment.seq, past);
             }
             _ => {}
@@ -247,7 +264,7 @@ impl TcpEnd {
 
     /// Payload bytes by sequence numbers, including those acknowledged but never captured.
     pub(super) fn size(&self, peer: EndState) -> u64 {
-        let aborted_half_open = self.prev_state == EndState::SynSent
+        let aborted_half_open = self.prev_state() == EndState::SynSent
             && self.state == EndState::Reset
             && peer == EndState::Inactive
             && !self.nothing_acked();
@@ -280,8 +297,9 @@ impl TcpEnd {
         self.delivery.sent(seq, len, sender, above);
     }
 
-    /// Whether bytes are missing before this end's last one, so that its close must wait.
-    pub(super) fn data_pending(&self, peer_has_undelivered: bool) -> bool {
+    /// Whether bytes are missing before this end's last one, or bytes of its peer's still wait (for a
+    /// hole to be filled, or to be acknowledged), so that its close must wait.
+    pub(super) fn data_pending(&self, peer_is_held: bool) -> bool {
         if self.delivery.is_abandoned() {
             return false;
         }
@@ -293,13 +311,13 @@ impl TcpEnd {
         if delivered != last - 1 && delivered != last {
             return true;
         }
-        self.state != EndState::Reset && peer_has_undelivered
+        self.state != EndState::Reset && peer_is_held
     }
 
     /// Whether it is in a state in which missing bytes mean something.
     pub(super) fn is_clean(&self) -> bool {
         self.state == EndState::Established
-            || (self.state == EndState::Closed && self.prev_state == EndState::Established)
+            || (self.state == EndState::Closed && self.prev_state() == EndState::Established)
     }
 }
 

@@ -136,7 +136,7 @@ impl Tcp {
         if flags.fin() && !flags.rst() {
             self.set_state(common, me, EndState::Closed);
             let end = self.end(peer);
-            if end.state == EndState::Reset && end.prev_state == EndState::Closed {
+            if end.state == EndState::Reset && end.prev_state() == EndState::Closed {
                 // FIN and then RST from the peer: this was a normal end after all.
                 self.set_state(common, peer, EndState::Closed);
             }
@@ -144,7 +144,7 @@ impl Tcp {
         if flags.rst() {
             self.set_state(common, me, EndState::Reset);
             let end = self.end(peer);
-            if end.state != EndState::Reset || end.prev_state != EndState::Established {
+            if end.state != EndState::Reset || end.prev_state() != EndState::Established {
                 self.set(Is::Inactive, true);
             }
         }
