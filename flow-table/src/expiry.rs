@@ -39,6 +39,11 @@ impl Step {
         self != Self::NEVER && now.0.wrapping_sub(self.0).cast_signed() >= 0
     }
 
+    /// Whether `due` lies in this step.
+    pub(crate) fn has(self, due: Timestamp) -> bool {
+        self == Self::of(step_of(due))
+    }
+
     /// Whether a flow due at `due` must be filed anew to be found in time.
     pub(crate) fn is_after(self, due: Timestamp) -> bool {
         let due = Self::of(step_of(due));

@@ -238,6 +238,7 @@ impl FlowTable {
 
     fn update(&mut self, slot: u32, packet: &Packet, block: &Block<'_>, out: &mut TableOutput) {
         let now = block.clock.at(packet.index);
+        let before = self.due_of(slot).unwrap_or_default();
         let Some(flow) = self.flows.get_mut(slot) else {
             return;
         };
@@ -260,7 +261,7 @@ impl FlowTable {
             teller.open_if_not(flow, now);
             teller.tell_milestones(flow, milestones, now);
         }
-        self.file(slot);
+        self.file_sooner(slot, before);
     }
 
     fn teller<'a>(&'a mut self, out: &'a mut TableOutput) -> Teller<'a> {
@@ -279,16 +280,27 @@ impl FlowTable {
     /// Makes sure the wheel looks at the flow when it is due: by its own timers, or for the report
     /// of what it moved.
     fn file(&mut self, slot: u32) {
-        let Some(common) = self.flows.get(slot).map(|flow| &flow.common) else {
+        self.file_sooner(slot, Timestamp::ZERO);
+    }
+
+    /// The same for a flow that was due at `before` until now: within one step of the wheel, what
+    /// became due sooner needs an entry of its own.
+    fn file_sooner(&mut self, slot: u32, before: Timestamp) {
+        let Some(due) = self.due_of(slot) else {
             return;
         };
-        let own = common.due();
-        let report = self.report_due(common.pending);
-        let due = report.map_or(own, |due| due.min(own));
-        if self.filed_at(slot).is_after(due) {
+        let filed = self.filed_at(slot);
+        if filed.is_after(due) || (due < before && filed.has(due)) {
             let step = self.wheel.insert(due, slot);
             self.set_filed(slot, step);
         }
+    }
+
+    fn due_of(&self, slot: u32) -> Option<Timestamp> {
+        let common = &self.flows.get(slot)?.common;
+        let own = common.due();
+        let report = self.report_due(common.pending);
+        Some(report.map_or(own, |due| due.min(own)))
     }
 
     /// Fires the flow's timers that are due at or before `now`, each at the packet time at which

@@ -185,15 +185,23 @@ impl Play {
         }
         shard.finish(end, &mut single);
         let sorted = |out: &TableOutput| {
-            let mut rows: Vec<String> = out.records.iter().map(|row| format!("{row:?}")).collect();
-            rows.sort();
-            rows
+            let records = out.records.iter().map(|row| format!("{row:?}"));
+            let events = out.events.iter().map(|event| format!("{event:?}"));
+            let mut told: Vec<String> = records.chain(events).collect();
+            told.sort();
+            told
         };
         assert_eq!(sorted(&whole), sorted(&single), "{text}: block by block");
         let mut uids: Vec<_> = whole.records.iter().map(|row| row.uid).collect();
         uids.sort_unstable();
         uids.dedup();
         assert_eq!(uids.len(), whole.records.len(), "{text}: names");
+        for record in &whole.records {
+            let told = whole.events.iter().filter(|e| e.uid == record.uid);
+            let told: u64 = told.map(|e| e.orig.packets + e.resp.packets).sum();
+            let counted = record.traffic.orig.packets + record.traffic.resp.packets;
+            assert_eq!(told, counted, "{text}: packets in events");
+        }
         let mut records = whole.records;
         records.retain(|record| record.id.orig.addr != IpAddr::V4(OTHER));
         records.sort_by_key(|record| (record.end, record.start));

@@ -193,7 +193,7 @@ fn silence_without_tcp() {
         ),
         (
             "time went back",
-            ">u@10 >u@5 *@65 *@69.9 *@70",
+            ">u@10 >u@5 *@64.9 *@70",
             "S0 D end=70 dur=0",
         ),
         (
