@@ -49,7 +49,7 @@ impl Default for Config {
         Self {
             memory_limit: ByteSize::mebibytes(1024),
             progress_interval: Span::from_secs(10),
-            tick: Span::from_secs(1),
+            tick: Span::from_millis(100),
             log_format: LogFormat::Tsv,
             ignore_checksums: false,
             log_vlan: false,
