@@ -1,6 +1,7 @@
 //! A log as Zeek writes it: tab-separated with a complete header, or JSON lines.
 
 use std::io::{self, BufWriter, Write};
+use std::time::{Duration, UNIX_EPOCH};
 
 use flow_table::Timestamp;
 
@@ -75,32 +76,21 @@ impl<W: Write> ZeekLog<W> {
 
 /// `2026-11-20-21-58-07`, UTC.
 fn stamp(time: Timestamp) -> String {
-    let secs = time.as_nanos() / 1_000_000_000;
-    let (days, second) = (secs / 86_400, secs % 86_400);
-    let (year, month, day) = civil_from_days(days);
-    format!(
-        "{year:04}-{month:02}-{day:02}-{:02}-{:02}-{:02}",
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
+    let since = Duration::from_nanos(u64::try_from(time.as_nanos()).unwrap_or_default());
+    let text = humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string();
+    text.trim_end_matches('Z').replace(['T', ':'], "-")
 }
 
-/// The proleptic Gregorian date of a day number, 0 being 1970-01-01.
-const fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = year_of_era + era * 400 + if month <= 2 { 1 } else { 0 };
-    (year, month, day)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_tell_packet_time() {
+        assert_eq!(
+            stamp(Timestamp::new(1_795_211_887, 0)),
+            "2026-11-20-21-58-07"
+        );
+        assert_eq!(stamp(Timestamp::MAX), "2262-04-11-23-47-16");
+    }
 }

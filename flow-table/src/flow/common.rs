@@ -1,0 +1,333 @@
+//! What every flow has, whatever its protocol: ends, counters, timers, history, name.
+
+use std::hash::Hasher;
+use std::net::IpAddr;
+
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+use super::{PerSide, Side};
+use crate::compact::{Scaled, U48};
+use crate::history::Letters;
+use crate::key::{Addr, End, FlowKey, Way};
+use crate::packet::{LinkInfo, Packet, TunnelKind};
+use crate::timers::{Patience, Timer, Timers};
+use crate::{IpProto, Timestamp, Uid};
+
+/// What every flow has.
+#[derive(Clone, Debug)]
+pub(crate) struct Common {
+    // The key, its parts laid out without gaps.
+    low: Addr,
+    high: Addr,
+    low_port: u16,
+    high_port: u16,
+    proto: IpProto,
+    /// Which way the originator sends.
+    way: Way,
+    pub(crate) told: Told,
+    /// Timestamp of the first packet.
+    pub(crate) start: Timestamp,
+    /// Timestamp of the last packet that counts for the duration.
+    pub(crate) last: Timestamp,
+    pub(crate) counts: PerSide<Counts>,
+    pub(crate) timers: Timers,
+    letters: Letters,
+    /// Where the table keeps what the detectors were told last.
+    pub(crate) pending: Option<PendingSlot>,
+    pub(crate) rare: Option<Box<Rare>>,
+}
+
+/// A slot of the table's list of pending reports, from 1 so that having none costs nothing.
+pub(crate) type PendingSlot = std::num::NonZeroU32;
+
+/// What only some flows have.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Rare {
+    /// The name, where ends and first timestamp do not tell it.
+    pub(super) uid: Option<Uid>,
+    /// Silence does not end the flow before this: a late packet was taken.
+    floor: Timestamp,
+    /// A history that no longer fits into the flow.
+    letters: Vec<u8>,
+    pub(crate) missed_bytes: u64,
+    /// What kind of tunnel it is, once a packet inside it was seen.
+    pub(crate) carries: Option<TunnelKind>,
+    /// Tunnels it was seen in, in this order.
+    pub(crate) parents: Vec<FlowKey>,
+    /// What the link layer of the first packet said, the originator's address as source.
+    pub(crate) link: Option<LinkInfo>,
+    pub(crate) bad_checksums: PerSide<Scaled>,
+    pub(crate) gaps: PerSide<Scaled>,
+    /// Bytes seen above a hole.
+    pub(crate) above: PerSide<Vec<(u64, u64)>>,
+}
+
+/// More tunnels around one flow are not remembered.
+const MAX_PARENTS: usize = 8;
+
+/// Packets of one end.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Counts {
+    pub(crate) packets: U48,
+    pub(crate) ip_bytes: U48,
+}
+
+/// How far the detectors were told of it.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Told {
+    /// Number of the next event; 0 while the flow has not been opened for them.
+    pub(crate) seq: u32,
+    /// Requests answered since the last event.
+    pub(crate) turns: u16,
+    flags: u8,
+}
+
+impl Told {
+    pub(crate) const ANSWERED: u8 = 1;
+    pub(crate) const COMPLETED: u8 = 2;
+    pub(crate) const REFUSED: u8 = 4;
+    /// The originator sent payload, and the responder has not answered it yet.
+    const ASKED: u8 = 8;
+    /// The flow's first packet went against the way of its key as it stands for the uid.
+    const DOWN: u8 = 16;
+
+    pub(crate) const fn has(self, what: u8) -> bool {
+        self.flags & what != 0
+    }
+
+    pub(crate) const fn note(&mut self, what: u8) {
+        self.flags |= what;
+    }
+
+    const fn forget(&mut self, what: u8) {
+        self.flags &= !what;
+    }
+}
+
+impl Common {
+    pub(super) fn new(packet: &Packet) -> Self {
+        let (low, high) = (packet.key.source(Way::Up), packet.key.destination(Way::Up));
+        let mut told = Told::default();
+        if packet.way == Way::Down {
+            told.note(Told::DOWN);
+        }
+        Self {
+            low: low.addr,
+            high: high.addr,
+            low_port: low.port,
+            high_port: high.port,
+            proto: packet.proto(),
+            way: packet.way,
+            told,
+            start: packet.ts,
+            last: packet.ts,
+            counts: PerSide::default(),
+            timers: Timers::default(),
+            letters: Letters::default(),
+            pending: None,
+            rare: None,
+        }
+    }
+
+    /// The key it is found by.
+    pub(crate) const fn key(&self) -> FlowKey {
+        let low = End {
+            addr: self.low,
+            port: self.low_port,
+        };
+        let high = End {
+            addr: self.high,
+            port: self.high_port,
+        };
+        FlowKey::sorted(low, high, self.proto)
+    }
+
+    /// Its ends as they stand now.
+    pub(crate) fn id(&self) -> crate::FlowId {
+        self.key().id(self.way)
+    }
+
+    /// The name it carries through every log.
+    pub(crate) fn uid(&self, seed: u64) -> Uid {
+        let stored = self.rare.as_ref().and_then(|rare| rare.uid);
+        stored.unwrap_or_else(|| {
+            let way = if self.told.has(Told::DOWN) {
+                Way::Down
+            } else {
+                Way::Up
+            };
+            uid(&self.key(), way, self.start, self.start, seed, 0)
+        })
+    }
+
+    /// A packet whose timestamp lies before packet time was taken: what it made due is due now at
+    /// the earliest, and silence not before it would have been after the first packet.
+    pub(crate) fn took_late(&mut self, now: Timestamp) {
+        self.timers.not_before(now);
+        let floor = now.max(self.start + Patience::Minute.span());
+        if self.last + self.timers.patience.span() < floor {
+            self.rare().floor = floor;
+        }
+    }
+
+    /// When it will have been silent for long enough.
+    fn silence(&self) -> Timestamp {
+        let floor = self
+            .rare
+            .as_ref()
+            .map_or(Timestamp::ZERO, |rare| rare.floor);
+        floor.max(self.last + self.timers.patience.span())
+    }
+
+    /// When its timers want to be looked at.
+    pub(crate) fn due(&self) -> Timestamp {
+        self.timers.due(self.silence())
+    }
+
+    /// Takes the timer that is due first, if one is due at or before `now`.
+    pub(crate) fn take_due(&mut self, now: Timestamp) -> Option<(Timestamp, Timer)> {
+        let silence = self.silence();
+        self.timers.take_due(silence, now)
+    }
+
+    /// What only some flows have, made if missing.
+    pub(crate) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// The history so far.
+    pub(crate) fn letters(&self) -> &[u8] {
+        self.letters
+            .get(self.rare.as_ref().map(|rare| &rare.letters))
+    }
+
+    /// Adds a letter to the history as it is.
+    fn push_letter(&mut self, letter: u8) {
+        if self.letters.has_room() {
+            self.letters.push(letter);
+        } else {
+            let letters = self.letters;
+            letters.spill(&mut self.rare().letters, letter);
+        }
+    }
+
+    /// Adds what `side` did to the history.
+    pub(crate) fn note(&mut self, side: Side, letter: u8) {
+        self.push_letter(match side {
+            Side::Orig => letter,
+            Side::Resp => letter.to_ascii_lowercase(),
+        });
+    }
+
+    /// Replaces a history that fits into the flow.
+    pub(crate) fn set_letters(&mut self, letters: &[u8]) {
+        self.letters = Letters::default();
+        for letter in letters {
+            self.letters.push(*letter);
+        }
+    }
+
+    /// Its history, once it is over.
+    pub(crate) fn take_history(&mut self) -> crate::History {
+        let spilt = self
+            .rare
+            .as_mut()
+            .map(|rare| std::mem::take(&mut rare.letters));
+        crate::History::of(self.letters, spilt)
+    }
+
+    /// Notes a tunnel the flow was seen in.
+    pub(crate) fn note_parent(&mut self, parent: FlowKey) {
+        let parents = &mut self.rare().parents;
+        if parents.len() < MAX_PARENTS && !parents.contains(&parent) {
+            parents.push(parent);
+        }
+    }
+
+    /// Turns the flow round. What was told of it last is turned by the table.
+    pub(crate) fn flip(&mut self) {
+        self.flip_names();
+        self.counts.swap();
+        if let Some(rare) = &mut self.rare {
+            rare.bad_checksums.swap();
+            rare.gaps.swap();
+            rare.above.swap();
+        }
+    }
+
+    /// Turns only the names round: what was counted stays with the side it was counted for.
+    pub(super) fn flip_names(&mut self) {
+        self.way = reverse(self.way);
+        if let Some(link) = self.rare.as_mut().and_then(|rare| rare.link.as_mut()) {
+            std::mem::swap(&mut link.src, &mut link.dst);
+        }
+        self.push_letter(b'^');
+    }
+
+    /// Which way the originator sends.
+    pub(crate) const fn way(&self) -> Way {
+        self.way
+    }
+
+    /// The originator's and the responder's port.
+    pub(crate) const fn ports(&self) -> (u16, u16) {
+        match self.way {
+            Way::Up => (self.low_port, self.high_port),
+            Way::Down => (self.high_port, self.low_port),
+        }
+    }
+
+    /// The side a packet is from. Where both ends are the same, everything is the originator's.
+    pub(super) fn side_of(&self, packet: &Packet) -> Side {
+        let same =
+            packet.way == self.way || (self.low == self.high && self.low_port == self.high_port);
+        if same { Side::Orig } else { Side::Resp }
+    }
+
+    pub(super) fn count(&mut self, side: Side, packet: &Packet, payload: u32) {
+        let counts = self.counts.get_mut(side);
+        counts.packets.add(1);
+        counts.ip_bytes.add(packet.ip_len.into());
+        if payload > 0 {
+            if side == Side::Resp && self.told.has(Told::ASKED) {
+                self.told.turns = self.told.turns.saturating_add(1);
+            }
+            match side {
+                Side::Orig => self.told.note(Told::ASKED),
+                Side::Resp => self.told.forget(Told::ASKED),
+            }
+        }
+    }
+}
+
+const fn reverse(way: Way) -> Way {
+    match way {
+        Way::Up => Way::Down,
+        Way::Down => Way::Up,
+    }
+}
+
+/// Names a flow after its ends, its first packet and a seed: the same on every run.
+pub(super) fn uid(
+    key: &FlowKey,
+    way: Way,
+    ts: Timestamp,
+    now: Timestamp,
+    seed: u64,
+    nth: u64,
+) -> Uid {
+    let mut hasher = SipHasher13::new_with_keys(seed, 0x666c_6f77_6861_776b);
+    for end in [key.source(way), key.destination(way)] {
+        let addr: IpAddr = end.addr.into();
+        match addr {
+            IpAddr::V4(addr) => hasher.write(&addr.octets()),
+            IpAddr::V6(addr) => hasher.write(&addr.octets()),
+        }
+        hasher.write_u16(end.port);
+    }
+    hasher.write_u8(key.proto().0);
+    hasher.write_i64(ts.as_nanos());
+    hasher.write_i64(now.as_nanos());
+    hasher.write_u64(nth);
+    Uid::from_bits(hasher.finish128().as_u128())
+}
