@@ -47,8 +47,9 @@ impl Part {
 }
 
 impl Ip<'_> {
+    /// By the header: an IPv6 packet may well name IPv4-mapped addresses.
     pub(super) fn is_v4(&self) -> bool {
-        self.src.is_v4()
+        self.header.first().is_some_and(|first| first >> 4 == 4)
     }
 
     /// Whether the capture holds less of it than there was.
