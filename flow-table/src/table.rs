@@ -75,7 +75,7 @@ pub(crate) struct FlowTable {
     /// Flows opened so far, and whether one had to leave.
     opened: u64,
     evicted: bool,
-    /// Packet time at which a late packet opened a flow, the last time that happened.
+    /// Packet time at which a late packet came, the last time that happened.
     late: Option<Timestamp>,
 }
 
@@ -112,6 +112,9 @@ impl FlowTable {
     pub(crate) fn take(&mut self, packet: &Packet, block: &Block<'_>, out: &mut TableOutput) {
         let clock = block.clock;
         let now = clock.at(packet.index);
+        if packet.ts < now {
+            self.late = Some(now);
+        }
         let mut again = false;
         if let Some(slot) = self.find(packet) {
             // The wheel's entry is never later than what is due first, but for jumps over decades:
@@ -136,9 +139,6 @@ impl FlowTable {
         // Ends and first timestamp name a flow, but for late packets and what comes with them,
         // flows that begin again at once, and flows that had to leave: these also go by how many
         // were opened before.
-        if packet.ts < now {
-            self.late = Some(now);
-        }
         let again = again || self.late == Some(now) || self.evicted;
         let nth = if again { self.opened } else { 0 };
         let link = packet.link.of(block.links);

@@ -435,10 +435,11 @@ impl Tcp {
             || (orig.state == EndState::Inactive && resp.state == EndState::Inactive)
     }
 
-    /// Whether a segment may yet turn the flow round: it began with a SYN-ACK, and nothing has
-    /// told since who opened it.
+    /// Whether a segment may yet turn the flow round: it began with a SYN-ACK, or with segments
+    /// that say nothing at all, and nothing has told since who opened it.
     pub(crate) fn may_turn(&self, history: &[u8]) -> bool {
-        history == ONLY_SYN_ACK
+        history.is_empty()
+            || history == ONLY_SYN_ACK
             || (self.state(Side::Orig) == EndState::SynAckSent
                 && self.state(Side::Resp) == EndState::Inactive)
     }

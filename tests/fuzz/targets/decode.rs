@@ -1,0 +1,4 @@
+//! See [`fuzz::decode`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::decode::check(data));
