@@ -11,7 +11,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::OnceLock;
 
 use detectors::config::{Bytes, Count};
-use detectors::{Config, Detectors, Finding, Rule, Severity, Signal, StableId, builtin_rules};
+use detectors::{
+    Config, Detection, Detectors, Finding, Rule, Severity, Signal, SignalKind, StableId, Subject,
+    builtin_rules,
+};
 use flow_table::{
     ConnState, Endpoint, FlowEvent, FlowEventKind, FlowId, IpProto, Span, Timestamp, Traffic, Uid,
 };
@@ -45,7 +48,7 @@ pub fn check(data: &[u8]) {
     for signal in &counters.signals {
         // A table always takes what it was asked to take last.
         let most = config.port_scan.max_memory.get().max(1 << 16) + (1 << 16);
-        let small = choice & 1 != 0 && signal.kind == detectors::SignalKind::PortScan;
+        let small = choice & 1 != 0 && signal.kind == SignalKind::PortScan;
         assert!(!small || signal.bytes <= most, "{signal:?}");
     }
     once.finish();
@@ -266,32 +269,12 @@ struct Open {
 }
 
 fn sound(findings: &[Finding], names: Names) {
-    let mut signals: BTreeMap<StableId, Open> = BTreeMap::new();
-    let mut subjects = BTreeMap::new();
-    let mut detections: BTreeMap<StableId, (Severity, u64)> = BTreeMap::new();
+    let mut told = Told::default();
     for finding in findings {
         match finding {
-            Finding::SignalOpened(signal) => {
-                placed(signal);
-                let open = Open {
-                    severity: signal.severity,
-                    closed: false,
-                };
-                let known = signals.insert(signal.id, open);
-                let returns = |known: &Open| known.closed && names == Names::MayReturn;
-                assert!(
-                    known.as_ref().is_none_or(returns),
-                    "one name twice: {signal:?}"
-                );
-                let before = subjects.insert((signal.kind, signal.subject), signal.id);
-                assert!(before.is_none(), "open twice for one subject: {signal:?}");
-            }
+            Finding::SignalOpened(signal) => told.opened(signal, names),
             Finding::SignalRaised(signal) => {
-                placed(signal);
-                let open = signals.get_mut(&signal.id).filter(|open| !open.closed);
-                let Some(open) = open else {
-                    panic!("raised, but not open: {signal:?}")
-                };
+                let open = told.open(signal);
                 assert!(
                     signal.severity > open.severity,
                     "raised to no more: {signal:?}"
@@ -299,38 +282,73 @@ fn sound(findings: &[Finding], names: Names) {
                 open.severity = signal.severity;
             }
             Finding::SignalClosed(signal) => {
-                placed(signal);
-                let open = signals.get_mut(&signal.id).filter(|open| !open.closed);
-                let Some(open) = open else {
-                    panic!("closed, but not open: {signal:?}")
-                };
+                let open = told.open(signal);
                 assert_eq!(signal.severity, open.severity, "{signal:?}");
                 open.closed = true;
-                let subject = subjects.remove(&(signal.kind, signal.subject));
+                let subject = told.subjects.remove(&(signal.kind, signal.subject));
                 assert_eq!(subject, Some(signal.id));
             }
-            Finding::DetectionMade(made) => {
-                assert_eq!(made.count, 1, "{made:?}");
-                let before = detections.insert(made.id, (made.severity, made.count));
-                let unique = before.is_none() || names == Names::MayReturn;
-                assert!(unique, "one name twice: {made:?}");
-                joined(made, &signals);
-            }
-            Finding::DetectionUpdated(update) => {
-                let known = detections.get_mut(&update.id);
-                let Some(known) = known else {
-                    panic!("updated, but never made: {update:?}")
-                };
-                assert!(*known <= (update.severity, update.count), "{update:?}");
-                *known = (update.severity, update.count);
-                joined(update, &signals);
-            }
+            Finding::DetectionMade(made) => told.made(made, names),
+            Finding::DetectionUpdated(update) => told.updated(update),
         }
     }
-    assert!(
-        signals.values().all(|open| open.closed),
-        "open after the end"
-    );
+    let closed = told.signals.values().all(|open| open.closed);
+    assert!(closed, "open after the end");
+}
+
+/// Everything that was found so far.
+#[derive(Default)]
+struct Told {
+    signals: BTreeMap<StableId, Open>,
+    /// The signal that is open for each.
+    subjects: BTreeMap<(SignalKind, Subject), StableId>,
+    detections: BTreeMap<StableId, (Severity, u64)>,
+}
+
+impl Told {
+    fn opened(&mut self, signal: &Signal, names: Names) {
+        placed(signal);
+        let open = Open {
+            severity: signal.severity,
+            closed: false,
+        };
+        let known = self.signals.insert(signal.id, open);
+        let returns = |known: &Open| known.closed && names == Names::MayReturn;
+        assert!(
+            known.as_ref().is_none_or(returns),
+            "one name twice: {signal:?}"
+        );
+        let before = self
+            .subjects
+            .insert((signal.kind, signal.subject), signal.id);
+        assert!(before.is_none(), "open twice for one subject: {signal:?}");
+    }
+
+    fn open(&mut self, signal: &Signal) -> &mut Open {
+        placed(signal);
+        let open = self.signals.get_mut(&signal.id).filter(|open| !open.closed);
+        let Some(open) = open else {
+            panic!("not open: {signal:?}")
+        };
+        open
+    }
+
+    fn made(&mut self, made: &Detection, names: Names) {
+        assert_eq!(made.count, 1, "{made:?}");
+        let known = self.detections.insert(made.id, (made.severity, made.count));
+        let unique = known.is_none() || names == Names::MayReturn;
+        assert!(unique, "one name twice: {made:?}");
+        joined(made, &self.signals);
+    }
+
+    fn updated(&mut self, update: &Detection) {
+        let Some(known) = self.detections.get_mut(&update.id) else {
+            panic!("updated, but never made: {update:?}")
+        };
+        assert!(*known <= (update.severity, update.count), "{update:?}");
+        *known = (update.severity, update.count);
+        joined(update, &self.signals);
+    }
 }
 
 fn placed(signal: &Signal) {
@@ -342,7 +360,7 @@ fn placed(signal: &Signal) {
     assert!(!signal.evidence.measure.is_empty(), "{signal:?}");
 }
 
-fn joined(detection: &detectors::Detection, signals: &BTreeMap<StableId, Open>) {
+fn joined(detection: &Detection, signals: &BTreeMap<StableId, Open>) {
     assert!(detection.first <= detection.last, "{detection:?}");
     assert!(
         !detection.signals.is_empty() && !detection.summary.is_empty(),

@@ -18,6 +18,7 @@ mod scratch;
 #[path = "../../../sensor/src"]
 #[allow(
     dead_code,
+    unused_imports,
     clippy::all,
     clippy::pedantic,
     reason = "checked where it belongs; not all of it is used here"
