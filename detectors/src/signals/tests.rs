@@ -273,7 +273,12 @@ fn command_exchange() {
             ("critical", talk(10, 10_000, 300, 1_200), &[Critical]),
             ("long requests", talk(10, 10_000, 500, 5_000), &[]),
             ("short answers", talk(10, 10_000, 300, 900), &[]),
-            ("sessions of two", talk(10, 121_000, 300, 1_200), &[]),
+            (
+                "just inside the gap",
+                talk(3, 119_000, 300, 1_200),
+                &[Medium],
+            ),
+            ("split over the edge", talk(10, 121_000, 300, 1_200), &[]),
             ("one way", talk(10, 10_000, 300, 0), &[]),
             (
                 "ipv6",
