@@ -1,5 +1,6 @@
 //! Capture files and standard input, plain or compressed, one after the other, as blocks.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -38,7 +39,7 @@ struct OpenFile {
     /// Place of `carry` in the uncompressed file.
     offset: u64,
     records: u64,
-    unknown_links: Vec<u32>,
+    unknown_links: BTreeSet<u32>,
     problems: Vec<CaptureError>,
 }
 
@@ -155,7 +156,7 @@ impl OpenFile {
             wanted: MAGIC_LEN,
             offset: 0,
             records: 0,
-            unknown_links: Vec::new(),
+            unknown_links: BTreeSet::new(),
             problems: Vec::new(),
         })
     }
@@ -236,8 +237,7 @@ impl OpenFile {
     /// Tells each link type that cannot be read once.
     fn note_unknown_links(&mut self, block: &Block) {
         for (number, record) in (self.records + 1..).zip(&block.records) {
-            if record.link.is_none() && !self.unknown_links.contains(&record.link_number) {
-                self.unknown_links.push(record.link_number);
+            if record.link.is_none() && self.unknown_links.insert(record.link_number) {
                 self.problems.push(CaptureError::UnknownLink {
                     path: self.path.clone(),
                     record: number,
