@@ -1,8 +1,12 @@
 //! The wheel that finds flows whose timers are due, without a look at the others.
 //!
 //! An entry is a hint: the flow itself knows when it is due. So packets cost the wheel nothing; an
-//! entry that comes up early is filed again by its owner. Eight bytes an entry: its slot of the
-//! wheel tells the rest of its time.
+//! entry that comes up early is filed again by its owner, and one whose flow is gone lies about
+//! until it comes up, or until its owner finds that there are too many of them. Eight bytes an
+//! entry: its slot of the wheel tells the rest of its time.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use crate::{Span, Timestamp};
 
@@ -14,7 +18,7 @@ const SLOTS: i64 = 1024;
 const BEYOND: u32 = u32::MAX;
 
 /// A flow that was filed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Entry {
     /// Nanoseconds into the step.
     offset: u32,
@@ -51,22 +55,31 @@ impl Step {
     }
 }
 
-/// A wheel of entries. Memory is that of the entries in it.
+/// A wheel of entries.
 #[derive(Debug)]
 pub(crate) struct Wheel {
+    /// Steps ahead of the current one, by their number modulo [`SLOTS`].
     slots: Vec<Vec<Entry>>,
-    /// The step that was looked at last; all before it are empty.
+    /// Which of them have entries.
+    occupied: Occupied,
+    /// The current step's, first what is due first.
+    current: BinaryHeap<Reverse<Entry>>,
+    /// The step that was looked at last; there is nothing before it.
     step: i64,
     /// Nothing in the wheel is due before this.
     earliest: Timestamp,
+    len: usize,
 }
 
 impl Default for Wheel {
     fn default() -> Self {
         Self {
             slots: Vec::new(),
+            occupied: Occupied::default(),
+            current: BinaryHeap::new(),
             step: 0,
             earliest: Timestamp::MAX,
+            len: 0,
         }
     }
 }
@@ -79,21 +92,22 @@ const fn start_of(step: i64) -> Timestamp {
     Timestamp::from_nanos(step.saturating_mul(STEP.as_nanos()))
 }
 
+/// Where a step stands.
+fn slot_of(step: i64) -> usize {
+    usize::try_from(step % SLOTS).unwrap_or_default()
+}
+
 impl Wheel {
-    fn slot_mut(&mut self, step: i64) -> Option<&mut Vec<Entry>> {
-        let at = usize::try_from(step % SLOTS).ok()?;
-        self.slots.get_mut(at)
+    /// Number of entries, those that have become meaningless included.
+    pub(crate) const fn len(&self) -> usize {
+        self.len
     }
 
     /// Files a flow that is due at `due`. Returns where.
     pub(crate) fn insert(&mut self, due: Timestamp, slot: u32) -> Step {
-        if self.slots.is_empty() {
-            let slots = usize::try_from(SLOTS).unwrap_or_default();
-            self.slots.resize_with(slots, Vec::new);
-        }
         let step = step_of(due);
-        if self.earliest == Timestamp::MAX {
-            // Empty: the wheel may begin anywhere, with room for what is due sooner.
+        if self.len == 0 {
+            // The wheel may begin anywhere, with room for what is due sooner.
             self.step = (step - SLOTS + 1).max(0);
         }
         let last = self.step + SLOTS - 1;
@@ -107,10 +121,25 @@ impl Wheel {
             (step, u32::try_from(offset).unwrap_or(BEYOND))
         };
         self.earliest = self.earliest.min(due).min(start_of(step + 1));
-        if let Some(entries) = self.slot_mut(step) {
-            entries.push(Entry { offset, slot });
-        }
+        self.push(step, Entry { offset, slot });
         Step::of(step)
+    }
+
+    fn push(&mut self, step: i64, entry: Entry) {
+        self.len += 1;
+        if step == self.step {
+            self.current.push(Reverse(entry));
+            return;
+        }
+        if self.slots.is_empty() {
+            let slots = usize::try_from(SLOTS).unwrap_or_default();
+            self.slots.resize_with(slots, Vec::new);
+        }
+        let at = slot_of(step);
+        if let Some(entries) = self.slots.get_mut(at) {
+            entries.push(entry);
+            self.occupied.set(at);
+        }
     }
 
     /// Moves every flow that may be due at `now` to `due`, with where it was filed.
@@ -118,48 +147,102 @@ impl Wheel {
         if now < self.earliest {
             return;
         }
-        let target = step_of(now);
-        let first = self.step;
-        // A jump far ahead visits every slot once, not every step.
-        for step in first..=target.clamp(first, first + SLOTS - 1) {
-            let Some(entries) = self.slot_mut(step) else {
-                continue;
-            };
-            if step < target {
-                due.extend(entries.drain(..).map(|entry| (Step::of(step), entry.slot)));
-                if entries.capacity() > 16 {
-                    *entries = Vec::new();
-                }
-                continue;
-            }
-            let into = u32::try_from(now.since(start_of(step)).as_nanos()).unwrap_or(BEYOND);
-            entries.retain(|entry| {
-                let early = entry.offset > into;
-                if !early {
-                    due.push((Step::of(step), entry.slot));
-                }
-                early
-            });
+        let before = due.len();
+        let target = step_of(now).max(self.step);
+        while self.step < target {
+            let current = Step::of(self.step);
+            due.extend(self.current.drain().map(|entry| (current, entry.0.slot)));
+            // A jump far ahead visits the steps that have entries, not every step.
+            self.step = self.next_step().unwrap_or(target).min(target);
+            self.current = self.take(self.step).into_iter().map(Reverse).collect();
         }
-        self.step = target.max(first);
+        let into = u32::try_from(now.since(start_of(target)).as_nanos()).unwrap_or(BEYOND);
+        while let Some(Reverse(entry)) = self.current.peek() {
+            if entry.offset > into {
+                break;
+            }
+            due.push((Step::of(target), entry.slot));
+            self.current.pop();
+        }
+        self.len -= due.len() - before;
         self.earliest = self.first_due();
+    }
+
+    /// Forgets every entry that `means` nothing.
+    pub(crate) fn retain(&mut self, means: impl Fn(Step, u32) -> bool) {
+        let current = Step::of(self.step);
+        self.current
+            .retain(|entry| means(current, entry.0.slot));
+        self.len = self.current.len();
+        for step in self.step + 1..self.step + SLOTS {
+            let mut entries = self.take(step);
+            entries.retain(|entry| means(Step::of(step), entry.slot));
+            entries.shrink_to_fit();
+            for entry in entries {
+                self.push(step, entry);
+            }
+        }
+        self.earliest = self.first_due();
+    }
+
+    /// Takes a step's entries out.
+    fn take(&mut self, step: i64) -> Vec<Entry> {
+        let at = slot_of(step);
+        self.occupied.clear(at);
+        self.slots.get_mut(at).map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The first step after the current one that has entries.
+    fn next_step(&self) -> Option<i64> {
+        let at = slot_of(self.step);
+        let next = self.occupied.next(at + 1).or_else(|| self.occupied.next(0))?;
+        let ahead = i64::try_from(next).ok()? - i64::try_from(at).ok()?;
+        Some(self.step + ahead.rem_euclid(SLOTS))
     }
 
     /// Nothing is due before this: an entry filed ahead of its time says nothing of the slots
     /// after its own.
-    fn first_due(&mut self) -> Timestamp {
-        let first = self.step;
-        (first..first + SLOTS)
-            .find_map(|step| {
-                let offset = self
-                    .slot_mut(step)?
-                    .iter()
-                    .map(|entry| entry.offset)
-                    .min()?;
-                let due = start_of(step) + Span::from_nanos(offset.into());
-                Some(due.min(start_of(step + 1)))
-            })
-            .unwrap_or(Timestamp::MAX)
+    fn first_due(&self) -> Timestamp {
+        let next = self.next_step().map_or(Timestamp::MAX, start_of);
+        let Some(Reverse(first)) = self.current.peek() else {
+            return next;
+        };
+        let due = start_of(self.step) + Span::from_nanos(first.offset.into());
+        due.min(start_of(self.step + 1)).min(next)
+    }
+}
+
+/// A bit for each slot of the wheel.
+#[derive(Clone, Copy, Default, Debug)]
+struct Occupied([u64; WORDS]);
+
+/// Words of [`Occupied`].
+const WORDS: usize = 16;
+
+impl Occupied {
+    fn set(&mut self, at: usize) {
+        if let Some(word) = self.0.get_mut(at / 64) {
+            *word |= 1 << (at % 64);
+        }
+    }
+
+    fn clear(&mut self, at: usize) {
+        if let Some(word) = self.0.get_mut(at / 64) {
+            *word &= !(1 << (at % 64));
+        }
+    }
+
+    /// The first set bit at or after `from`.
+    fn next(&self, from: usize) -> Option<usize> {
+        let first = from / 64;
+        for (at, word) in self.0.iter().enumerate().skip(first) {
+            let below = if at == first { (1_u64 << (from % 64)) - 1 } else { 0 };
+            let left = word & !below;
+            if left != 0 {
+                return Some(at * 64 + usize::try_from(left.trailing_zeros()).ok()?);
+            }
+        }
+        None
     }
 }
 

@@ -36,6 +36,9 @@ pub const FLOW_BYTES: u64 = (size_of::<Option<crate::flow::Flow>>() + INDEX_BYTE
 /// Index, wheel and list of free slots, by measurement (`scripts/flow-memory`).
 const INDEX_BYTES: usize = 40;
 
+/// How many packets ahead flows are fetched: by then memory has answered, by measurement.
+const LOOK_AHEAD: usize = 12;
+
 /// The tables of one share.
 #[derive(Debug)]
 pub struct Shard {
@@ -75,7 +78,8 @@ impl Shard {
             parents,
             links,
         };
-        for packet in packets {
+        for (at, packet) in packets.iter().enumerate() {
+            self.look_ahead(packets, at);
             let table = group_of(packet.hash) / self.id.of;
             if let Some(table) = self.tables.get_mut(table) {
                 table.take(packet, &block, out);
@@ -83,6 +87,21 @@ impl Shard {
         }
         for table in &mut self.tables {
             table.advance(clock, out);
+        }
+    }
+
+    /// Has what the packets after the one at `at` need fetched meanwhile.
+    fn look_ahead(&self, packets: &[Packet], at: usize) {
+        let coming = |ahead: usize| {
+            let packet = packets.get(at + ahead)?;
+            let table = self.tables.get(group_of(packet.hash) / self.id.of)?;
+            Some((table, packet.hash))
+        };
+        if let Some((table, hash)) = coming(2 * LOOK_AHEAD) {
+            table.prefetch_index(hash);
+        }
+        if let Some((table, hash)) = coming(LOOK_AHEAD) {
+            table.prefetch_flow(hash);
         }
     }
 

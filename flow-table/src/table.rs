@@ -1,18 +1,18 @@
 //! The flows of one slice of the hash space (see [`crate::KEY_GROUPS`]).
 //!
-//! Flows live in a slab; an index of hashes finds them, a wheel finds those whose timers are due.
+//! Flows live in a slab; an index finds them by hash, a wheel finds those whose timers are due.
 //! Timers act at the packet time at which they would have fired had every packet of every flow
 //! come by here, whenever this table gets to look: see [`Clock`].
-
-use hashbrown::HashTable;
 
 use crate::clock::Clock;
 use crate::compact::Slab;
 use crate::event::{FlowEvent, FlowEventKind};
 use crate::expiry::{Step, Wheel};
 use crate::flow::{Flow, Kind, PendingSlot, PerSide};
+use crate::index::Index;
 use crate::key::{FlowKey, KeyHasher};
 use crate::packet::{Body, LinkInfo, Packet};
+use crate::prefetch::prefetch;
 use crate::record::{Evicted, FlowRecord};
 use crate::tell::{Pending, Teller};
 use crate::timers::{DNS_INTERVAL, DNS_SILENCE, LINGER, SESSION_TIMER, Timer};
@@ -62,7 +62,7 @@ pub(crate) struct Block<'a> {
 pub(crate) struct FlowTable {
     config: TableConfig,
     hasher: KeyHasher,
-    index: HashTable<u32>,
+    index: Index,
     flows: Slab<Flow>,
     /// Where in the wheel each slot's flow is filed.
     filed: Vec<Step>,
@@ -85,7 +85,7 @@ impl FlowTable {
         Self {
             config,
             hasher: KeyHasher::new(config.seed),
-            index: HashTable::new(),
+            index: Index::default(),
             flows: Slab::default(),
             filed: Vec::new(),
             wheel: Wheel::default(),
@@ -105,7 +105,26 @@ impl FlowTable {
 
     /// Whether it holds none.
     pub(crate) fn is_empty(&self) -> bool {
-        self.index.is_empty()
+        self.len() == 0
+    }
+
+    /// A packet with this hash comes soon: fetches where its flow is told.
+    pub(crate) fn prefetch_index(&self, hash: u64) {
+        self.index.prefetch(hash);
+    }
+
+    /// A packet with this hash comes very soon: fetches its flow.
+    pub(crate) fn prefetch_flow(&self, hash: u64) {
+        let Some(slot) = self.index.likely(hash) else {
+            return;
+        };
+        if let Some(flow) = self.flows.get(slot) {
+            prefetch(flow);
+        }
+        let at = usize::try_from(slot).unwrap_or(usize::MAX);
+        if let Some(filed) = self.filed.get(at) {
+            prefetch(filed);
+        }
     }
 
     /// Takes a packet.
@@ -145,6 +164,7 @@ impl FlowTable {
         let flow = Flow::open(packet, now, self.config.seed, nth, link);
         let slot = self.insert(flow, packet.hash);
         self.update(slot, packet, block, out);
+        self.file(slot);
     }
 
     /// Fires every timer due at or before the end of the block.
@@ -174,11 +194,10 @@ impl FlowTable {
     }
 
     fn find(&self, packet: &Packet) -> Option<u32> {
-        let same = |slot: &u32| {
-            let flow = self.flows.get(*slot);
+        self.index.find(packet.hash, |slot| {
+            let flow = self.flows.get(slot);
             flow.is_some_and(|flow| flow.common.key() == packet.key)
-        };
-        self.index.find(packet.hash, same).copied()
+        })
     }
 
     fn filed_at(&self, slot: u32) -> Step {
@@ -202,12 +221,7 @@ impl FlowTable {
     fn insert(&mut self, flow: Flow, hash: u64) -> u32 {
         let slot = self.flows.insert(flow);
         self.set_filed(slot, Step::NEVER);
-        let (flows, hasher) = (&self.flows, &self.hasher);
-        let hash_of = |slot: &u32| {
-            let flow = flows.get(*slot);
-            flow.map_or(0, |flow| hasher.hash(&flow.common.key()))
-        };
-        self.index.insert_unique(hash, slot, hash_of);
+        self.index.insert(hash, slot);
         slot
     }
 
@@ -216,9 +230,7 @@ impl FlowTable {
             return;
         };
         let hash = self.hasher.hash(&flow.common.key());
-        if let Ok(entry) = self.index.find_entry(hash, |other| *other == slot) {
-            entry.remove();
-        }
+        self.index.remove(hash, slot);
         self.set_filed(slot, Step::NEVER);
         let mut teller = self.teller(out);
         teller.tunnel_ends(&flow, now);
@@ -238,10 +250,10 @@ impl FlowTable {
 
     fn update(&mut self, slot: u32, packet: &Packet, block: &Block<'_>, out: &mut TableOutput) {
         let now = block.clock.at(packet.index);
-        let before = self.due_of(slot).unwrap_or_default();
         let Some(flow) = self.flows.get_mut(slot) else {
             return;
         };
+        let (own, pending) = (flow.common.due(), flow.common.pending);
         let mut teller = Teller {
             seed: self.config.seed,
             pending: &mut self.pending,
@@ -261,7 +273,12 @@ impl FlowTable {
             teller.open_if_not(flow, now);
             teller.tell_milestones(flow, milestones, now);
         }
-        self.file_sooner(slot, before);
+        // Nearly every packet only puts off what is due, and the wheel need not know.
+        let after = flow.common.pending;
+        if flow.common.due() < own || (pending.is_none() && after.is_some()) {
+            let report = self.report_due(pending.filter(|_| pending == after));
+            self.file_sooner(slot, report.map_or(own, |due| due.min(own)));
+        }
     }
 
     fn teller<'a>(&'a mut self, out: &'a mut TableOutput) -> Teller<'a> {
@@ -293,6 +310,20 @@ impl FlowTable {
         if filed.is_after(due) || (due < before && filed.has(due)) {
             let step = self.wheel.insert(due, slot);
             self.set_filed(slot, step);
+            self.sweep();
+        }
+    }
+
+    /// Entries of flows that left before they were due are swept out when they are too many:
+    /// whoever makes flows come and go would fill the wheel otherwise.
+    fn sweep(&mut self) {
+        if self.wheel.len() > 4 * self.index.len() + 1024 {
+            let filed = &self.filed;
+            let is_filed = |step, slot| {
+                let at = usize::try_from(slot).ok();
+                at.and_then(|at: usize| filed.get(at)) == Some(&step)
+            };
+            self.wheel.retain(is_filed);
         }
     }
 
