@@ -42,6 +42,7 @@ mod history;
 mod id;
 mod index;
 mod key;
+mod leaving;
 mod packet;
 mod ports;
 mod prefetch;
@@ -69,6 +70,7 @@ pub use flow::{PerSide, Side};
 pub use history::History;
 pub use id::{Endpoint, FlowId, IpProto};
 pub use key::{FlowKey, KEY_GROUPS, Way};
+pub use leaving::Leaving;
 pub use packet::{
     Body, Datagram, LinkInfo, LinkPlace, Message, Packet, Parent, Segment, TcpFlags, TunnelKind,
 };

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::key::{FlowKey, KEY_GROUPS, group_of};
+use crate::leaving::Leaving;
 use crate::packet::{LinkInfo, Packet};
 use crate::table::{Block, FlowTable, TableConfig, TableOutput};
 use crate::{Span, Timestamp};
@@ -105,10 +106,21 @@ impl Shard {
         }
     }
 
-    /// The input is over: every flow leaves at `now`.
+    /// The input is over: every flow leaves at `now`. See [`Leaving`] for when they are many.
     pub fn finish(&mut self, now: Timestamp, out: &mut TableOutput) {
-        for table in &mut self.tables {
-            table.finish(now, out);
+        let mut leaving = Leaving::of(self, now);
+        while leaving.step(self, usize::MAX, out).is_some() {}
+    }
+
+    pub(crate) fn tables(&self) -> &[FlowTable] {
+        &self.tables
+    }
+
+    /// Ends the flow in a slot of a table.
+    pub(crate) fn end(&mut self, table: u32, slot: u32, now: Timestamp, out: &mut TableOutput) {
+        let table = usize::try_from(table).unwrap_or(usize::MAX);
+        if let Some(table) = self.tables.get_mut(table) {
+            table.end(slot, now, out);
         }
     }
 

@@ -17,7 +17,7 @@ use crate::record::{Evicted, FlowRecord};
 use crate::tell::{Pending, Teller};
 use crate::timers::{DNS_INTERVAL, DNS_SILENCE, LINGER, SESSION_TIMER, Timer};
 use crate::tunnels::TunnelEvent;
-use crate::{Span, Timestamp};
+use crate::{Span, Timestamp, Uid};
 
 /// How many flows are looked at to find one to evict.
 const EVICTION_SAMPLE: u32 = 16;
@@ -44,6 +44,16 @@ pub struct TableOutput {
     pub tunnels: Vec<TunnelEvent>,
     /// Flows that had to leave for want of room.
     pub evicted: u64,
+}
+
+impl TableOutput {
+    /// Empties it, keeping its memory.
+    pub fn clear(&mut self) {
+        self.events.clear();
+        self.records.clear();
+        self.tunnels.clear();
+        self.evicted = 0;
+    }
 }
 
 /// What the packets of a block have in common.
@@ -186,11 +196,17 @@ impl FlowTable {
         self.due = due;
     }
 
-    /// The input is over: every flow leaves at `now`.
-    pub(crate) fn finish(&mut self, now: Timestamp, out: &mut TableOutput) {
-        for slot in 0..self.flows.slots() {
-            self.remove(slot, now, Evicted::No, out);
-        }
+    /// Its flows: their uids and where they are.
+    pub(crate) fn uids(&self) -> impl Iterator<Item = (Uid, u32)> {
+        (0..self.flows.slots()).filter_map(|slot| {
+            let flow = self.flows.get(slot)?;
+            Some((flow.common.uid(self.config.seed), slot))
+        })
+    }
+
+    /// The input is over: the flow in `slot` leaves at `now`.
+    pub(crate) fn end(&mut self, slot: u32, now: Timestamp, out: &mut TableOutput) {
+        self.remove(slot, now, Evicted::No, out);
     }
 
     fn find(&self, packet: &Packet) -> Option<u32> {

@@ -7,8 +7,9 @@
 //! order: the same for any number of workers.
 
 mod decode;
-mod names;
 mod stage;
+mod tunnels;
+mod waiting;
 mod work;
 
 use flow_table::{
@@ -17,8 +18,8 @@ use flow_table::{
 
 use crate::capture::CaptureError;
 
-pub(crate) use stage::{Sealed, Stage, StageOutputs, StageTotals};
-pub(crate) use work::run;
+pub(crate) use stage::{Position, Sealed, Stage, StageOutputs, StageTotals};
+pub(crate) use work::{ToStage, run};
 
 /// How a pipeline is to run.
 #[derive(Clone, Debug)]

@@ -16,7 +16,7 @@ use crate::clock::Stopwatch;
 use crate::config::Config;
 use crate::findings::Tally;
 use crate::output::{Extra, Logs, OutputDir, Outputs, RunRecord, Sink};
-use crate::pipeline::{self, Settings, Stage, StageOutputs, StageTotals, Totals};
+use crate::pipeline::{self, Settings, Stage, StageOutputs, StageTotals, ToStage, Totals};
 use crate::progress::{Live, Progress};
 use crate::summary::{self, Dropped, RunSummary};
 
@@ -55,11 +55,17 @@ pub(crate) fn replay(args: &ReplayArgs, config: &Config) -> anyhow::Result<Outco
     let progress = Progress::start(&common.talk, size, Arc::clone(&live));
 
     // Captures → workers → stage → logs, findings.
-    let (to_stage, sealed) = bounded(QUEUE);
+    let (to_sealed, sealed) = bounded(QUEUE);
+    let (give_back, spare) = bounded(QUEUE);
     let (to_logs, batches) = bounded(QUEUE);
+    let to_stage = ToStage {
+        sealed: to_sealed,
+        spare,
+    };
     let stage_outputs = StageOutputs {
         logs: to_logs,
         findings: sink.sender(),
+        spare: give_back,
     };
     let detectors = Detectors::new(&config.detectors, detectors::builtin_rules());
     let stage = Stage::new(settings.threads, config.tick, detectors, stage_outputs);

@@ -1,32 +1,61 @@
 //! Puts what the shards hand out into one order, runs the detectors over it, and passes on rows
 //! and findings.
 //!
-//! Packet time is cut into ticks. A tick is sealed when every shard has gone past it; then its
-//! events are sorted by time, flow and number, its rows by end and uid. So nothing that comes
-//! after depends on how many shards there are, or how the capture was cut into blocks.
+//! Packet time is cut into ticks. A tick is sealed when every shard has gone past it (part of it,
+//! where much happened); then its events are sorted by time, flow and number, its rows by end and
+//! uid. So nothing that comes after depends on how many shards there are, or how the capture was
+//! cut into blocks.
 
 use crossbeam_channel::{Receiver, Sender};
 use detectors::{Detectors, Finding};
-use flow_table::{FlowEvent, FlowRecord, Span, Timestamp, TunnelEvent};
+use flow_table::{Span, Timestamp, Uid};
 
 use super::ShardOutput;
-use super::names::TunnelNames;
+use super::tunnels::Tunnels;
+use super::waiting::Waiting;
 use crate::output::{FindingSender, LogBatch, LogRow};
 
 /// What one shard made of one block.
 #[derive(Debug)]
 pub(crate) struct Sealed {
     pub(crate) shard: usize,
-    /// Packet time up to which it is complete; `None` when its input is over.
-    pub(crate) until: Option<Timestamp>,
+    /// Up to where it is complete; `None` when its input is over.
+    pub(crate) until: Option<Position>,
     pub(crate) out: ShardOutput,
+}
+
+/// A place in the order of everything: what is before it is complete.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+pub(crate) struct Position {
+    pub(crate) time: Timestamp,
+    /// Of all that happens at that time, what belongs to flows below this one.
+    pub(crate) uid: Uid,
+}
+
+impl Position {
+    const END: Self = Self::before(Timestamp::MAX);
+
+    /// Before everything that happens at `time`.
+    pub(crate) const fn before(time: Timestamp) -> Self {
+        let uid = Uid::from_bits(0);
+        Self { time, uid }
+    }
 }
 
 /// Where sorted rows and findings go.
 pub(crate) struct StageOutputs {
     pub(crate) logs: Sender<LogBatch>,
     pub(crate) findings: FindingSender,
+    /// Where outputs go to be filled again.
+    pub(crate) spare: Sender<ShardOutput>,
 }
+
+/// More that waits than this is passed on before its tick is over.
+const MANY: usize = 8_192;
+/// Rows that are passed on at once.
+const ROWS: usize = 4_096;
+/// An output that had room for more than this is not worth keeping.
+const LARGE: usize = 16_384;
 
 /// The detection stage.
 pub(crate) struct Stage {
@@ -34,13 +63,11 @@ pub(crate) struct Stage {
     detectors: Detectors,
     outputs: StageOutputs,
     /// How far each shard is.
-    until: Vec<Timestamp>,
-    /// All ticks before this moment are sealed.
-    sealed: Timestamp,
-    events: Vec<FlowEvent>,
-    rows: Vec<FlowRecord>,
-    tunnels: Vec<TunnelEvent>,
-    names: TunnelNames,
+    until: Vec<Position>,
+    /// Everything before this place is passed on.
+    sealed: Position,
+    waiting: Waiting,
+    tunnels: Tunnels,
     totals: StageTotals,
 }
 
@@ -63,12 +90,10 @@ impl Stage {
             tick,
             detectors,
             outputs,
-            until: vec![Timestamp::ZERO; shards],
-            sealed: Timestamp::ZERO,
-            events: Vec::new(),
-            rows: Vec::new(),
-            tunnels: Vec::new(),
-            names: TunnelNames::default(),
+            until: vec![Position::default(); shards],
+            sealed: Position::default(),
+            waiting: Waiting::default(),
+            tunnels: Tunnels::default(),
             totals: StageTotals::default(),
         }
     }
@@ -78,66 +103,72 @@ impl Stage {
         for part in sealed {
             self.take(part);
         }
-        self.seal(Timestamp::MAX);
+        self.seal(Position::END);
         self.detectors.finish();
         self.pass_on_findings();
         (self.totals, self.detectors.counters())
     }
 
     fn take(&mut self, part: Sealed) {
-        self.totals.flows += part.out.records.len() as u64;
-        self.totals.evicted += part.out.evicted;
-        self.totals.events += part.out.events.len() as u64;
-        self.events.extend(part.out.events);
-        self.rows.extend(part.out.records);
-        self.tunnels.extend(part.out.tunnels);
+        let mut out = part.out;
+        self.totals.flows += out.records.len() as u64;
+        self.totals.evicted += out.evicted;
+        self.totals.events += out.events.len() as u64;
+        self.tunnels.put(&mut out.tunnels);
+        if let Some(empty) = self.waiting.put(out) {
+            self.give_back(empty);
+        }
         if let Some(until) = self.until.get_mut(part.shard) {
-            *until = part.until.unwrap_or(Timestamp::MAX);
+            *until = part.until.unwrap_or(Position::END);
         }
         let complete = self.until.iter().min().copied().unwrap_or_default();
-        let past = complete.as_nanos() % self.tick.as_nanos().max(1);
-        let boundary = complete - Span::from_nanos(past);
+        let boundary = if self.waiting.len() < MANY {
+            let past = complete.time.as_nanos() % self.tick.as_nanos().max(1);
+            Position::before(complete.time - Span::from_nanos(past))
+        } else {
+            complete
+        };
         if boundary > self.sealed {
             self.seal(boundary);
         }
     }
 
     /// Sorts and passes on everything before `boundary`.
-    fn seal(&mut self, boundary: Timestamp) {
+    fn seal(&mut self, boundary: Position) {
         self.sealed = boundary;
-        let mut events = take_before(&mut self.events, |event| event.time < boundary);
-        events.sort_unstable_by_key(|event| (event.time, event.uid, event.seq));
-        for event in &events {
-            self.detectors.put(event);
-        }
-        if boundary < Timestamp::MAX {
-            self.detectors.advance(boundary);
+        let detectors = &mut self.detectors;
+        self.waiting
+            .take_events(boundary, |event| detectors.put(event));
+        if boundary < Position::END {
+            detectors.advance(boundary.time);
         }
         self.pass_on_findings();
-        let batch = self.log_batch(boundary);
-        if !(batch.rows.is_empty() && batch.tunnels.is_empty()) {
-            // Nobody there to take them: the logs' thread failed, and says so itself.
-            let _ = self.outputs.logs.send(batch);
+        self.pass_on_rows(boundary);
+        let spare: Vec<ShardOutput> = self.waiting.empty().collect();
+        for output in spare {
+            self.give_back(output);
         }
     }
 
-    /// Rows of everything before `boundary`, in their order. A tunnel is known before the flows
-    /// inside it end.
-    fn log_batch(&mut self, boundary: Timestamp) -> LogBatch {
-        let mut tunnels = take_before(&mut self.tunnels, |tunnel| tunnel.time < boundary);
-        tunnels.sort_unstable_by_key(|tunnel| (tunnel.time, tunnel.uid, tunnel.action));
-        for tunnel in &tunnels {
-            self.names.note(tunnel);
-        }
-        let mut rows = take_before(&mut self.rows, |row| row.end < boundary);
-        rows.sort_unstable_by_key(|row| (row.end, row.uid));
-        let named = |record: FlowRecord| LogRow {
-            tunnel_parents: self.names.of(&record.parents),
-            record,
+    /// Rows of everything before `boundary`. A tunnel is known before the flows inside it end.
+    fn pass_on_rows(&mut self, boundary: Position) {
+        let mut batch = LogBatch {
+            rows: Vec::new(),
+            tunnels: self.tunnels.take(boundary),
         };
-        LogBatch {
-            rows: rows.into_iter().map(named).collect(),
-            tunnels,
+        let (tunnels, logs) = (&self.tunnels, &self.outputs.logs);
+        self.waiting.take_records(boundary, |record| {
+            batch.rows.push(LogRow {
+                tunnel_parents: tunnels.uids_of(&record.parents),
+                record: record.clone(),
+            });
+            if batch.rows.len() >= ROWS {
+                // Nobody there to take them: the logs' thread failed, and says so itself.
+                let _ = logs.send(std::mem::take(&mut batch));
+            }
+        });
+        if !(batch.rows.is_empty() && batch.tunnels.is_empty()) {
+            let _ = logs.send(batch);
         }
     }
 
@@ -147,12 +178,12 @@ impl Stage {
             let _ = self.outputs.findings.send(findings);
         }
     }
-}
 
-/// Takes out what `is_before` says, leaving the rest.
-fn take_before<T>(all: &mut Vec<T>, is_before: impl Fn(&T) -> bool) -> Vec<T> {
-    if all.iter().all(&is_before) {
-        return std::mem::take(all);
+    fn give_back(&self, mut output: ShardOutput) {
+        if output.events.capacity().max(output.records.capacity()) <= LARGE {
+            output.clear();
+            // Enough of them are there already, or nobody fills any more.
+            let _ = self.outputs.spare.try_send(output);
+        }
     }
-    all.extract_if(.., |item| is_before(item)).collect()
 }

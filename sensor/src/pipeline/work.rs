@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
-use flow_table::{Clock, Decoder, DropCounts, Fragments, Shard, ShardId};
+use flow_table::{Clock, Decoder, DropCounts, Fragments, Leaving, Shard, ShardId};
 
 use super::decode::{BlockDecoder, Packets};
-use super::{Sealed, Settings, ShardOutput, Totals};
+use super::{Position, Sealed, Settings, ShardOutput, Totals};
 use crate::capture::{Block, Input};
 use crate::progress::Live;
 
@@ -21,18 +21,26 @@ struct Chunk {
     packets: Packets,
 }
 
-/// Runs the captures through the shards; what those hand out goes to `sealed`. Returns when all
+/// The way to the stage, and back.
+#[derive(Clone, Debug)]
+pub(crate) struct ToStage {
+    pub(crate) sealed: Sender<Sealed>,
+    /// Outputs to be filled again.
+    pub(crate) spare: Receiver<ShardOutput>,
+}
+
+/// Runs the captures through the shards; what those hand out goes to `to_stage`. Returns when all
 /// is done.
 pub(crate) fn run(
     mut input: Input,
     settings: &Settings,
-    sealed: &Sender<Sealed>,
+    to_stage: &ToStage,
     live: &Live,
 ) -> io::Result<Totals> {
     let mut totals = if settings.threads == 1 {
-        run_alone(&mut input, settings, sealed, live)
+        run_alone(&mut input, settings, to_stage, live)
     } else {
-        run_shared(&mut input, settings, sealed, live)?
+        run_shared(&mut input, settings, to_stage, live)?
     };
     totals.first = input.first();
     totals.last = input.now();
@@ -48,11 +56,11 @@ pub(crate) fn run(
 fn run_alone(
     input: &mut Input,
     settings: &Settings,
-    sealed: &Sender<Sealed>,
+    to_stage: &ToStage,
     live: &Live,
 ) -> Totals {
     let mut decoder = BlockDecoder::new(settings);
-    let mut worker = Worker::new(0, settings, sealed.clone());
+    let mut worker = Worker::new(0, settings, to_stage.clone());
     let mut chunk = Chunk::default();
     let mut ordered = Ordered::new(settings);
     while input.read(&mut chunk.block) {
@@ -108,7 +116,7 @@ impl Ordered {
 fn run_shared(
     input: &mut Input,
     settings: &Settings,
-    sealed: &Sender<Sealed>,
+    to_stage: &ToStage,
     live: &Live,
 ) -> io::Result<Totals> {
     let (to_shards, from_readers): (Vec<_>, Vec<_>) = (0..settings.threads)
@@ -138,10 +146,10 @@ fn run_shared(
         let workers: Vec<_> = (0..)
             .zip(from_readers)
             .map(|(index, chunks)| {
-                let (desk, sealed) = (&desk, sealed.clone());
+                let (desk, to_stage) = (&desk, to_stage.clone());
                 let work = move || {
                     desk.work(
-                        Worker::new(index, settings, sealed),
+                        Worker::new(index, settings, to_stage),
                         &chunks,
                         settings,
                         live,
@@ -292,12 +300,15 @@ struct Worker {
     shard: Shard,
     index: usize,
     last: flow_table::Timestamp,
-    sealed: Sender<Sealed>,
+    to_stage: ToStage,
     out: ShardOutput,
 }
 
+/// Flows that leave in one piece when the input is over.
+const LEAVE_AT_ONCE: usize = 1_024;
+
 impl Worker {
-    fn new(index: usize, settings: &Settings, sealed: Sender<Sealed>) -> Self {
+    fn new(index: usize, settings: &Settings, to_stage: ToStage) -> Self {
         let id = ShardId {
             index,
             of: settings.threads,
@@ -306,7 +317,7 @@ impl Worker {
             shard: Shard::new(id, &settings.flows),
             index,
             last: flow_table::Timestamp::ZERO,
-            sealed,
+            to_stage,
             out: ShardOutput::default(),
         }
     }
@@ -327,20 +338,25 @@ impl Worker {
             &mut self.out,
         );
         self.last = clock.end();
-        self.seal(Some(self.last), live);
+        self.seal(Some(Position::before(self.last)), live);
     }
 
     fn finish(mut self, live: &Live) {
-        self.shard.finish(self.last, &mut self.out);
+        let time = self.last;
+        let mut leaving = Leaving::of(&self.shard, time);
+        while let Some(uid) = leaving.step(&mut self.shard, LEAVE_AT_ONCE, &mut self.out) {
+            self.seal(Some(Position { time, uid }), live);
+        }
         self.seal(None, live);
     }
 
     /// Hands out what came of a block; `until` is `None` at the end.
-    fn seal(&mut self, until: Option<flow_table::Timestamp>, live: &Live) {
+    fn seal(&mut self, until: Option<Position>, live: &Live) {
         live.flows.fetch_add(self.out.records.len() as u64, Relaxed);
-        let out = std::mem::take(&mut self.out);
+        let spare = self.to_stage.spare.try_recv().unwrap_or_default();
+        let out = std::mem::replace(&mut self.out, spare);
         // Nobody there to take it: the stage failed, and says so itself.
-        let _ = self.sealed.send(Sealed {
+        let _ = self.to_stage.sealed.send(Sealed {
             shard: self.index,
             until,
             out,
