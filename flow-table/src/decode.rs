@@ -5,6 +5,7 @@
 //! packets, for which it all begins again, up to [`MAX_TUNNELS`] deep. Rules are those of
 //! `docs/conn-log.md`; nothing is allocated but for fragments, which must be kept.
 
+mod checksum;
 mod fragment;
 mod ip;
 mod link;

@@ -212,7 +212,7 @@ impl FlowTable {
     fn find(&self, packet: &Packet) -> Option<u32> {
         self.index.find(packet.hash, |slot| {
             let flow = self.flows.get(slot);
-            flow.is_some_and(|flow| flow.common.key() == packet.key)
+            flow.is_some_and(|flow| flow.common.has_key(&packet.key))
         })
     }
 

@@ -1,9 +1,8 @@
 //! IPv4 (RFC 791) and IPv6 (RFC 8200): addresses, lengths, and where the transport header begins.
 
-use etherparse::checksum::Sum16BitWords;
 use etherparse::{Ipv4HeaderSlice, Ipv6HeaderSlice};
 
-use super::{Checksums, DropReason, be16, be32};
+use super::{Checksums, DropReason, be16, be32, checksum};
 use crate::IpProto;
 use crate::key::Addr;
 
@@ -20,8 +19,6 @@ pub(super) struct Ip<'a> {
     pub(super) payload_len: usize,
     /// Bytes after the IP header that were captured, link-layer padding cut off.
     pub(super) payload: &'a [u8],
-    /// Sum over the pseudo header's addresses, for the transport's checksum.
-    pub(super) pseudo: Sum16BitWords,
     /// Which part of a datagram it is, if only a part.
     pub(super) fragment: Option<Part>,
     /// The headers before the payload.
@@ -133,8 +130,7 @@ fn v4(bytes: &[u8], wire_len: usize, checksums: Checksums) -> Result<Ip<'_>, Dro
     if header_len > total {
         return Err(DropReason::BadIpHeader);
     }
-    let sum = || Sum16BitWords::new().add_slice(header.slice());
-    if checksums == Checksums::Verify && sum().ones_complement() != 0 {
+    if checksums == Checksums::Verify && !checksum::is_right(checksum::sum(header.slice())) {
         return Err(DropReason::BadIpChecksum);
     }
     let captured = bytes.get(..total).unwrap_or(bytes);
@@ -143,15 +139,13 @@ fn v4(bytes: &[u8], wire_len: usize, checksums: Checksums) -> Result<Ip<'_>, Dro
         offset: header.fragments_offset().value() << 3,
         more: header.more_fragments(),
     };
-    let (src, dst) = (header.source(), header.destination());
     Ok(Ip {
-        src: Addr::v4(src),
-        dst: Addr::v4(dst),
+        src: Addr::v4(header.source()),
+        dst: Addr::v4(header.destination()),
         proto: IpProto(header.protocol().0),
         counted_len: u32::from(header.total_len()),
         payload_len: total - header_len,
         payload: captured.get(header_len..).unwrap_or_default(),
-        pseudo: Sum16BitWords::new().add_slice(&src).add_slice(&dst),
         fragment: (part.more || part.offset != 0).then_some(part),
         header: header.slice(),
         fragment_header: None,
@@ -181,7 +175,6 @@ fn v6(bytes: &[u8], wire_len: usize) -> Result<Ip<'_>, DropReason> {
         counted_len: u32::from(header.payload_length()) + 40 - chain.atomic,
         payload_len: total - chain.len,
         payload: captured.get(chain.len..).unwrap_or_default(),
-        pseudo: Sum16BitWords::new().add_slice(&src).add_slice(&dst),
         fragment: chain.part,
         header: captured.get(..chain.len).unwrap_or_default(),
         fragment_header: chain.fragment_header,

@@ -1,10 +1,9 @@
 //! TCP, UDP, ICMP: the key of the flow and what the packet adds to it.
 
-use etherparse::checksum::Sum16BitWords;
 use etherparse::{TcpHeaderSlice, UdpHeaderSlice};
 
 use super::ip::Ip;
-use super::{Checksums, DropReason, be16};
+use super::{Checksums, DropReason, be16, checksum};
 use crate::key::{End, FlowKey, Way};
 use crate::packet::{Body, Datagram, Message, Segment, TcpFlags};
 use crate::{IpProto, ports};
@@ -59,13 +58,8 @@ fn checksum_is_wrong(ip: &Ip<'_>, checksums: Checksums) -> bool {
     if checksums == Checksums::Ignore || ip.payload.len() < ip.payload_len {
         return false;
     }
-    let mut sum: Sum16BitWords = ip.pseudo.clone().add_2bytes([0, ip.proto.0]);
-    sum = sum.add_4bytes(
-        u32::try_from(ip.payload_len)
-            .unwrap_or(u32::MAX)
-            .to_be_bytes(),
-    );
-    sum.add_slice(ip.payload).ones_complement() != 0
+    let pseudo = ip.src.sum() + ip.dst.sum() + u64::from(ip.proto.0) + ip.payload_len as u64;
+    !checksum::is_right(pseudo + checksum::sum(ip.payload))
 }
 
 fn tcp(ip: &Ip<'_>, checksums: Checksums) -> Result<Parsed, DropReason> {
@@ -169,7 +163,7 @@ fn icmp_checksum_is_wrong(ip: &Ip<'_>, checksums: Checksums) -> bool {
     }
     checksums == Checksums::Verify
         && ip.payload.len() >= ip.payload_len
-        && Sum16BitWords::new().add_slice(ip.payload).ones_complement() != 0
+        && !checksum::is_right(checksum::sum(ip.payload))
 }
 
 /// The type that answers `kind`, or that `kind` answers; `None` for messages that stand alone.

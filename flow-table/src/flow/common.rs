@@ -142,6 +142,11 @@ impl Common {
         FlowKey::sorted(low, high, self.proto)
     }
 
+    /// Whether that is `key`.
+    pub(crate) fn has_key(&self, key: &FlowKey) -> bool {
+        self.key() == *key
+    }
+
     /// Its ends as they stand now.
     pub(crate) fn id(&self) -> crate::FlowId {
         self.key().id(self.way)
