@@ -136,6 +136,7 @@ pub struct FlowKey {
 
 impl FlowKey {
     /// The key of a packet from `src` to `dst`, and which way it travels.
+    #[inline]
     pub fn of(src: End, dst: End, proto: IpProto) -> (Self, Way) {
         if src <= dst {
             (Self::sorted(src, dst, proto), Way::Up)
@@ -151,6 +152,7 @@ impl FlowKey {
     }
 
     /// The key whose ends are sorted already.
+    #[inline]
     pub(crate) const fn sorted(low: End, high: End, proto: IpProto) -> Self {
         Self {
             low: low.addr,
@@ -205,6 +207,7 @@ impl FlowKey {
         }
     }
 
+    #[inline]
     fn bytes_v4(&self) -> [u8; 16] {
         let whole = u128::from(self.low.v4_word())
             | u128::from(self.high.v4_word()) << 32
@@ -252,6 +255,7 @@ impl KeyHasher {
     }
 
     /// The hash of `key`: its top six bits are the key's group, see [`group_of`].
+    #[inline]
     pub(crate) fn hash(&self, key: &FlowKey) -> u64 {
         if key.low.is_v4() && key.high.is_v4() {
             rapidhash_v3_seeded(&key.bytes_v4(), &self.secrets)

@@ -146,10 +146,7 @@ impl FlowTable {
         }
         let mut again = false;
         if let Some(slot) = self.find(packet) {
-            // The wheel's entry is never later than what is due first, but for jumps over decades:
-            // its steps come round.
-            let silent = |flow: &Flow| flow.common.due() <= now;
-            if self.filed_at(slot).may_be_due(now) || self.flows.get(slot).is_some_and(silent) {
+            if self.is_due(slot, now) {
                 self.fire(slot, clock, now, out);
             }
             match self.flows.get_mut(slot) {
@@ -214,6 +211,19 @@ impl FlowTable {
             let flow = self.flows.get(slot);
             flow.is_some_and(|flow| flow.common.has_key(&packet.key))
         })
+    }
+
+    /// Whether a flow has anything to do at `now` before its packet is taken.
+    fn is_due(&self, slot: u32, now: Timestamp) -> bool {
+        let Some(flow) = self.flows.get(slot) else {
+            return false;
+        };
+        // The wheel's entry is never later than a report: most packets need not look for one.
+        flow.common.due() <= now
+            || (self.filed_at(slot).may_be_due(now)
+                && self
+                    .report_due(flow.common.pending)
+                    .is_some_and(|due| due <= now))
     }
 
     fn filed_at(&self, slot: u32) -> Step {

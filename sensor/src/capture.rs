@@ -1,6 +1,7 @@
 //! Where packets come from: blocks of whole records, never one by one; bytes stay where they
 //! were read.
 
+mod buffer;
 mod error;
 mod filter;
 mod format;
@@ -10,6 +11,7 @@ mod pcapng;
 
 use flow_table::{LinkType, Timestamp};
 
+use buffer::Buffer;
 pub(crate) use error::CaptureError;
 pub(crate) use filter::Filter;
 pub(crate) use input::Input;
@@ -37,7 +39,7 @@ pub(crate) struct Record {
 #[derive(Debug, Default)]
 pub(crate) struct Block {
     /// The bytes as read, record headers included.
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Buffer,
     /// The records in them.
     pub(crate) records: Vec<Record>,
     /// Packet time at each record: the latest timestamp so far.

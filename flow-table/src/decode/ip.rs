@@ -77,6 +77,7 @@ const FRAGMENT_HEADER: usize = 8;
 
 /// Parses the header at the beginning of `bytes`, of the version it claims. The packet had
 /// `wire_len` bytes on the wire.
+#[inline]
 pub(super) fn parse(
     bytes: &[u8],
     wire_len: usize,
@@ -114,6 +115,7 @@ pub(super) fn set_len(bytes: &mut [u8]) {
     }
 }
 
+#[inline]
 fn v4(bytes: &[u8], wire_len: usize, checksums: Checksums) -> Result<Ip<'_>, DropReason> {
     let header = Ipv4HeaderSlice::from_slice(bytes).map_err(|_| DropReason::BadIpHeader)?;
     let header_len = header.slice().len();

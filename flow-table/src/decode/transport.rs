@@ -15,6 +15,7 @@ const ICMP_HEADER: usize = 8;
 /// What [`parse`] finds.
 type Parsed = (FlowKey, Way, Body);
 
+#[inline]
 pub(super) fn parse(ip: &Ip<'_>, checksums: Checksums) -> Result<Parsed, DropReason> {
     match ip.proto {
         IpProto::TCP => tcp(ip, checksums),
@@ -24,6 +25,7 @@ pub(super) fn parse(ip: &Ip<'_>, checksums: Checksums) -> Result<Parsed, DropRea
     }
 }
 
+#[inline]
 fn with_key(ip: &Ip<'_>, src_port: u16, dst_port: u16, body: Body) -> Parsed {
     let src = End {
         addr: ip.src,
@@ -54,6 +56,7 @@ fn ports(ip: &Ip<'_>) -> Result<(u16, u16), DropReason> {
 }
 
 /// Whether the checksum can be told to be wrong: it can only where all of the packet is there.
+#[inline]
 fn checksum_is_wrong(ip: &Ip<'_>, checksums: Checksums) -> bool {
     if checksums == Checksums::Ignore || ip.payload.len() < ip.payload_len {
         return false;
@@ -62,6 +65,7 @@ fn checksum_is_wrong(ip: &Ip<'_>, checksums: Checksums) -> bool {
     !checksum::is_right(pseudo + checksum::sum(ip.payload))
 }
 
+#[inline]
 fn tcp(ip: &Ip<'_>, checksums: Checksums) -> Result<Parsed, DropReason> {
     need(ip, TCP_HEADER)?;
     let (src, dst) = ports(ip)?;
@@ -82,6 +86,7 @@ fn tcp(ip: &Ip<'_>, checksums: Checksums) -> Result<Parsed, DropReason> {
     Ok(with_key(ip, src, dst, body))
 }
 
+#[inline]
 fn segment(ip: &Ip<'_>, header: &TcpHeaderSlice<'_>, flags: TcpFlags) -> Segment {
     let len = ip.payload_len - header.slice().len();
     Segment {
@@ -94,6 +99,7 @@ fn segment(ip: &Ip<'_>, header: &TcpHeaderSlice<'_>, flags: TcpFlags) -> Segment
     }
 }
 
+#[inline]
 fn udp(ip: &Ip<'_>, checksums: Checksums) -> Result<Parsed, DropReason> {
     need(ip, UDP_HEADER)?;
     let header =

@@ -322,17 +322,45 @@ pub(super) fn uid(
     nth: u64,
 ) -> Uid {
     let mut hasher = SipHasher13::new_with_keys(seed, 0x666c_6f77_6861_776b);
+    // The hash is that of all bytes in a row; in one piece it takes them much faster.
+    let mut bytes = Bytes {
+        memory: [0; MOST],
+        len: 0,
+    };
     for end in [key.source(way), key.destination(way)] {
-        let addr: IpAddr = end.addr.into();
-        match addr {
-            IpAddr::V4(addr) => hasher.write(&addr.octets()),
-            IpAddr::V6(addr) => hasher.write(&addr.octets()),
+        match IpAddr::from(end.addr) {
+            IpAddr::V4(addr) => bytes.push(&addr.octets()),
+            IpAddr::V6(addr) => bytes.push(&addr.octets()),
         }
-        hasher.write_u16(end.port);
+        bytes.push(&end.port.to_ne_bytes());
     }
-    hasher.write_u8(key.proto().0);
-    hasher.write_i64(ts.as_nanos());
-    hasher.write_i64(now.as_nanos());
-    hasher.write_u64(nth);
+    bytes.push(&[key.proto().0]);
+    bytes.push(&ts.as_nanos().to_ne_bytes());
+    bytes.push(&now.as_nanos().to_ne_bytes());
+    bytes.push(&nth.to_ne_bytes());
+    hasher.write(bytes.get());
     Uid::from_bits(hasher.finish128().as_u128())
+}
+
+/// What is hashed, gathered.
+struct Bytes {
+    memory: [u8; MOST],
+    len: usize,
+}
+
+/// Two addresses and ports, a protocol, two timestamps and a number.
+const MOST: usize = 2 * (16 + 2) + 1 + 2 * 8 + 8;
+
+impl Bytes {
+    fn push(&mut self, bytes: &[u8]) {
+        let end = self.len + bytes.len();
+        if let Some(place) = self.memory.get_mut(self.len..end) {
+            place.copy_from_slice(bytes);
+            self.len = end;
+        }
+    }
+
+    fn get(&self) -> &[u8] {
+        self.memory.get(..self.len).unwrap_or_default()
+    }
 }

@@ -163,13 +163,11 @@ impl OpenFile {
 
     /// Fills `block`. Returns whether there may be more.
     fn read(&mut self, block: &mut Block) -> Result<bool, CaptureError> {
-        block.bytes.append(&mut self.carry);
+        block.bytes.put(&self.carry);
+        self.carry.clear();
         let target = BLOCK_BYTES.max(self.wanted);
-        let before = block.bytes.len();
-        let more = target.saturating_sub(before) as u64;
-        let read = (&mut self.reader).take(more).read_to_end(&mut block.bytes);
-        let at_end = match read {
-            Ok(got) => got as u64 != more,
+        let at_end = match block.bytes.fill(&mut self.reader, target) {
+            Ok(all) => !all,
             Err(source) => {
                 // What was read before the failure still counts.
                 let walked = self.walk(block).map_or(0, |walked| walked.consumed);
