@@ -3,6 +3,7 @@
 
 mod conn;
 mod jsonl;
+mod line;
 mod local;
 mod locks;
 mod logs;
