@@ -1,6 +1,7 @@
 //! Where findings go. Everything is opened before the first packet is read, and written by a thread
 //! of its own, so that nothing slow or full is met on the packet path.
 
+mod batch;
 mod conn;
 mod jsonl;
 mod line;
