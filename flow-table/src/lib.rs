@@ -60,7 +60,7 @@ mod uid;
 mod tests;
 
 pub use clock::Clock;
-pub use community::community_id;
+pub use community::{community_id, community_id_text};
 pub use decode::{
     Checksums, Decoded, Decoder, DropCounts, DropReason, Fragment, FragmentConfig, Fragments,
     Frame, LinkType, Links, MAX_TUNNELS, PacketSink,

@@ -6,6 +6,8 @@ use std::fmt;
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// 62^17 is the first power that holds 96 bits.
 const WIDTH: usize = 17;
+/// Digits that are taken off at once: 62^5 is the last power that fits into 32 bits.
+const AT_ONCE: usize = 5;
 
 /// A flow's unique id: 96 bits, printed as `C` and seventeen base-62 digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
@@ -25,19 +27,52 @@ impl Uid {
     /// The printed form, without allocating.
     pub fn text(self) -> [u8; WIDTH + 1] {
         let mut text = [b'C'; WIDTH + 1];
-        let mut rest = self.0;
-        for place in text.iter_mut().skip(1).rev() {
-            let digit = usize::try_from(rest % 62).unwrap_or_default();
-            *place = DIGITS.get(digit).copied().unwrap_or(b'0');
-            rest /= 62;
+        let mut rest = self.words();
+        if let Some(places) = text.get_mut(1..) {
+            for places in places.rchunks_mut(AT_ONCE) {
+                let mut part = divide(&mut rest);
+                for place in places.iter_mut().rev() {
+                    *place = DIGITS
+                        .get((part % 62) as usize)
+                        .copied()
+                        .unwrap_or_default();
+                    part /= 62;
+                }
+            }
         }
         text
     }
+
+    /// The highest first.
+    #[expect(clippy::cast_possible_truncation, reason = "one word at a time")]
+    const fn words(self) -> [u32; 3] {
+        [(self.0 >> 64) as u32, (self.0 >> 32) as u32, self.0 as u32]
+    }
+}
+
+/// Divides a number of three words by 62^5, and returns what is left over. Long division by a
+/// constant takes a multiplication for each word, where dividing 128 bits takes a subroutine.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "what is left over is less than the divisor, so a quotient has 32 bits"
+)]
+const fn divide(words: &mut [u32; 3]) -> u32 {
+    const DIVISOR: u64 = 62_u64.pow(AT_ONCE as u32);
+    let [high, mid, low] = *words;
+    let high = high as u64;
+    let mid = ((high % DIVISOR) << 32) | mid as u64;
+    let low = ((mid % DIVISOR) << 32) | low as u64;
+    *words = [
+        (high / DIVISOR) as u32,
+        (mid / DIVISOR) as u32,
+        (low / DIVISOR) as u32,
+    ];
+    (low % DIVISOR) as u32
 }
 
 impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.text()))
+        f.write_str(str::from_utf8(&self.text()).unwrap_or_default())
     }
 }
 
@@ -56,5 +91,20 @@ mod tests {
                 .all(|t| t.len() == WIDTH + 1 && t.starts_with('C'))
         );
         assert_eq!(texts[3], "C00000000000000010");
+    }
+
+    #[test]
+    fn digits_are_those_of_plain_division() {
+        let mut bits: u128 = 1;
+        for _ in 0..10_000 {
+            bits = bits.wrapping_mul(0xda94_2042_e4dd_58b5_2545_f491_4f6c_dd1d);
+            let uid = Uid::from_bits(bits >> (bits % 97));
+            let mut rest = uid.bits();
+            for digit in uid.text().iter().skip(1).rev() {
+                assert_eq!(*digit, DIGITS[usize::try_from(rest % 62).unwrap()]);
+                rest /= 62;
+            }
+            assert_eq!(rest, 0);
+        }
     }
 }

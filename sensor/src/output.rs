@@ -1,8 +1,10 @@
 //! Where findings go. Everything is opened before the first packet is read, and written by a thread
 //! of its own, so that nothing slow or full is met on the packet path.
 
+mod batch;
 mod conn;
 mod jsonl;
+mod line;
 mod local;
 mod locks;
 mod logs;

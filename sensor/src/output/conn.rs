@@ -1,15 +1,16 @@
 //! conn.log: a row for each flow, by Zeek's names, order and types, `community_id` after them as
 //! Zeek's policy script appends it.
 
-use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 
-use flow_table::{FlowRecord, Timestamp, Traffic, community_id};
+use flow_table::{FlowRecord, Timestamp, Uid, community_id_text};
 use serde::Serialize;
 
 use super::LogRow;
+use super::line::Line;
 use super::local::is_local;
+use super::rows::each_as_text;
 use super::zeek::{Column, ZeekLog};
 use crate::cli::LogFormat;
 use crate::config::Config;
@@ -64,7 +65,6 @@ pub(super) struct ConnLog {
     log: ZeekLog<File>,
     format: LogFormat,
     extra: Extra,
-    rows: Vec<u8>,
 }
 
 impl ConnLog {
@@ -82,22 +82,18 @@ impl ConnLog {
             log: ZeekLog::new(file, format, "conn", columns),
             format,
             extra,
-            rows: Vec::new(),
         }
     }
 
     pub(super) fn write(&mut self, rows: &[LogRow]) -> io::Result<()> {
-        let Some(first) = rows.first() else {
-            return Ok(());
-        };
-        self.rows.clear();
         for row in rows {
+            let block = self.log.block(row.record.end)?;
             match self.format {
-                LogFormat::Tsv => write_tsv(&mut self.rows, row, self.extra)?,
-                LogFormat::Json => write_json(&mut self.rows, row, self.extra)?,
+                LogFormat::Tsv => write_tsv(block, row, self.extra),
+                LogFormat::Json => write_json(block, row, self.extra)?,
             }
         }
-        self.log.write(&self.rows, first.record.end)
+        Ok(())
     }
 
     pub(super) fn close(self, now: Timestamp) -> io::Result<()> {
@@ -105,96 +101,114 @@ impl ConnLog {
     }
 }
 
-fn write_tsv(out: &mut Vec<u8>, row: &LogRow, extra: Extra) -> io::Result<()> {
+fn write_tsv(out: &mut Vec<u8>, row: &LogRow, extra: Extra) {
+    let mut line = Line::new();
     let record = &row.record;
-    let (id, traffic) = (&record.id, &record.traffic);
-    out.extend_from_slice(record.start.to_string().as_bytes());
-    out.push(b'\t');
-    out.extend_from_slice(&record.uid.text());
-    write!(
-        out,
-        "\t{}\t{}\t{}\t{}\t{}\t-\t",
-        id.orig.addr,
-        id.orig.port,
-        id.resp.addr,
-        id.resp.port,
-        id.proto.name()
-    )?;
-    if let Some(micros) = duration_micros(record) {
-        let (secs, rest) = (micros / 1_000_000, micros % 1_000_000);
-        write!(
-            out,
-            "{secs}.{rest:06}\t{}\t{}",
-            traffic.orig.bytes, traffic.resp.bytes
-        )?;
-    } else {
-        out.extend_from_slice(b"-\t-\t-");
+    write_ids(&mut line, record);
+    write_measures(&mut line, record);
+    write_history(&mut line, out, record.history.letters());
+    for traffic in [record.traffic.orig, record.traffic.resp] {
+        line.number(traffic.packets);
+        line.tab();
+        line.number(traffic.ip_bytes);
+        line.tab();
     }
-    let flag = |local| if local { 'T' } else { 'F' };
-    write!(
-        out,
-        "\t{}\t{}\t{}\t{}\t",
-        record.state,
-        flag(is_local(id.orig.addr)),
-        flag(is_local(id.resp.addr)),
-        record.missed_bytes
-    )?;
-    let history = record.history.letters();
-    out.extend_from_slice(if history.is_empty() { b"-" } else { history });
-    let Traffic {
-        packets, ip_bytes, ..
-    } = traffic.orig;
-    write!(out, "\t{packets}\t{ip_bytes}")?;
-    let Traffic {
-        packets, ip_bytes, ..
-    } = traffic.resp;
-    write!(out, "\t{packets}\t{ip_bytes}\t")?;
-    for (nth, parent) in row.tunnel_parents.iter().enumerate() {
-        if nth > 0 {
-            out.push(b',');
-        }
-        out.extend_from_slice(&parent.text());
-    }
-    if row.tunnel_parents.is_empty() {
-        out.push(b'-');
-    }
-    write!(out, "\t{}\t{}", id.proto.0, community_id(id))?;
-    write_extra(out, record, extra)?;
-    out.push(b'\n');
-    Ok(())
+    write_parents(&mut line, out, &row.tunnel_parents);
+    line.number(u64::from(record.id.proto.0));
+    line.tab();
+    line.bytes(community_id_text(&record.id));
+    write_extra(&mut line, record, extra);
+    line.bytes(*b"\n");
+    line.move_to(out);
 }
 
-fn write_extra(out: &mut Vec<u8>, record: &FlowRecord, extra: Extra) -> io::Result<()> {
+/// From `ts` to `service`.
+fn write_ids(line: &mut Line, record: &FlowRecord) {
+    line.micros(record.start.as_micros_rounded().unsigned_abs());
+    line.tab();
+    line.bytes(record.uid.text());
+    line.tab();
+    for end in [record.id.orig, record.id.resp] {
+        line.addr(end.addr);
+        line.tab();
+        line.number(u64::from(end.port));
+        line.tab();
+    }
+    line.text(record.id.proto.name().as_bytes());
+    line.bytes(*b"\t-\t");
+}
+
+/// From `duration` to `missed_bytes`.
+fn write_measures(line: &mut Line, record: &FlowRecord) {
+    if let Some(micros) = duration_micros(record) {
+        line.micros(micros);
+        line.tab();
+        line.number(record.traffic.orig.bytes);
+        line.tab();
+        line.number(record.traffic.resp.bytes);
+    } else {
+        line.bytes(*b"-\t-\t-");
+    }
+    line.tab();
+    line.text(record.state.name().as_bytes());
+    let flag = |addr| if is_local(addr) { b'T' } else { b'F' };
+    let (orig, resp) = (flag(record.id.orig.addr), flag(record.id.resp.addr));
+    line.bytes([b'\t', orig, b'\t', resp, b'\t']);
+    line.number(record.missed_bytes);
+    line.tab();
+}
+
+fn write_history(line: &mut Line, out: &mut Vec<u8>, letters: &[u8]) {
+    if letters.is_empty() {
+        line.bytes(*b"-");
+    } else {
+        // May be longer than the line has room.
+        line.move_to(out);
+        out.extend_from_slice(letters);
+    }
+    line.tab();
+}
+
+fn write_parents(line: &mut Line, out: &mut Vec<u8>, parents: &[Uid]) {
+    if parents.is_empty() {
+        line.bytes(*b"-");
+    }
+    for (nth, parent) in parents.iter().enumerate() {
+        if nth > 0 {
+            line.bytes(*b",");
+        }
+        line.bytes(parent.text());
+        line.move_to(out);
+    }
+    line.tab();
+}
+
+fn write_extra(line: &mut Line, record: &FlowRecord, extra: Extra) {
     let link = record.link.as_deref().copied().unwrap_or_default();
     if extra.vlan {
         for vlan in [link.vlan, link.inner_vlan] {
-            write_optional(out, vlan)?;
+            line.tab();
+            match vlan {
+                Some(vlan) => line.number(u64::from(vlan)),
+                None => line.bytes(*b"-"),
+            }
         }
     }
     if extra.mac {
         for addr in [link.src, link.dst] {
-            write_optional(out, addr.map(mac))?;
+            line.tab();
+            match addr {
+                Some(addr) => line.mac(addr),
+                None => line.bytes(*b"-"),
+            }
         }
     }
-    Ok(())
-}
-
-fn write_optional(out: &mut Vec<u8>, value: Option<impl Display>) -> io::Result<()> {
-    match value {
-        Some(value) => write!(out, "\t{value}"),
-        None => write!(out, "\t-"),
-    }
-}
-
-/// `02:00:5e:00:53:01`.
-fn mac(addr: [u8; 6]) -> String {
-    addr.map(|byte| format!("{byte:02x}")).join(":")
 }
 
 /// Zeek tells duration and bytes only where time passed.
-fn duration_micros(record: &FlowRecord) -> Option<i64> {
+fn duration_micros(record: &FlowRecord) -> Option<u64> {
     let duration = record.duration();
-    (duration.as_nanos() > 0).then(|| duration.as_micros_rounded())
+    (duration.as_nanos() > 0).then(|| duration.as_micros_rounded().unsigned_abs())
 }
 
 /// A row as an object: the same names, unset fields left out.
@@ -227,10 +241,13 @@ struct Row<'a> {
     orig_ip_bytes: u64,
     resp_pkts: u64,
     resp_ip_bytes: u64,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tunnel_parents: Vec<String>,
+    #[serde(
+        skip_serializing_if = "<[Uid]>::is_empty",
+        serialize_with = "each_as_text"
+    )]
+    tunnel_parents: &'a [Uid],
     ip_proto: u8,
-    community_id: String,
+    community_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     vlan: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -241,14 +258,23 @@ struct Row<'a> {
     resp_l2_addr: Option<String>,
 }
 
+/// As the line of a table has it.
+fn mac(addr: [u8; 6]) -> String {
+    let (mut line, mut text) = (Line::new(), Vec::new());
+    line.mac(addr);
+    line.move_to(&mut text);
+    String::from_utf8(text).unwrap_or_default()
+}
+
 fn write_json(out: &mut Vec<u8>, row: &LogRow, extra: Extra) -> io::Result<()> {
     let record = &row.record;
     let (id, traffic) = (&record.id, &record.traffic);
-    let (uid, micros) = (record.uid.text(), duration_micros(record));
+    let (uid, community_id) = (record.uid.text(), community_id_text(id));
+    let micros = duration_micros(record);
     let link = record.link.as_deref().copied().unwrap_or_default();
     let object = Row {
         ts: record.start.as_secs_f64(),
-        uid: std::str::from_utf8(&uid).unwrap_or_default(),
+        uid: str::from_utf8(&uid).unwrap_or_default(),
         orig_h: id.orig.addr,
         orig_p: id.orig.port,
         resp_h: id.resp.addr,
@@ -261,14 +287,14 @@ fn write_json(out: &mut Vec<u8>, row: &LogRow, extra: Extra) -> io::Result<()> {
         local_orig: is_local(id.orig.addr),
         local_resp: is_local(id.resp.addr),
         missed_bytes: record.missed_bytes,
-        history: std::str::from_utf8(record.history.letters()).unwrap_or_default(),
+        history: str::from_utf8(record.history.letters()).unwrap_or_default(),
         orig_pkts: traffic.orig.packets,
         orig_ip_bytes: traffic.orig.ip_bytes,
         resp_pkts: traffic.resp.packets,
         resp_ip_bytes: traffic.resp.ip_bytes,
-        tunnel_parents: row.tunnel_parents.iter().map(ToString::to_string).collect(),
+        tunnel_parents: &row.tunnel_parents,
         ip_proto: id.proto.0,
-        community_id: community_id(id),
+        community_id: str::from_utf8(&community_id).unwrap_or_default(),
         vlan: link.vlan.filter(|_| extra.vlan),
         inner_vlan: link.inner_vlan.filter(|_| extra.vlan),
         orig_l2_addr: link.src.filter(|_| extra.mac).map(mac),

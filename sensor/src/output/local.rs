@@ -4,25 +4,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-const V4: [(Ipv4Addr, u32); 16] = [
-    (Ipv4Addr::UNSPECIFIED, 8),
-    (Ipv4Addr::new(10, 0, 0, 0), 8),
-    (Ipv4Addr::new(100, 64, 0, 0), 10),
-    (Ipv4Addr::new(127, 0, 0, 0), 8),
-    (Ipv4Addr::new(169, 254, 0, 0), 16),
-    (Ipv4Addr::new(172, 16, 0, 0), 12),
-    (Ipv4Addr::new(192, 0, 0, 0), 24),
-    (Ipv4Addr::new(192, 0, 2, 0), 24),
-    (Ipv4Addr::new(192, 168, 0, 0), 16),
-    (Ipv4Addr::new(198, 18, 0, 0), 15),
-    (Ipv4Addr::new(198, 51, 100, 0), 24),
-    (Ipv4Addr::new(203, 0, 113, 0), 24),
-    (Ipv4Addr::new(224, 0, 0, 0), 24),
-    (Ipv4Addr::new(239, 0, 0, 0), 8),
-    (Ipv4Addr::new(240, 0, 0, 0), 4),
-    (Ipv4Addr::BROADCAST, 32),
-];
-
 const V6: [(Ipv6Addr, u32); 10] = [
     (Ipv6Addr::UNSPECIFIED, 128),
     (Ipv6Addr::LOCALHOST, 128),
@@ -48,9 +29,20 @@ pub(crate) fn is_local(addr: IpAddr) -> bool {
     }
 }
 
-fn is_local_v4(addr: Ipv4Addr) -> bool {
-    V4.iter()
-        .any(|net| (addr.to_bits() ^ net.0.to_bits()) >> (32 - net.1) == 0)
+const fn is_local_v4(addr: Ipv4Addr) -> bool {
+    matches!(
+        addr.octets(),
+        [0 | 10 | 127 | 239..=255, ..]
+            | [100, 64..=127, ..]
+            | [169, 254, ..]
+            | [172, 16..=31, ..]
+            | [192, 168, ..]
+            | [192, 0, 0 | 2, _]
+            | [198, 18 | 19, ..]
+            | [198, 51, 100, _]
+            | [203, 0, 113, _]
+            | [224, 0, 0, _]
+    )
 }
 
 /// The IPv4 address inside a 6to4 one (RFC 3056).
@@ -78,7 +70,23 @@ mod tests {
             ("8.8.8.8", false),
             ("224.0.0.251", true),
             ("224.0.1.1", false),
+            ("238.255.255.255", false),
+            ("239.0.0.0", true),
+            ("240.0.0.1", true),
             ("255.255.255.255", true),
+            ("0.1.2.3", true),
+            ("127.0.0.1", true),
+            ("169.254.0.1", true),
+            ("169.253.0.1", false),
+            ("192.0.0.1", true),
+            ("192.0.1.1", false),
+            ("192.0.2.1", true),
+            ("192.168.255.1", true),
+            ("198.17.255.255", false),
+            ("198.19.255.255", true),
+            ("198.51.100.7", true),
+            ("203.0.113.7", true),
+            ("203.0.114.7", false),
             ("::1", true),
             ("::2", false),
             ("fe80::1", true),

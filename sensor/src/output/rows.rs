@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use detectors::{Detection, Evidence, Finding, Signal};
-use flow_table::Timestamp;
+use detectors::{Detection, Evidence, Finding, Signal, StableId};
+use flow_table::{Timestamp, Uid};
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -22,7 +22,7 @@ pub(super) enum Row<'a> {
 #[derive(Serialize)]
 pub(super) struct SignalRow<'a> {
     event: &'static str,
-    signal_id: String,
+    signal_id: IdText,
     signal_type: &'static str,
     severity: &'static str,
     src_ip: Option<IpAddr>,
@@ -39,7 +39,7 @@ pub(super) struct SignalRow<'a> {
 #[derive(Serialize)]
 pub(super) struct DetectionRow<'a> {
     event: &'static str,
-    detection_id: String,
+    detection_id: IdText,
     rule_id: &'a str,
     detection_type: &'a str,
     severity: &'static str,
@@ -56,8 +56,45 @@ pub(super) struct DetectionRow<'a> {
     mitre: &'a [String],
     actions: &'a [String],
     summary: &'a str,
-    signals: Vec<String>,
-    uids: Vec<String>,
+    signals: Vec<IdText>,
+    #[serde(serialize_with = "each_as_text")]
+    uids: &'a [Uid],
+}
+
+/// A stable id as it is printed.
+pub(super) struct IdText([u8; 32]);
+
+impl IdText {
+    pub(super) fn of(id: StableId) -> Self {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let digit = |value: u8| HEX.get(usize::from(value)).copied().unwrap_or_default();
+        let mut text = [0; 32];
+        for (place, byte) in text.as_chunks_mut().0.iter_mut().zip(id.0.to_be_bytes()) {
+            *place = [digit(byte >> 4), digit(byte & 15)];
+        }
+        Self(text)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl Serialize for IdText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// Uids as a list of texts.
+pub(super) fn each_as_text<S: Serializer>(uids: &[Uid], serializer: S) -> Result<S::Ok, S::Error> {
+    struct Text(Uid);
+    impl Serialize for Text {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_str(str::from_utf8(&self.0.text()).unwrap_or_default())
+        }
+    }
+    serializer.collect_seq(uids.iter().map(|uid| Text(*uid)))
 }
 
 /// Seconds since the epoch as a JSON number with six decimals, like `ts` in the logs.
@@ -86,7 +123,7 @@ impl<'a> SignalRow<'a> {
     fn new(event: &'static str, signal: &'a Signal) -> Self {
         Self {
             event,
-            signal_id: signal.id.to_string(),
+            signal_id: IdText::of(signal.id),
             signal_type: signal.kind.name(),
             severity: signal.severity.name(),
             src_ip: signal.subject.src,
@@ -106,7 +143,7 @@ impl<'a> DetectionRow<'a> {
     fn new(event: &'static str, made: &'a Detection) -> Self {
         Self {
             event,
-            detection_id: made.id.to_string(),
+            detection_id: IdText::of(made.id),
             rule_id: &made.rule.id,
             detection_type: &made.rule.detection_type,
             severity: made.severity.name(),
@@ -126,9 +163,21 @@ impl<'a> DetectionRow<'a> {
             signals: made
                 .signals
                 .iter()
-                .map(|signal| signal.id.to_string())
+                .map(|signal| IdText::of(signal.id))
                 .collect(),
-            uids: made.uids.iter().map(ToString::to_string).collect(),
+            uids: &made.uids,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_written_as_they_print() {
+        for id in [0, 1, 0xff << 64, 0x0123_4567_89ab_cdef << 60, u128::MAX].map(StableId) {
+            assert_eq!(IdText::of(id).as_str(), id.to_string());
         }
     }
 }

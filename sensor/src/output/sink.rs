@@ -1,5 +1,6 @@
 //! The thread that writes findings.
 
+use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread::{self, JoinHandle};
@@ -8,6 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
 use detectors::Finding;
 
+use super::batch::Batch;
 use super::jsonl::JsonLines;
 use super::sqlite::SqliteStore;
 use super::{Outputs, RunRecord};
@@ -15,7 +17,10 @@ use crate::findings::Tally;
 use crate::progress::Live;
 
 /// Batches that may wait; then whoever finds waits for whoever writes.
-const QUEUE: usize = 64;
+const QUEUE: usize = 256;
+/// How long more is waited for once something has come: waking a thread costs more than writing
+/// what most messages hold.
+const GATHER: Duration = Duration::from_millis(5);
 /// Rows that make a transaction, if a second does not make one first.
 const TRANSACTION: usize = 4_096;
 /// A crash loses no more than this.
@@ -98,7 +103,7 @@ struct Writer {
     jsonl: Option<JsonLines>,
     store: Option<SqliteStore>,
     /// Not yet in the database.
-    pending: Vec<Finding>,
+    pending: Batch,
     live: Arc<Live>,
     report: SinkReport,
 }
@@ -109,7 +114,7 @@ impl Writer {
         Self {
             jsonl,
             store,
-            pending: Vec::new(),
+            pending: Batch::default(),
             live,
             report: SinkReport::default(),
         }
@@ -119,15 +124,29 @@ impl Writer {
         let clock = tick(LONGEST_WAIT);
         loop {
             select! {
-                recv(receiver) -> message => match message {
-                    Ok(Message::Findings(findings)) => self.take(findings),
-                    Ok(Message::End(run)) => return self.end(Some(&run)),
+                recv(receiver) -> message => {
                     // The run broke off: keep what was found, but there is no record to make.
-                    Err(_) => return self.end(None),
-                },
+                    let Ok(message) = message else { return self.end(None) };
+                    if let Some(run) = self.take_all(message, receiver) {
+                        return self.end(Some(&run));
+                    }
+                    thread::sleep(GATHER);
+                }
                 recv(clock) -> _ => self.flush(),
             }
         }
+    }
+
+    /// Takes a message and those that wait behind it. Returns the run's record once that comes.
+    fn take_all(&mut self, first: Message, receiver: &Receiver<Message>) -> Option<Box<RunRecord>> {
+        let waiting = receiver.try_iter().take(QUEUE);
+        for message in iter::once(first).chain(waiting) {
+            match message {
+                Message::Findings(findings) => self.take(findings),
+                Message::End(run) => return Some(run),
+            }
+        }
+        None
     }
 
     fn take(&mut self, findings: Vec<Finding>) {

@@ -8,14 +8,16 @@ mod reading;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use detectors::{Detection, Evidence, Finding, Signal};
+use detectors::{Detection, Finding, Signal};
 use rusqlite::{
-    Connection, ErrorCode, OpenFlags, Statement, Transaction, TransactionBehavior, params,
+    CachedStatement, Connection, ErrorCode, OpenFlags, Statement, Transaction, TransactionBehavior,
+    params,
 };
 
 use super::RunRecord;
+use super::batch::Batch;
 use super::locks;
-use super::rows::STATUS_NEW;
+use super::rows::{IdText, STATUS_NEW};
 pub(crate) use reading::open_for_reading;
 
 /// Version of the tables, in `PRAGMA user_version`.
@@ -26,6 +28,11 @@ const SCHEMA: &str = include_str!("schema.sql");
 /// How long to wait for another process: briefly at the start, longer once packets are read.
 const START_TIMEOUT: Duration = Duration::from_millis(500);
 const RUN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pages kept in memory, in KiB with a minus. Ids are hashes, so rows go anywhere in the index.
+const CACHE: i32 = -16 * 1024;
+/// Pages in the journal after which it is folded into the database; a page that changes in many
+/// transactions is folded once.
+const JOURNAL_PAGES: i32 = 4_096;
 
 /// Why the database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +93,8 @@ impl SqliteStore {
             // Only now: nothing is changed in what is not ours.
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "FULL")?;
+            connection.pragma_update(None, "cache_size", CACHE)?;
+            connection.pragma_update(None, "wal_autocheckpoint", JOURNAL_PAGES)?;
             connection.busy_timeout(RUN_TIMEOUT)?;
             Ok(connection)
         };
@@ -97,11 +106,11 @@ impl SqliteStore {
     }
 
     /// Writes all of them, or none.
-    pub(super) fn write(&mut self, findings: &[Finding]) -> Result<(), StoreError> {
-        if findings.is_empty() {
+    pub(super) fn write(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        if batch.is_empty() {
             return Ok(());
         }
-        write_all(&mut self.connection, findings).map_err(|e| StoreError::of(&self.path, e))
+        write_all(&mut self.connection, batch).map_err(|e| StoreError::of(&self.path, e))
     }
 
     /// Notes the run, folds the journal into the database and closes it.
@@ -178,18 +187,19 @@ fn prepare_schema(connection: &mut Connection) -> Result<(), OpenError> {
     Ok(transaction.commit()?)
 }
 
-fn write_all(connection: &mut Connection, findings: &[Finding]) -> rusqlite::Result<()> {
+fn write_all(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    Statements::new(&transaction)?.write(findings)?;
+    Statements::new(&transaction)?.write(batch)?;
     transaction.commit()
 }
 
 struct Statements<'a> {
-    upsert_signal: Statement<'a>,
+    upsert_signal: CachedStatement<'a>,
     /// For the signals of a detection: a row that is there knows better.
-    keep_signal: Statement<'a>,
-    upsert_detection: Statement<'a>,
-    link: Statement<'a>,
+    keep_signal: CachedStatement<'a>,
+    upsert_detection: CachedStatement<'a>,
+    link: CachedStatement<'a>,
+    evidence: Vec<u8>,
 }
 
 const INSERT_SIGNAL: &str = "INSERT INTO signals (signal_id, signal_type, severity, src_ip, \
@@ -215,28 +225,33 @@ const UPSERT_DETECTION: &str = "INSERT INTO detections (detection_id, rule_id, d
 impl<'a> Statements<'a> {
     fn new(transaction: &'a Transaction<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
-            upsert_signal: transaction.prepare(&format!("{INSERT_SIGNAL} {UPDATE_SIGNAL}"))?,
-            keep_signal: transaction.prepare(&format!("{INSERT_SIGNAL} DO NOTHING"))?,
-            upsert_detection: transaction.prepare(UPSERT_DETECTION)?,
-            link: transaction.prepare("INSERT OR IGNORE INTO detection_signals VALUES (?1, ?2)")?,
+            upsert_signal: transaction
+                .prepare_cached(&format!("{INSERT_SIGNAL} {UPDATE_SIGNAL}"))?,
+            keep_signal: transaction.prepare_cached(&format!("{INSERT_SIGNAL} DO NOTHING"))?,
+            upsert_detection: transaction.prepare_cached(UPSERT_DETECTION)?,
+            link: transaction
+                .prepare_cached("INSERT OR IGNORE INTO detection_signals VALUES (?1, ?2)")?,
+            evidence: Vec::new(),
         })
     }
 
-    fn write(&mut self, findings: &[Finding]) -> rusqlite::Result<()> {
-        findings.iter().try_for_each(|finding| match finding {
+    fn write(&mut self, batch: &Batch) -> rusqlite::Result<()> {
+        batch.iter().try_for_each(|finding| match finding {
             Finding::SignalOpened(signal)
             | Finding::SignalRaised(signal)
-            | Finding::SignalClosed(signal) => write_signal(&mut self.upsert_signal, signal),
+            | Finding::SignalClosed(signal) => {
+                write_signal(&mut self.upsert_signal, signal, &mut self.evidence)
+            }
             Finding::DetectionMade(made) | Finding::DetectionUpdated(made) => {
-                self.write_detection(made)
+                self.write_detection(made, batch)
             }
         })
     }
 
-    fn write_detection(&mut self, made: &Detection) -> rusqlite::Result<()> {
-        let id = made.id.to_string();
+    fn write_detection(&mut self, made: &Detection, batch: &Batch) -> rusqlite::Result<()> {
+        let id = IdText::of(made.id);
         self.upsert_detection.execute(params![
-            id,
+            id.as_str(),
             made.rule.id,
             made.rule.detection_type,
             made.severity.name(),
@@ -255,16 +270,26 @@ impl<'a> Statements<'a> {
             made.summary,
         ])?;
         for signal in &made.signals {
-            write_signal(&mut self.keep_signal, signal)?;
-            self.link.execute(params![id, signal.id.to_string()])?;
+            if !batch.has(signal.id) {
+                write_signal(&mut self.keep_signal, signal, &mut self.evidence)?;
+            }
+            self.link
+                .execute(params![id.as_str(), IdText::of(signal.id).as_str()])?;
         }
         Ok(())
     }
 }
 
-fn write_signal(statement: &mut Statement<'_>, signal: &Signal) -> rusqlite::Result<()> {
+fn write_signal(
+    statement: &mut Statement<'_>,
+    signal: &Signal,
+    evidence: &mut Vec<u8>,
+) -> rusqlite::Result<()> {
+    evidence.clear();
+    serde_json::to_writer(&mut *evidence, &signal.evidence)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     statement.execute(params![
-        signal.id.to_string(),
+        IdText::of(signal.id).as_str(),
         signal.kind.name(),
         signal.severity.name(),
         signal.subject.src.map(|addr| addr.to_string()),
@@ -274,7 +299,7 @@ fn write_signal(statement: &mut Statement<'_>, signal: &Signal) -> rusqlite::Res
         signal.window.end.as_secs_f64(),
         signal.value,
         signal.threshold,
-        json::<Evidence>(&signal.evidence)?,
+        str::from_utf8(evidence)?,
         signal.suppressed_by.as_deref(),
     ])?;
     Ok(())

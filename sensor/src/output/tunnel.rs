@@ -37,15 +37,14 @@ impl TunnelLog {
     }
 
     pub(super) fn write(&mut self, tunnels: &[TunnelEvent]) -> io::Result<()> {
-        let mut rows = Vec::new();
         for tunnel in tunnels {
+            let block = self.log.block(tunnel.time)?;
             match self.format {
-                LogFormat::Tsv => write_tsv(&mut rows, tunnel)?,
-                LogFormat::Json => write_json(&mut rows, tunnel)?,
+                LogFormat::Tsv => write_tsv(block, tunnel)?,
+                LogFormat::Json => write_json(block, tunnel)?,
             }
         }
-        let first = tunnels.first().map(|tunnel| tunnel.time);
-        self.log.write(&rows, first.unwrap_or_default())
+        Ok(())
     }
 
     pub(super) fn close(self, now: Timestamp) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! A log as Zeek writes it: tab-separated with a complete header, or JSON lines.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::time::{Duration, UNIX_EPOCH};
 
 use flow_table::Timestamp;
@@ -10,38 +10,53 @@ use crate::cli::LogFormat;
 /// A column's name and Zeek's type for it.
 pub(crate) type Column = (&'static str, &'static str);
 
+/// Bytes that are written at once.
+const BLOCK: usize = 128 * 1024;
+
 /// One log file.
 pub(crate) struct ZeekLog<W: Write> {
-    out: BufWriter<W>,
+    out: W,
     format: LogFormat,
     path: &'static str,
     columns: Vec<Column>,
     opened: bool,
+    /// Not yet written.
+    block: Vec<u8>,
 }
 
 impl<W: Write> ZeekLog<W> {
     /// A log named `path` (as in `#path`) with these columns.
     pub(crate) fn new(out: W, format: LogFormat, path: &'static str, columns: Vec<Column>) -> Self {
         Self {
-            out: BufWriter::with_capacity(64 * 1024, out),
+            out,
             format,
             path,
             columns,
             opened: false,
+            block: Vec::new(),
         }
     }
 
-    /// Writes rows that are formatted already, the header before the first of them. `now` is
+    /// What a row is to be appended to; the header comes before the first of them. `now` is
     /// packet time, which is the time of the header in replay: the same on every run.
-    pub(crate) fn write(&mut self, rows: &[u8], now: Timestamp) -> io::Result<()> {
-        self.open(now)?;
-        self.out.write_all(rows)
+    pub(crate) fn block(&mut self, now: Timestamp) -> io::Result<&mut Vec<u8>> {
+        if !self.opened {
+            self.open(now)?;
+        }
+        if self.block.len() >= BLOCK {
+            self.write_block()?;
+        }
+        Ok(&mut self.block)
+    }
+
+    fn write_block(&mut self) -> io::Result<()> {
+        let written = self.out.write_all(&self.block);
+        // Also if it failed: what went out in part must not go out again.
+        self.block.clear();
+        written
     }
 
     fn open(&mut self, now: Timestamp) -> io::Result<()> {
-        if self.opened {
-            return Ok(());
-        }
         self.opened = true;
         if self.format == LogFormat::Json {
             return Ok(());
@@ -54,7 +69,7 @@ impl<W: Write> ZeekLog<W> {
                 .join("\t")
         };
         write!(
-            self.out,
+            self.block,
             "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n\
              #path\t{}\n#open\t{}\n#fields\t{}\n#types\t{}\n",
             self.path,
@@ -66,11 +81,20 @@ impl<W: Write> ZeekLog<W> {
 
     /// Ends the log.
     pub(crate) fn close(mut self, now: Timestamp) -> io::Result<()> {
-        self.open(now)?;
-        if self.format == LogFormat::Tsv {
-            writeln!(self.out, "#close\t{}", stamp(now))?;
+        let format = self.format;
+        let block = self.block(now)?;
+        if format == LogFormat::Tsv {
+            writeln!(block, "#close\t{}", stamp(now))?;
         }
+        self.write_block()?;
         self.out.flush()
+    }
+}
+
+impl<W: Write> Drop for ZeekLog<W> {
+    /// A log that is not closed, because another could not be written, keeps its rows.
+    fn drop(&mut self) {
+        let _ = self.write_block();
     }
 }
 
@@ -92,5 +116,26 @@ mod tests {
             "2026-11-20-21-58-07"
         );
         assert_eq!(stamp(Timestamp::MAX), "2262-04-11-23-47-16");
+    }
+
+    #[test]
+    fn rows_are_written_in_blocks_and_none_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = dir.path().join("x.log");
+        let written = || std::fs::read(&name).unwrap();
+        for format in [LogFormat::Tsv, LogFormat::Json] {
+            let file = std::fs::File::create(&name).unwrap();
+            let mut log = ZeekLog::new(file, format, "x", vec![("ts", "time")]);
+            let row = b"1.000000\n".repeat(1_000);
+            for _ in 0..20 {
+                let block = log.block(Timestamp::ZERO).unwrap();
+                block.extend_from_slice(&row);
+            }
+            assert!((BLOCK..20 * row.len()).contains(&written().len()));
+            drop(log);
+            let rows = written();
+            let rows = rows.split(|byte| *byte == b'\n');
+            assert_eq!(rows.filter(|row| row.starts_with(b"1")).count(), 20_000);
+        }
     }
 }

@@ -37,9 +37,15 @@ fn findings() -> Vec<Finding> {
     ]
 }
 
+fn batch(findings: &[Finding]) -> Batch {
+    let mut batch = Batch::default();
+    batch.extend(findings.iter().cloned());
+    batch
+}
+
 fn run(path: &Path, findings: &[Finding], record: &RunRecord) {
     let mut store = SqliteStore::open(path).unwrap();
-    store.write(findings).unwrap();
+    store.write(&batch(findings)).unwrap();
     store.finish(record).unwrap();
 }
 
@@ -93,6 +99,22 @@ fn the_same_again_changes_nothing_and_another_run_adds() {
         .filter(|l| !first.contains(l))
         .collect();
     assert_eq!(added.len(), 2, "{added:#?}");
+}
+
+#[test]
+fn transactions_leave_no_trace_wherever_they_end() {
+    let (_dir, path) = place();
+    run(&path, &findings(), &record(1));
+    let want = dump(&path);
+    for size in 1..findings().len() {
+        let (_dir, path) = place();
+        let mut store = SqliteStore::open(&path).unwrap();
+        for part in findings().chunks(size) {
+            store.write(&batch(part)).unwrap();
+        }
+        store.finish(&record(1)).unwrap();
+        assert_eq!(dump(&path), want, "{size} at once");
+    }
 }
 
 #[test]
@@ -255,7 +277,7 @@ fn a_locked_database_is_noticed_at_once() {
 fn one_may_read_while_another_writes() {
     let (_dir, path) = place();
     let mut store = SqliteStore::open(&path).unwrap();
-    store.write(&findings()).unwrap();
+    store.write(&batch(&findings())).unwrap();
     let reader = open_for_reading(&path).unwrap();
     let count = || -> u32 {
         reader
@@ -264,7 +286,9 @@ fn one_may_read_while_another_writes() {
     };
     assert_eq!(count(), 3);
     store
-        .write(&[Finding::SignalOpened(samples::signal(9, "10.0.0.9"))])
+        .write(&batch(&[Finding::SignalOpened(samples::signal(
+            9, "10.0.0.9",
+        ))]))
         .unwrap();
     assert_eq!(count(), 4);
     assert!(
