@@ -26,7 +26,8 @@ pub(crate) struct Baseline {
     mean: f64,
     variance: f64,
     windows: u64,
-    current: u64,
+    /// Where the current window ends, in nanoseconds since the epoch.
+    ends: u64,
     sum: u64,
     tainted: bool,
 }
@@ -34,13 +35,14 @@ pub(crate) struct Baseline {
 impl Baseline {
     /// Adds to the window that `time` falls into; a window is learnt from once a later one begins.
     pub(crate) fn add(&mut self, window: Span, time: Timestamp, amount: u64) {
-        let length = window.as_nanos().unsigned_abs().max(1);
-        let number = time.as_nanos().unsigned_abs() / length;
-        if number > self.current {
+        let time = time.as_nanos().unsigned_abs();
+        if time >= self.ends {
             if self.sum > 0 && !self.tainted {
                 self.learn(self.sum as f64);
             }
-            (self.current, self.sum, self.tainted) = (number, 0, false);
+            let length = window.as_nanos().unsigned_abs().max(1);
+            let ends = (time / length + 1).saturating_mul(length);
+            (self.ends, self.sum, self.tainted) = (ends, 0, false);
         }
         self.sum = self.sum.saturating_add(amount);
     }

@@ -93,6 +93,8 @@ pub(crate) struct Board {
     closing: BinaryHeap<Reverse<Due>>,
     waking: BinaryHeap<Reverse<Due>>,
     closed_early: VecDeque<Task>,
+    /// Nothing is due before this.
+    idle_until: Timestamp,
     max_open: usize,
     max_evidence: usize,
     counts: Vec<SignalCounters>,
@@ -110,6 +112,7 @@ impl Board {
             closing: BinaryHeap::new(),
             waking: BinaryHeap::new(),
             closed_early: VecDeque::new(),
+            idle_until: Timestamp::MAX,
             max_open: config.max_open_signals.size(),
             max_evidence: config.max_evidence.size(),
             counts: SignalKind::ALL.map(SignalCounters::new).to_vec(),
@@ -168,6 +171,7 @@ impl Board {
             subject: over.subject,
             key: over.key,
         };
+        self.idle_until = self.idle_until.min(due.at);
         self.closing.push(Reverse(due));
         self.open.insert_unique(hash, open, OpenSignal::hash);
         self.count(over.kind, |count| count.opened += 1);
@@ -184,6 +188,7 @@ impl Board {
     /// Asks for [`Task::Wake`] at a later moment; moments that have come are not later.
     pub(crate) fn wake_at(&mut self, at: Timestamp, kind: SignalKind, subject: Subject, key: u64) {
         if at > self.now {
+            self.idle_until = self.idle_until.min(at);
             self.waking.push(Reverse(Due {
                 at,
                 kind,
@@ -194,7 +199,15 @@ impl Board {
     }
 
     /// The next thing due up to `until`, at its own moment.
+    #[inline]
     pub(crate) fn next(&mut self, until: Timestamp) -> Option<Task> {
+        if until < self.idle_until {
+            return None;
+        }
+        self.next_due(until)
+    }
+
+    fn next_due(&mut self, until: Timestamp) -> Option<Task> {
         loop {
             if let Some(task) = self.closed_early.pop_front() {
                 return Some(task);
@@ -205,10 +218,9 @@ impl Board {
                 (Some(closing), Some(waking)) => closing <= waking,
                 (closing, _) => closing.is_some(),
             };
-            let due = if closes { closing } else { waking }?;
-            if due.at > until {
-                return None;
-            }
+            let due = if closes { closing } else { waking };
+            self.idle_until = due.map_or(Timestamp::MAX, |due| due.at);
+            let due = due.filter(|due| due.at <= until)?;
             self.now = self.now.max(due.at);
             if !closes {
                 self.waking.pop();
@@ -263,6 +275,7 @@ impl Board {
             let (open, _) = entry.remove();
             self.closed(&open);
             self.count(due.kind, |count| count.closed_early += 1);
+            self.idle_until = Timestamp::ZERO;
             self.closed_early
                 .push_back(Task::Closed(due.kind, due.subject, due.key));
             return;

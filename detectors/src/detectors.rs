@@ -7,7 +7,8 @@ use crate::correlate::Correlator;
 use crate::hash::KeyedHash;
 use crate::seen::Observer;
 use crate::signals::{self, Detector};
-use crate::{Config, Counters, Finding, Rule};
+use crate::wants::{Takers, Wants};
+use crate::{Config, Counters, Finding, Rule, SignalKind};
 
 /// All detectors and rules.
 ///
@@ -16,10 +17,13 @@ use crate::{Config, Counters, Finding, Rule};
 pub struct Detectors {
     observer: Observer,
     signals: Vec<Box<dyn Detector>>,
+    takers: Takers,
     board: Board,
     allowed_lateness: flow_table::Span,
     events: u64,
     late_events: u64,
+    /// The kinds of signals that are told of events, a bit each.
+    on: u16,
 }
 
 impl Detectors {
@@ -32,14 +36,26 @@ impl Detectors {
             hash.clone(),
             rules,
         );
+        let signals = signals::all(config, &hash);
+        let wants: Vec<Wants> = signals.iter().map(|detector| detector.wants()).collect();
         Self {
-            signals: signals::all(config, &hash),
+            signals,
+            takers: Takers::new(&wants),
             observer: Observer::new(&config.internal_networks, hash),
             board: Board::new(config, correlator),
             allowed_lateness: config.allowed_lateness,
             events: 0,
             late_events: 0,
+            on: u16::MAX,
         }
+    }
+
+    /// Only one kind of signal, to tell what it costs.
+    #[doc(hidden)]
+    pub fn only(config: &Config, rules: Vec<Rule>, kind: SignalKind) -> Self {
+        let mut this = Self::new(config, rules);
+        this.on = 1 << kind as u16;
+        this
     }
 
     /// Takes an event. Events should come in the order (time, uid, seq); one that lies behind by no
@@ -54,9 +70,17 @@ impl Detectors {
             return;
         }
         self.advance(event.time);
-        let seen = self.observer.see(event);
-        for detector in &mut self.signals {
-            detector.put(&seen, &mut self.board);
+        let sides = self.observer.sides(event);
+        let mut takers = self.takers.of(event, sides) & self.on;
+        if takers == 0 {
+            return;
+        }
+        let seen = self.observer.see(event, sides);
+        while takers != 0 {
+            if let Some(detector) = self.signals.get_mut(takers.trailing_zeros() as usize) {
+                detector.put(&seen, &mut self.board);
+            }
+            takers &= takers - 1;
         }
     }
 

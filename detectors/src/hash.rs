@@ -31,9 +31,7 @@ impl KeyedHash {
     }
 
     pub(crate) fn bits(&self, bits: u128) -> u64 {
-        let mut hasher = self.0;
-        hasher.write_u128(bits);
-        hasher.finish()
+        self.0.hash(&bits.to_le_bytes())
     }
 }
 

@@ -37,6 +37,7 @@ mod subjects;
 mod suppress;
 #[cfg(test)]
 mod testing;
+mod wants;
 mod window;
 
 pub use config::Config;

@@ -9,6 +9,7 @@ use crate::hash::{KeyedHash, join};
 
 /// Where an address belongs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
 pub(crate) enum Side {
     Inside,
     Outside,
@@ -27,10 +28,6 @@ pub(crate) struct Party {
 impl Party {
     pub(crate) fn inside(&self) -> bool {
         self.side == Side::Inside
-    }
-
-    pub(crate) fn outside(&self) -> bool {
-        self.side == Side::Outside
     }
 }
 
@@ -77,9 +74,16 @@ impl Seen<'_> {
 /// Decides between inside and outside, and hashes.
 #[derive(Clone, Debug)]
 pub(crate) struct Observer {
-    v4: Vec<Ipv4Net>,
-    v6: Vec<Ipv6Net>,
+    v4: Vec<Masked<u32>>,
+    v6: Vec<Masked<u128>>,
     hash: KeyedHash,
+}
+
+/// The addresses whose bits under a mask are these.
+#[derive(Clone, Copy, Debug)]
+struct Masked<T> {
+    bits: T,
+    mask: T,
 }
 
 impl Observer {
@@ -91,44 +95,55 @@ impl Observer {
                 IpNet::V6(network) => v6.push(*network),
             }
         }
+        let v4 = Ipv4Net::aggregate(&v4).into_iter().map(|network| Masked {
+            bits: network.network().to_bits(),
+            mask: network.netmask().to_bits(),
+        });
+        let v6 = Ipv6Net::aggregate(&v6).into_iter().map(|network| Masked {
+            bits: network.network().to_bits(),
+            mask: network.netmask().to_bits(),
+        });
         Self {
-            v4: Ipv4Net::aggregate(&v4),
-            v6: Ipv6Net::aggregate(&v6),
+            v4: v4.collect(),
+            v6: v6.collect(),
             hash,
         }
     }
 
-    pub(crate) fn see<'a>(&self, event: &'a FlowEvent) -> Seen<'a> {
-        let (src, dst) = (
-            self.party(event.id.orig.addr),
-            self.party(event.id.resp.addr),
-        );
-        let connects = match event.kind {
-            FlowEventKind::Opened { syn } => syn || event.id.proto != IpProto::TCP,
-            _ => false,
-        };
+    /// Where a flow's originator and responder are.
+    pub(crate) fn sides(&self, event: &FlowEvent) -> (Side, Side) {
+        let side = |addr: IpAddr| self.side(addr.to_canonical());
+        (side(event.id.orig.addr), side(event.id.resp.addr))
+    }
+
+    pub(crate) fn see<'a>(&self, event: &'a FlowEvent, (src, dst): (Side, Side)) -> Seen<'a> {
+        let src = self.party(event.id.orig.addr, src);
+        let dst = self.party(event.id.resp.addr, dst);
         Seen {
             event,
             src,
             dst,
             pair: join(src.key, dst.key),
-            connects,
+            connects: connects(event),
         }
     }
 
-    fn party(&self, addr: IpAddr) -> Party {
+    fn party(&self, addr: IpAddr, side: Side) -> Party {
         let addr = addr.to_canonical();
-        Party {
-            addr,
-            key: self.hash.addr(addr),
-            side: self.side(addr),
-        }
+        let key = self.hash.addr(addr);
+        Party { addr, key, side }
     }
 
     fn side(&self, addr: IpAddr) -> Side {
         let inside = match addr {
-            IpAddr::V4(v4) => self.v4.iter().any(|network| network.contains(&v4)),
-            IpAddr::V6(v6) => self.v6.iter().any(|network| network.contains(&v6)),
+            IpAddr::V4(v4) => {
+                let bits = v4.to_bits();
+                self.v4.iter().any(|net| bits & net.mask == net.bits)
+            }
+            IpAddr::V6(v6) => {
+                let bits = v6.to_bits();
+                self.v6.iter().any(|net| bits & net.mask == net.bits)
+            }
         };
         let broadcast = matches!(addr, IpAddr::V4(v4) if v4.is_broadcast());
         if addr.is_multicast() || addr.is_unspecified() || addr.is_loopback() || broadcast {
@@ -138,6 +153,14 @@ impl Observer {
         } else {
             Side::Outside
         }
+    }
+}
+
+/// Whether an event opens a connection; see [`Seen::connects`].
+pub(crate) fn connects(event: &FlowEvent) -> bool {
+    match event.kind {
+        FlowEventKind::Opened { syn } => syn || event.id.proto != IpProto::TCP,
+        _ => false,
     }
 }
 
@@ -167,7 +190,8 @@ mod tests {
             ("::", Side::Neither),
         ];
         for (addr, side) in cases {
-            assert_eq!(observer.party(addr.parse().unwrap()).side, side, "{addr}");
+            let addr: IpAddr = addr.parse().unwrap();
+            assert_eq!(observer.side(addr.to_canonical()), side, "{addr}");
         }
     }
 }

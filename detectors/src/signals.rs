@@ -19,11 +19,14 @@ use crate::board::Board;
 use crate::hash::KeyedHash;
 use crate::seen::Seen;
 use crate::subjects::{Held, Subjects};
+use crate::wants::Wants;
 use crate::{Config, Severity, SignalKind, Subject};
 
 /// One kind of signal.
 pub(crate) trait Detector: Send {
-    /// An event happened.
+    /// Which events it is given.
+    fn wants(&self) -> Wants;
+    /// An event that it wants happened.
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board);
     /// The subject's signal is no longer open.
     fn closed(&mut self, subject: &Subject, key: u64);

@@ -12,20 +12,27 @@ const NONE: u32 = u32::MAX;
 
 /// State whose memory can be told.
 pub(crate) trait Held: Default {
-    /// Bytes on the heap.
+    /// Bytes on the heap; below 4 GiB.
     fn heap(&self) -> usize;
 }
 
 /// A table of subjects: an index over slots, which form two lists, most recently updated first.
+/// Neighbours in a list lie apart from the slots, so that moving one touches no other's state.
+///
+/// Of the memory it may take, slots and index fill three quarters at most, so that there is always
+/// room for what the states hold on the heap.
 #[derive(Debug)]
 pub(crate) struct Subjects<K, V> {
     index: HashTable<u32>,
     slots: Vec<Slot<K, V>>,
+    links: Vec<Links>,
     free: u32,
     /// Without and with an open signal.
     lists: [List; 2],
     capacity: usize,
     max_bytes: usize,
+    /// What slots, links and index take.
+    table: usize,
     evicted: u64,
 }
 
@@ -33,11 +40,16 @@ pub(crate) struct Subjects<K, V> {
 struct Slot<K, V> {
     hash: u64,
     key: K,
+    heap: u32,
+    pin: Pin,
     value: V,
-    heap: usize,
+}
+
+/// A slot's neighbours; the next free slot, if it is free, is the older.
+#[derive(Clone, Copy, Debug)]
+struct Links {
     newer: u32,
     older: u32,
-    pin: Pin,
 }
 
 /// Whether a subject is evicted in its turn or last.
@@ -56,6 +68,10 @@ struct List {
 }
 
 impl<K: Copy + Eq, V: Held> Subjects<K, V> {
+    /// A slot, its links and, at worst, its share of the index: entries of five bytes, of which four
+    /// and a half may be there for one that is used.
+    const PER_SLOT: usize = size_of::<Slot<K, V>>() + size_of::<Links>() + 23;
+
     pub(crate) fn new(capacity: usize, max_bytes: usize) -> Self {
         let empty = List {
             newest: NONE,
@@ -63,13 +79,16 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
             len: 0,
             heap: 0,
         };
+        let fits = max_bytes / 4 * 3 / Self::PER_SLOT;
         Self {
             index: HashTable::new(),
             slots: Vec::new(),
+            links: Vec::new(),
             free: NONE,
             lists: [empty; 2],
-            capacity: capacity.clamp(1, NONE as usize - 1),
+            capacity: capacity.min(fits).clamp(1, NONE as usize - 1),
             max_bytes,
+            table: 0,
             evicted: 0,
         }
     }
@@ -82,13 +101,11 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
         self.evicted
     }
 
-    /// Bytes taken: slots, index, and what the states hold.
+    /// Bytes taken: slots and index with the room they have, and what the states hold.
     pub(crate) fn bytes(&self) -> usize {
-        self.lists.iter().map(|list| Self::bytes_of(*list)).sum()
+        let [in_turn, last] = self.lists;
+        self.table + in_turn.heap + last.heap
     }
-
-    /// A slot and, at worst, two and a quarter index entries of five bytes.
-    const PER_SLOT: usize = size_of::<Slot<K, V>>() + 12;
 
     /// Updates the state of a subject, which is made if there is none, and evicts others if that
     /// takes the table over its bounds.
@@ -98,16 +115,41 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
         key: K,
         change: impl FnOnce(&mut V) -> R,
     ) -> Option<R> {
-        let at = match self.find(hash, &key) {
-            Some(at) => at,
-            None => self.insert(hash, key)?,
+        let at = self.newest(hash, key)?;
+        let result = self.change(at, change)?;
+        self.shrink();
+        Some(result)
+    }
+
+    /// Updates the state of a subject, and pins it if that is then over its limit.
+    pub(crate) fn judge(&mut self, hash: u64, key: K, change: impl FnOnce(&mut V) -> bool) {
+        let Some(at) = self.newest(hash, key) else {
+            return;
+        };
+        let over = self.change(at, change) == Some(true);
+        if self.shrink() && over {
+            self.pin(hash, key, Pin::Last);
+        } else if over {
+            self.pin_at(at, Pin::Last);
+        }
+    }
+
+    /// Finds or makes a subject, and puts it last in turn.
+    fn newest(&mut self, hash: u64, key: K) -> Option<u32> {
+        let Some(at) = self.find(hash, &key) else {
+            return self.insert(hash, key);
         };
         self.touch(at);
-        let result = self.change(at, change)?;
+        Some(at)
+    }
+
+    /// Evicts what does not fit; tells whether anything had to go.
+    fn shrink(&mut self) -> bool {
+        let before = self.evicted;
         while self.bytes() > self.max_bytes && self.len() > 1 {
             self.evict();
         }
-        Some(result)
+        self.evicted != before
     }
 
     /// Updates the state of a subject if there is one; it keeps its turn.
@@ -127,9 +169,12 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
     }
 
     pub(crate) fn pin(&mut self, hash: u64, key: K, pin: Pin) {
-        let Some(at) = self.find(hash, &key) else {
-            return;
-        };
+        if let Some(at) = self.find(hash, &key) {
+            self.pin_at(at, pin);
+        }
+    }
+
+    fn pin_at(&mut self, at: u32, pin: Pin) {
         if self.slot(at).is_some_and(|slot| slot.pin != pin) {
             self.unlink(at);
             if let Some(slot) = self.slot_mut(at) {
@@ -171,10 +216,12 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
     fn change<R>(&mut self, at: u32, change: impl FnOnce(&mut V) -> R) -> Option<R> {
         let slot = self.slots.get_mut(at as usize)?;
         let result = change(&mut slot.value);
-        let heap = slot.value.heap();
-        let before = std::mem::replace(&mut slot.heap, heap);
-        let list = self.list(at);
-        list.heap = list.heap - before + heap;
+        let heap = u32::try_from(slot.value.heap()).unwrap_or(u32::MAX);
+        if heap != slot.heap {
+            let before = std::mem::replace(&mut slot.heap, heap);
+            let list = self.list(at);
+            list.heap = list.heap - before as usize + heap as usize;
+        }
         Some(result)
     }
 
@@ -187,40 +234,66 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
     }
 
     fn insert(&mut self, hash: u64, key: K) -> Option<u32> {
-        if self.len() >= self.capacity {
+        if self.len() >= self.capacity || (self.is_full() && !self.grow()) {
             self.evict();
         }
-        let slot = Slot {
+        let at = self.place(Slot {
             hash,
             key,
-            value: V::default(),
             heap: 0,
-            newer: NONE,
-            older: NONE,
             pin: Pin::InTurn,
-        };
-        let at = self.place(slot)?;
+            value: V::default(),
+        })?;
         let slots = &self.slots;
         let hash_of = |at: &u32| slots.get(*at as usize).map_or(0, |slot| slot.hash);
         self.index.insert_unique(hash, at, hash_of);
         self.link(at);
+        self.weigh();
         Some(at)
     }
 
+    fn is_full(&self) -> bool {
+        self.free == NONE && self.slots.len() == self.slots.capacity()
+    }
+
+    /// Makes room for as many slots again, or as many as fit beside what the states hold.
+    fn grow(&mut self) -> bool {
+        let [in_turn, last] = self.lists;
+        let rest = self.max_bytes.saturating_sub(in_turn.heap + last.heap);
+        let most = self.capacity.min(rest / Self::PER_SLOT).max(1);
+        let more = self.slots.len().max(16);
+        let more = more.min(most.saturating_sub(self.slots.len()));
+        if more == 0 {
+            return false;
+        }
+        self.slots.reserve_exact(more);
+        self.links.reserve_exact(more);
+        let slots = &self.slots;
+        let hash_of = |at: &u32| slots.get(*at as usize).map_or(0, |slot| slot.hash);
+        self.index.reserve(more, hash_of);
+        true
+    }
+
+    /// An index that many have come to and gone from may grow by itself.
+    fn weigh(&mut self) {
+        self.table = self.slots.capacity() * size_of::<Slot<K, V>>()
+            + self.links.capacity() * size_of::<Links>()
+            + self.index.allocation_size();
+    }
+
     fn place(&mut self, slot: Slot<K, V>) -> Option<u32> {
-        if self.free != NONE {
-            let at = self.free;
-            let place = self.slots.get_mut(at as usize)?;
-            self.free = place.older;
+        let at = self.free;
+        if let Some(place) = self.slots.get_mut(at as usize) {
+            self.free = self.links.get(at as usize)?.older;
             *place = slot;
             return Some(at);
         }
-        if self.slots.len() == self.slots.capacity() {
-            let room = self.capacity - self.slots.len().min(self.capacity);
-            self.slots.reserve_exact(self.slots.len().max(16).min(room));
-        }
         let at = u32::try_from(self.slots.len()).ok()?;
         self.slots.push(slot);
+        self.links.push(Links {
+            newer: NONE,
+            older: NONE,
+        });
         Some(at)
     }
 
@@ -234,15 +307,15 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
 
     fn release(&mut self, at: u32) {
         self.unlink(at);
-        let free = self.free;
         let Some(slot) = self.slots.get_mut(at as usize) else {
             return;
         };
         let hash = slot.hash;
         slot.value = V::default();
         slot.heap = 0;
-        slot.older = free;
-        self.free = at;
+        if let Some(links) = self.links.get_mut(at as usize) {
+            links.older = std::mem::replace(&mut self.free, at);
+        }
         if let Ok(entry) = self.index.find_entry(hash, |other| *other == at) {
             entry.remove();
         }
@@ -266,28 +339,27 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
     }
 
     fn link(&mut self, at: u32) {
-        let heap = self.slot(at).map_or(0, |slot| slot.heap);
+        let heap = self.slot(at).map_or(0, |slot| slot.heap as usize);
         let list = self.list(at);
         list.len += 1;
         list.heap += heap;
-        let second = list.newest;
-        list.newest = at;
+        let second = std::mem::replace(&mut list.newest, at);
         if second == NONE {
             list.oldest = at;
         }
-        if let Some(slot) = self.slot_mut(at) {
-            (slot.newer, slot.older) = (NONE, second);
+        if let Some(links) = self.links.get_mut(at as usize) {
+            (links.newer, links.older) = (NONE, second);
         }
-        if let Some(slot) = self.slot_mut(second) {
-            slot.newer = at;
+        if let Some(links) = self.links.get_mut(second as usize) {
+            links.newer = at;
         }
     }
 
     fn unlink(&mut self, at: u32) {
-        let Some((newer, older)) = self.slot(at).map(|slot| (slot.newer, slot.older)) else {
+        let Some(Links { newer, older }) = self.links.get(at as usize).copied() else {
             return;
         };
-        let heap = self.slot(at).map_or(0, |slot| slot.heap);
+        let heap = self.slot(at).map_or(0, |slot| slot.heap as usize);
         let list = self.list(at);
         list.len -= 1;
         list.heap -= heap;
@@ -297,11 +369,11 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
         if list.oldest == at {
             list.oldest = newer;
         }
-        if let Some(slot) = self.slot_mut(newer) {
-            slot.older = older;
+        if let Some(links) = self.links.get_mut(newer as usize) {
+            links.older = older;
         }
-        if let Some(slot) = self.slot_mut(older) {
-            slot.newer = newer;
+        if let Some(links) = self.links.get_mut(older as usize) {
+            links.newer = newer;
         }
     }
 

@@ -195,7 +195,7 @@ impl Peak {
                     .collect::<Vec<u16>>(),
                 max,
             ),
-            uids: unique(samples.iter().map(|sample| sample.uid).collect(), max),
+            uids: unique(samples.iter().map(Sample::uid).collect(), max),
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::config::CommandExchange;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
 use crate::subjects::{Held, Pin, Subjects};
+use crate::wants::{Wants, What};
 use crate::{Severity, SignalKind, Subject, Window};
 
 pub(super) struct Exchanges {
@@ -109,16 +110,22 @@ fn exchanges(seen: &Seen<'_>, interactive_after: Span) -> u64 {
 }
 
 impl Detector for Exchanges {
+    fn wants(&self) -> Wants {
+        Wants {
+            what: What::SENT.or(What::RECEIVED),
+            between: Wants::INSIDE_OUT,
+        }
+    }
+
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
-        let moved = seen.event.orig.bytes > 0 || seen.event.resp.bytes > 0;
-        if !(moved && seen.has_ports() && seen.src.inside() && seen.dst.outside()) {
+        if !seen.has_ports() {
             return;
         }
         let (config, max_evidence) = (&self.config, self.general.max_evidence);
         let subject = Subject::service(seen.src.addr, seen.dst.addr, seen.port());
         let key = seen.service_key();
         let exchanges = exchanges(seen, config.interactive_after.get());
-        let over = self.pairs.update(key, subject, |session| {
+        self.pairs.judge(key, subject, |session| {
             session.add(seen, exchanges, config);
             session
                 .samples
@@ -155,9 +162,6 @@ impl Detector for Exchanges {
             }
             over
         });
-        if over == Some(true) {
-            self.pairs.pin(key, subject, Pin::Last);
-        }
     }
 
     fn closed(&mut self, subject: &Subject, key: u64) {

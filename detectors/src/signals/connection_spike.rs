@@ -15,8 +15,9 @@ use crate::baseline::{Baseline, Prior};
 use crate::board::{Board, Facts, Over};
 use crate::config::ConnectionSpike;
 use crate::samples::{Sample, Samples};
-use crate::seen::{Seen, Side};
+use crate::seen::Seen;
 use crate::subjects::{Held, Pin, Subjects};
+use crate::wants::{Wants, What};
 use crate::window::{Slicing, SlidingSum};
 use crate::{SignalKind, Subject};
 
@@ -60,17 +61,22 @@ impl Spikes {
 }
 
 impl Detector for Spikes {
+    fn wants(&self) -> Wants {
+        Wants {
+            what: What::CONNECTS,
+            between: Wants::FROM_INSIDE,
+        }
+    }
+
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
-        let relevant = seen.connects && seen.src.inside() && seen.dst.side != Side::Neither;
         let place = self.slicing.place(seen.event.time, board.now);
-        let (true, Some(place)) = (relevant, place) else {
+        let Some(place) = place else {
             return;
         };
         let (config, slicing) = (&self.config, self.slicing);
         let (max_evidence, prior) = (self.general.max_evidence, &self.prior);
-        let over = self
-            .sources
-            .update(seen.src.key, Some(seen.src.addr), |source| {
+        self.sources
+            .judge(seen.src.key, Some(seen.src.addr), |source| {
                 source.connections.add(place.slice, 1);
                 source.connections.expire(place.first);
                 source.baseline.add(slicing.window(), board.now, 1);
@@ -106,10 +112,6 @@ impl Detector for Spikes {
                 }
                 over
             });
-        if over == Some(true) {
-            self.sources
-                .pin(seen.src.key, Some(seen.src.addr), Pin::Last);
-        }
     }
 
     fn closed(&mut self, subject: &Subject, key: u64) {

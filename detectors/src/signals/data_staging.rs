@@ -24,6 +24,7 @@ use crate::hash::join;
 use crate::samples::{Sample, Samples};
 use crate::seen::{Party, Seen};
 use crate::subjects::{Held, Pin, Subjects};
+use crate::wants::{Wants, What};
 use crate::window::{Slicing, SlidingSum};
 use crate::{SignalKind, Subject};
 
@@ -159,53 +160,48 @@ impl Stagings {
         let (seen, board) = at;
         let (config, slicing) = (&self.config, self.slicing);
         let (prior, max_evidence) = (&self.prior, self.general.max_evidence);
-        let over = self
-            .receivers
-            .update(host.key, Some(host.addr), |receiver| {
-                receiver
-                    .received
-                    .spread(slicing, since, seen.moved_until(), bytes);
-                receiver
-                    .received
-                    .expire(slicing.first(slicing.at(board.now)));
-                receiver.baseline.add(slicing.window(), board.now, bytes);
-                receiver
-                    .samples
-                    .push(Sample::of(seen.event, peer.addr), max_evidence);
-                let baseline = receiver.baseline.evidence(prior);
-                let usual = baseline.mean + config.deviations.get() * baseline.deviation;
-                let (received, threshold) = (
-                    receiver.received.total() as f64,
-                    usual.max(config.limit.get() as f64),
-                );
-                let over = received > threshold;
-                if over {
-                    receiver.open = true;
-                    board.over(&Over {
-                        kind: SignalKind::DataStaging,
-                        subject: Subject::source(host.addr),
-                        key: host.key,
-                        severity: above(received, config.high.get() as f64, f64::INFINITY),
-                        value: received,
-                        threshold,
-                        rank: received,
-                        window: slicing.ending(board.now),
-                        lasting: slicing.window(),
-                        approximate: false,
-                        baseline: Some(baseline),
-                        numbers: &[("bytes_received", received)],
-                        samples: &receiver.samples,
-                        clause,
-                    });
-                }
-                if receiver.open {
-                    receiver.baseline.taint();
-                }
-                over
-            });
-        if over == Some(true) {
-            self.receivers.pin(host.key, Some(host.addr), Pin::Last);
-        }
+        self.receivers.judge(host.key, Some(host.addr), |receiver| {
+            receiver
+                .received
+                .spread(slicing, since, seen.moved_until(), bytes);
+            receiver
+                .received
+                .expire(slicing.first(slicing.at(board.now)));
+            receiver.baseline.add(slicing.window(), board.now, bytes);
+            receiver
+                .samples
+                .push(Sample::of(seen.event, peer.addr), max_evidence);
+            let baseline = receiver.baseline.evidence(prior);
+            let usual = baseline.mean + config.deviations.get() * baseline.deviation;
+            let (received, threshold) = (
+                receiver.received.total() as f64,
+                usual.max(config.limit.get() as f64),
+            );
+            let over = received > threshold;
+            if over {
+                receiver.open = true;
+                board.over(&Over {
+                    kind: SignalKind::DataStaging,
+                    subject: Subject::source(host.addr),
+                    key: host.key,
+                    severity: above(received, config.high.get() as f64, f64::INFINITY),
+                    value: received,
+                    threshold,
+                    rank: received,
+                    window: slicing.ending(board.now),
+                    lasting: slicing.window(),
+                    approximate: false,
+                    baseline: Some(baseline),
+                    numbers: &[("bytes_received", received)],
+                    samples: &receiver.samples,
+                    clause,
+                });
+            }
+            if receiver.open {
+                receiver.baseline.taint();
+            }
+            over
+        });
     }
 }
 
@@ -217,9 +213,15 @@ fn unordered(seen: &Seen<'_>) -> (u64, (IpAddr, IpAddr)) {
 }
 
 impl Detector for Stagings {
+    fn wants(&self) -> Wants {
+        Wants {
+            what: What::ANY,
+            between: Wants::INSIDE,
+        }
+    }
+
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
-        let inside = seen.has_ports() && seen.src.inside() && seen.dst.inside();
-        if !inside || !self.transfers_files(seen, board.now) {
+        if !(seen.has_ports() && self.transfers_files(seen, board.now)) {
             return;
         }
         let event = seen.event;

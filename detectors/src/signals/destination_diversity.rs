@@ -17,6 +17,7 @@ use crate::config::DestinationDiversity;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
 use crate::subjects::{Held, Pin, Subjects};
+use crate::wants::{Wants, What};
 use crate::window::{Distinct, Slice, Slicing, SlidingSum};
 use crate::{Severity, SignalKind, Subject};
 
@@ -86,11 +87,15 @@ impl Uploads {
 }
 
 impl Detector for Uploads {
+    fn wants(&self) -> Wants {
+        Wants {
+            what: What::SENT,
+            between: Wants::INSIDE_OUT,
+        }
+    }
+
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
         let event = seen.event;
-        if event.orig.bytes == 0 || !(seen.src.inside() && seen.dst.outside()) {
-            return;
-        }
         let slicing = self.slicing;
         let first = slicing.first(slicing.at(board.now));
         let enough = self.sent_to(seen, first);

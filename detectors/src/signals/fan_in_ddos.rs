@@ -19,8 +19,9 @@ use crate::baseline::{Baseline, Prior};
 use crate::board::{Board, Facts, Over};
 use crate::config::FanInDdos;
 use crate::samples::{Sample, Samples};
-use crate::seen::{Seen, Side};
+use crate::seen::Seen;
 use crate::subjects::{Held, Pin, Subjects};
+use crate::wants::{Wants, What};
 use crate::window::{Distinct, Place, Slicing, SlidingSum};
 use crate::{BaselineEvidence, SignalKind, Subject};
 
@@ -120,18 +121,23 @@ fn worst(
 }
 
 impl Detector for Floods {
+    fn wants(&self) -> Wants {
+        Wants {
+            what: What::PACKETS,
+            between: Wants::TO_HOSTS,
+        }
+    }
+
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
         let (event, until) = (seen.event, seen.moved_until());
-        let relevant = event.orig.packets > 0 && seen.dst.side != Side::Neither;
         let place = self.slicing.place(until, board.now);
-        let (true, Some(place)) = (relevant, place) else {
+        let Some(place) = place else {
             return;
         };
         let (config, general) = (&self.config, &self.general);
         let (prior, slicing) = (&self.prior, self.slicing);
-        let over = self
-            .destinations
-            .update(seen.dst.key, Some(seen.dst.addr), |dst| {
+        self.destinations
+            .judge(seen.dst.key, Some(seen.dst.addr), |dst| {
                 dst.take(seen, place, slicing, board.now);
                 dst.sources
                     .count(seen.src.key, place.slice, place.first, general.max_exact);
@@ -175,10 +181,6 @@ impl Detector for Floods {
                 }
                 over
             });
-        if over == Some(true) {
-            self.destinations
-                .pin(seen.dst.key, Some(seen.dst.addr), Pin::Last);
-        }
     }
 
     fn closed(&mut self, subject: &Subject, key: u64) {

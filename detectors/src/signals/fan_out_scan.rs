@@ -19,8 +19,9 @@ use super::{Detector, General, Usage, above, counted, short};
 use crate::board::{Board, Facts, Over};
 use crate::config::FanOutScan;
 use crate::samples::{Sample, Samples};
-use crate::seen::{Seen, Side};
+use crate::seen::Seen;
 use crate::subjects::{Held, Pin, Subjects};
+use crate::wants::{Wants, What};
 use crate::window::{Distinct, Slicing};
 use crate::{SignalKind, Subject};
 
@@ -119,7 +120,7 @@ impl Scans {
         let (config, slicing) = (&self.config, self.slicing);
         let (slice, general) = (slicing.at(flow.opened), &self.general);
         let first = slicing.first(slice);
-        let over = self.sources.update(flow.src_key, Some(flow.src), |source| {
+        self.sources.judge(flow.src_key, Some(flow.src), |source| {
             let port = general.hash.bits(flow.sample.port.into());
             source
                 .destinations
@@ -162,21 +163,22 @@ impl Scans {
             }
             over
         });
-        if over == Some(true) {
-            self.sources.pin(flow.src_key, Some(flow.src), Pin::Last);
-        }
     }
 }
 
 impl Detector for Scans {
-    fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
-        if seen.src.side == Side::Neither || seen.dst.side == Side::Neither {
-            return;
+    fn wants(&self) -> Wants {
+        Wants {
+            what: What::CONNECTS.or(What::ANSWERED),
+            between: Wants::HOSTS,
         }
-        match seen.event.kind {
-            FlowEventKind::Opened { .. } if seen.connects => self.opened(seen, board),
-            FlowEventKind::Answered => self.answered(seen, board),
-            _ => {}
+    }
+
+    fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
+        if seen.connects {
+            self.opened(seen, board);
+        } else if seen.event.kind == FlowEventKind::Answered {
+            self.answered(seen, board);
         }
     }
 

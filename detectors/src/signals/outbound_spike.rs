@@ -19,6 +19,7 @@ use crate::config::OutboundSpike;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
 use crate::subjects::{Held, Pin, Subjects};
+use crate::wants::{Wants, What};
 use crate::window::{Slicing, SlidingSum};
 use crate::{BaselineEvidence, Severity, SignalKind, Subject};
 
@@ -93,21 +94,23 @@ fn severity(config: &OutboundSpike, sent: f64) -> Severity {
 }
 
 impl Detector for Spikes {
+    fn wants(&self) -> Wants {
+        Wants {
+            what: What::SENT.or(What::RECEIVED),
+            between: Wants::ACROSS,
+        }
+    }
+
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
         let event = seen.event;
-        let (host, peer, sent, received) = if seen.src.inside() && seen.dst.outside() {
+        let (host, peer, sent, received) = if seen.src.inside() {
             (&seen.src, &seen.dst, event.orig.bytes, event.resp.bytes)
-        } else if seen.src.outside() && seen.dst.inside() {
-            (&seen.dst, &seen.src, event.resp.bytes, event.orig.bytes)
         } else {
-            return;
+            (&seen.dst, &seen.src, event.resp.bytes, event.orig.bytes)
         };
-        if sent == 0 && received == 0 {
-            return;
-        }
         let (config, prior, slicing) = (&self.config, &self.prior, self.slicing);
         let max_evidence = self.general.max_evidence;
-        let over = self.hosts.update(host.key, Some(host.addr), |state| {
+        self.hosts.judge(host.key, Some(host.addr), |state| {
             let first = slicing.first(slicing.at(board.now));
             state
                 .sent
@@ -150,9 +153,6 @@ impl Detector for Spikes {
             }
             exceeded.is_some()
         });
-        if over == Some(true) {
-            self.hosts.pin(host.key, Some(host.addr), Pin::Last);
-        }
     }
 
     fn closed(&mut self, subject: &Subject, key: u64) {

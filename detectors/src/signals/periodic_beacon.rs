@@ -20,6 +20,7 @@ use crate::config::PeriodicBeacon;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
 use crate::subjects::{Held, Pin, Subjects};
+use crate::wants::{Wants, What};
 use crate::{SignalKind, Subject, Window};
 
 pub(super) struct Beacons {
@@ -100,14 +101,21 @@ impl Beacons {
 }
 
 impl Detector for Beacons {
+    fn wants(&self) -> Wants {
+        Wants {
+            what: What::CONNECTS,
+            between: Wants::INSIDE_OUT,
+        }
+    }
+
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
-        if !(seen.connects && seen.has_ports() && seen.src.inside() && seen.dst.outside()) {
+        if !seen.has_ports() {
             return;
         }
         let (config, max_evidence) = (&self.config, self.general.max_evidence);
         let subject = Subject::service(seen.src.addr, seen.dst.addr, seen.port());
         let key = seen.service_key();
-        let over = self.pairs.update(key, subject, |pair| {
+        self.pairs.judge(key, subject, |pair| {
             let new_beat = pair.beat(seen.event.time, board.now, config);
             pair.samples
                 .push(Sample::of(seen.event, seen.dst.addr), max_evidence);
@@ -150,9 +158,6 @@ impl Detector for Beacons {
             }
             over
         });
-        if over == Some(true) {
-            self.pairs.pin(key, subject, Pin::Last);
-        }
     }
 
     fn closed(&mut self, subject: &Subject, key: u64) {

@@ -19,6 +19,7 @@ use crate::config::PersistentDestination;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
 use crate::subjects::{Held, Pin, Subjects};
+use crate::wants::{Wants, What};
 use crate::window::{Slicing, SlidingSum};
 use crate::{SignalKind, Subject};
 
@@ -114,8 +115,15 @@ impl Destinations {
 }
 
 impl Detector for Destinations {
+    fn wants(&self) -> Wants {
+        Wants {
+            what: What::CONNECTS,
+            between: Wants::INSIDE_OUT,
+        }
+    }
+
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
-        let relevant = seen.connects && seen.has_ports() && seen.src.inside() && seen.dst.outside();
+        let relevant = seen.has_ports();
         let place = self.slicing.place(seen.event.time, board.now);
         let (true, Some(place)) = (relevant, place) else {
             return;
@@ -125,7 +133,7 @@ impl Detector for Destinations {
             (&self.config, self.general.max_evidence, self.slicing);
         let known = self.known.len();
         let subject = Subject::pair(seen.src.addr, seen.dst.addr);
-        let over = self.pairs.update(seen.pair, subject, |pair| {
+        self.pairs.judge(seen.pair, subject, |pair| {
             pair.connections.add(place.slice, 1);
             pair.connections.expire(place.first);
             pair.samples
@@ -160,9 +168,6 @@ impl Detector for Destinations {
             }
             over
         });
-        if over == Some(true) {
-            self.pairs.pin(seen.pair, subject, Pin::Last);
-        }
     }
 
     fn closed(&mut self, subject: &Subject, key: u64) {

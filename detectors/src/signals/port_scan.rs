@@ -15,8 +15,9 @@ use super::{Detector, General, Usage, above, counted};
 use crate::board::{Board, Facts, Over};
 use crate::config::PortScan;
 use crate::samples::{Sample, Samples};
-use crate::seen::{Seen, Side};
+use crate::seen::Seen;
 use crate::subjects::{Held, Pin, Subjects};
+use crate::wants::{Wants, What};
 use crate::window::{Distinct, Slicing};
 use crate::{SignalKind, Subject};
 
@@ -52,20 +53,23 @@ impl Scans {
 }
 
 impl Detector for Scans {
+    fn wants(&self) -> Wants {
+        Wants {
+            what: What::CONNECTS,
+            between: Wants::FROM_INSIDE,
+        }
+    }
+
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
-        let relevant = seen.connects
-            && seen.has_ports()
-            && seen.src.inside()
-            && seen.dst.side != Side::Neither;
+        let relevant = seen.has_ports();
         let place = self.slicing.place(seen.event.time, board.now);
         let (true, Some(place)) = (relevant, place) else {
             return;
         };
         let (config, general, window) =
             (&self.config, &self.general, self.slicing.ending(board.now));
-        let over = self
-            .sources
-            .update(seen.src.key, Some(seen.src.addr), |source| {
+        self.sources
+            .judge(seen.src.key, Some(seen.src.addr), |source| {
                 let port = general.hash.bits(seen.port().into());
                 source
                     .ports
@@ -102,10 +106,6 @@ impl Detector for Scans {
                 }
                 over
             });
-        if over == Some(true) {
-            self.sources
-                .pin(seen.src.key, Some(seen.src.addr), Pin::Last);
-        }
     }
 
     fn closed(&mut self, subject: &Subject, key: u64) {

@@ -19,6 +19,7 @@ use crate::config::PrivilegedAccess;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
 use crate::subjects::{Held, Pin, Subjects};
+use crate::wants::{Wants, What};
 use crate::window::{Distinct, Place, Slicing};
 use crate::{SignalKind, Subject};
 
@@ -80,20 +81,23 @@ impl Accesses {
 }
 
 impl Detector for Accesses {
+    fn wants(&self) -> Wants {
+        Wants {
+            what: What::CONNECTS,
+            between: Wants::INSIDE,
+        }
+    }
+
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
-        let relevant = seen.connects
-            && seen.event.id.proto == IpProto::TCP
-            && seen.src.inside()
-            && seen.dst.inside()
-            && self.config.ports.contains(&seen.port());
+        let relevant =
+            seen.event.id.proto == IpProto::TCP && self.config.ports.contains(&seen.port());
         let place = self.slicing.place(seen.event.time, board.now);
         let (true, Some(place)) = (relevant, place) else {
             return;
         };
         let (config, general, slicing) = (&self.config, &self.general, self.slicing);
-        let over = self
-            .sources
-            .update(seen.src.key, Some(seen.src.addr), |source| {
+        self.sources
+            .judge(seen.src.key, Some(seen.src.addr), |source| {
                 source.count(seen.port(), seen.dst.key, place, general.max_exact);
                 source
                     .samples
@@ -134,10 +138,6 @@ impl Detector for Accesses {
                 }
                 over
             });
-        if over == Some(true) {
-            self.sources
-                .pin(seen.src.key, Some(seen.src.addr), Pin::Last);
-        }
     }
 
     fn closed(&mut self, subject: &Subject, key: u64) {

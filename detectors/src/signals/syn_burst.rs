@@ -18,8 +18,9 @@ use crate::board::{Board, Facts, Over};
 use crate::config::SynBurst;
 use crate::hash::join;
 use crate::samples::{Sample, Samples};
-use crate::seen::{Party, Seen, Side};
+use crate::seen::{Party, Seen};
 use crate::subjects::{Held, Pin, Subjects};
+use crate::wants::{Wants, What};
 use crate::window::{Slice, Slicing, SlidingSum};
 use crate::{SignalKind, Subject, Window};
 
@@ -165,15 +166,21 @@ impl Bursts {
 }
 
 impl Detector for Bursts {
+    fn wants(&self) -> Wants {
+        Wants {
+            what: What::CONNECTS.or(What::COMPLETED),
+            between: Wants::HOSTS,
+        }
+    }
+
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
-        let hosts = seen.src.side != Side::Neither && seen.dst.side != Side::Neither;
-        if !hosts || seen.event.id.proto != IpProto::TCP {
+        if seen.event.id.proto != IpProto::TCP {
             return;
         }
-        match seen.event.kind {
-            FlowEventKind::Opened { syn: true } => self.syn(seen, board),
-            FlowEventKind::Completed => self.completed(seen, board),
-            _ => {}
+        if seen.connects {
+            self.syn(seen, board);
+        } else if seen.event.kind == FlowEventKind::Completed {
+            self.completed(seen, board);
         }
     }
 

@@ -22,20 +22,37 @@ pub(crate) struct Distinct {
     first: Slice,
 }
 
-#[derive(Clone, Debug)]
+/// The first key takes no room of its own: most subjects are seen with one.
+#[derive(Clone, Default, Debug)]
 enum Keys {
+    #[default]
+    None,
+    One(Entry),
     Few(Vec<Entry>),
     Many(Box<Many>),
     Estimate(Box<Estimate>),
 }
 
-impl Default for Keys {
-    fn default() -> Self {
-        Self::Few(Vec::new())
+impl Keys {
+    fn of(entries: Vec<Entry>, max_exact: usize) -> Self {
+        if entries.len() > FEW.min(max_exact) {
+            Self::Many(Box::new(Many::of(&entries)))
+        } else {
+            Self::Few(entries)
+        }
+    }
+
+    /// The keys themselves, while they are few.
+    fn few(&self) -> &[Entry] {
+        match self {
+            Self::One(only) => std::slice::from_ref(only),
+            Self::Few(entries) => entries,
+            Self::None | Self::Many(_) | Self::Estimate(_) => &[],
+        }
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Entry {
     key: u64,
     slice: Slice,
@@ -73,11 +90,17 @@ impl Distinct {
     fn say(&mut self, what: Say, key: u64, slice: Slice, first: Slice, max_exact: usize) {
         self.expire(first);
         match &mut self.keys {
+            Keys::None => self.keys = Keys::One(Entry::new(what, key, slice)),
+            Keys::One(only) if only.key == key => only.say(what, slice),
+            Keys::One(first) => {
+                let mut entries = Vec::with_capacity(2);
+                entries.extend([*first, Entry::new(what, key, slice)]);
+                self.keys = Keys::of(entries, max_exact);
+            }
             Keys::Few(entries) => {
                 say_few(entries, what, key, slice);
                 if entries.len() > FEW.min(max_exact) {
-                    let many = Many::of(entries);
-                    self.keys = Keys::Many(Box::new(many));
+                    self.keys = Keys::of(std::mem::take(entries), max_exact);
                 }
             }
             Keys::Many(many) => {
@@ -98,7 +121,18 @@ impl Distinct {
         }
         self.first = first;
         match &mut self.keys {
-            Keys::Few(entries) => entries.retain(|entry| entry.slice >= first),
+            Keys::None => {}
+            Keys::One(only) => {
+                if only.slice < first {
+                    self.keys = Keys::None;
+                }
+            }
+            Keys::Few(entries) => {
+                entries.retain(|entry| entry.slice >= first);
+                if entries.is_empty() {
+                    self.keys = Keys::None;
+                }
+            }
             Keys::Many(many) => {
                 many.expire(first);
                 if many.all.total() == 0 {
@@ -117,23 +151,19 @@ impl Distinct {
     /// Keys counted.
     pub(crate) fn counted(&self) -> u64 {
         match &self.keys {
-            Keys::Few(entries) => length(entries.iter().filter(|entry| entry.counted).count()),
             Keys::Many(many) => many.counted.total(),
             Keys::Estimate(estimate) => estimate.counted,
+            few => few.few().iter().map(|entry| u64::from(entry.counted)).sum(),
         }
     }
 
     /// Keys both counted and marked. As an estimate: keys marked, but no more than counted.
     pub(crate) fn marked(&self) -> u64 {
+        let both = |entry: &Entry| u64::from(entry.counted && entry.marked);
         match &self.keys {
-            Keys::Few(entries) => length(
-                entries
-                    .iter()
-                    .filter(|entry| entry.counted && entry.marked)
-                    .count(),
-            ),
             Keys::Many(many) => many.both.total(),
             Keys::Estimate(estimate) => estimate.marked.min(estimate.counted),
+            few => few.few().iter().map(both).sum(),
         }
     }
 
@@ -144,20 +174,17 @@ impl Distinct {
     /// Bytes on the heap.
     pub(crate) fn heap(&self) -> usize {
         match &self.keys {
+            Keys::None | Keys::One(_) => 0,
             Keys::Few(entries) => entries.capacity() * size_of::<Entry>(),
             Keys::Many(many) => {
                 let sums = many.counted.heap() + many.both.heap() + many.all.heap();
-                size_of::<Many>() + many.entries.capacity() * (size_of::<Entry>() + 2) + sums
+                size_of::<Many>() + many.entries.allocation_size() + sums
             }
             Keys::Estimate(estimate) => {
                 size_of::<Estimate>() + estimate.panes.capacity() * size_of::<Pane>()
             }
         }
     }
-}
-
-fn length(length: usize) -> u64 {
-    u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 fn say_few(entries: &mut Vec<Entry>, what: Say, key: u64, slice: Slice) {
@@ -231,6 +258,9 @@ impl Many {
             }
         };
         if let Some(before) = before {
+            if before == after {
+                return;
+            }
             self.untally(before);
         }
         self.tally(after);

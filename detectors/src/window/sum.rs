@@ -7,21 +7,47 @@ use flow_table::Timestamp;
 use super::{Slice, Slicing};
 
 /// Amounts by slice, only for slices that have any; at most one window of them.
+///
+/// Most subjects are seen in one slice only, and most amounts go to the newest: it stands apart, so
+/// that neither touches the heap.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct SlidingSum {
-    slots: VecDeque<(Slice, u64)>,
     total: u64,
+    newest: (Slice, u64),
+    /// The first slice of `older`, or that of `newest`.
+    oldest: Slice,
+    /// Slices before the newest, ascending.
+    older: Option<Box<VecDeque<(Slice, u64)>>>,
 }
 
 impl SlidingSum {
     /// Forgets slices before `first`.
     pub(crate) fn expire(&mut self, first: Slice) {
-        while let Some((slice, amount)) = self.slots.front() {
+        if first > self.oldest {
+            self.forget(first);
+        }
+    }
+
+    fn forget(&mut self, first: Slice) {
+        if first > self.newest.0 {
+            // Nothing is left; the room stays, as a subject that came back may do so again.
+            (self.total, self.newest, self.oldest) = (0, (first, 0), first);
+            if let Some(older) = &mut self.older {
+                older.clear();
+            }
+            return;
+        }
+        self.oldest = self.newest.0;
+        let Some(older) = &mut self.older else {
+            return;
+        };
+        while let Some((slice, amount)) = older.front() {
             if *slice >= first {
+                self.oldest = *slice;
                 return;
             }
-            self.total = self.total.saturating_sub(*amount);
-            self.slots.pop_front();
+            self.total -= *amount;
+            older.pop_front();
         }
     }
 
@@ -32,40 +58,54 @@ impl SlidingSum {
         }
         let amount = amount.min(u64::MAX - self.total);
         self.total += amount;
-        match self.slots.back_mut() {
-            Some((newest, sum)) if *newest == slice => *sum += amount,
-            Some((newest, _)) if *newest > slice => self.add_before(slice, amount),
-            _ => self.push(slice, amount),
+        if slice == self.newest.0 {
+            self.newest.1 += amount;
+        } else if self.total == amount {
+            self.restart(slice, amount);
+        } else if slice < self.newest.0 {
+            self.add_before(slice, amount);
+        } else {
+            let before = std::mem::replace(&mut self.newest, (slice, amount));
+            self.older().push_back(before);
+        }
+    }
+
+    /// There was nothing: forgets slices of which all was taken back.
+    fn restart(&mut self, slice: Slice, amount: u64) {
+        (self.newest, self.oldest) = ((slice, amount), slice);
+        if let Some(older) = &mut self.older {
+            older.clear();
         }
     }
 
     fn add_before(&mut self, slice: Slice, amount: u64) {
-        match self.slots.binary_search_by_key(&slice, |slot| slot.0) {
+        self.oldest = self.oldest.min(slice);
+        let older = self.older();
+        match older.binary_search_by_key(&slice, |slot| slot.0) {
             Ok(at) => {
-                if let Some((_, sum)) = self.slots.get_mut(at) {
+                if let Some((_, sum)) = older.get_mut(at) {
                     *sum += amount;
                 }
             }
-            Err(at) => self.slots.insert(at, (slice, amount)),
+            Err(at) => older.insert(at, (slice, amount)),
         }
     }
 
-    /// Most subjects are seen once: they get room for one slice, not for four.
-    fn push(&mut self, slice: Slice, amount: u64) {
-        if self.slots.capacity() == 0 {
-            self.slots.reserve_exact(1);
-        }
-        self.slots.push_back((slice, amount));
+    /// Few slices follow the first: they get room for one, not for four.
+    fn older(&mut self) -> &mut VecDeque<(Slice, u64)> {
+        self.older
+            .get_or_insert_with(|| Box::new(VecDeque::with_capacity(1)))
     }
 
     /// Takes back an amount added to a slice before; mostly that is the newest one.
     pub(crate) fn take(&mut self, slice: Slice, amount: u64) {
-        let newest = self.slots.back().is_some_and(|slot| slot.0 == slice);
-        let slot = if newest {
-            self.slots.back_mut()
+        let slot = if slice == self.newest.0 {
+            Some(&mut self.newest)
         } else {
-            let at = self.slots.binary_search_by_key(&slice, |slot| slot.0);
-            at.ok().and_then(|at| self.slots.get_mut(at))
+            self.older.as_mut().and_then(|older| {
+                let at = older.binary_search_by_key(&slice, |slot| slot.0).ok()?;
+                older.get_mut(at)
+            })
         };
         if let Some((_, sum)) = slot {
             let amount = amount.min(*sum);
@@ -84,17 +124,17 @@ impl SlidingSum {
         amount: u64,
     ) {
         let (from, to) = (slicing.at(since.min(until)), slicing.at(until));
-        let first = slicing.first(to);
         if amount == 0 || from == to {
             return self.add(to, amount);
         }
         let (begin, end) = (nanos(since), nanos(until));
-        let share =
-            |moment: u128| (moment.clamp(begin, end) - begin) * u128::from(amount) / (end - begin);
-        for slice in from.max(first)..=to {
-            let (low, high) = (nanos(slicing.start(slice)), nanos(slicing.start(slice + 1)));
-            let part = share(high) - share(low);
-            self.add(slice, u64::try_from(part).unwrap_or(u64::MAX));
+        let share = |moment: u64| part(amount, moment.clamp(begin, end) - begin, end - begin);
+        let from = from.max(slicing.first(to));
+        let mut before = share(nanos(slicing.start(from)));
+        for slice in from..=to {
+            let after = share(nanos(slicing.start(slice + 1)));
+            self.add(slice, after - before);
+            before = after;
         }
     }
 
@@ -104,32 +144,48 @@ impl SlidingSum {
 
     /// What lies in slices up to `last`.
     pub(crate) fn until(&self, last: Slice) -> u64 {
-        let after = self
-            .slots
-            .iter()
-            .rev()
-            .take_while(|(slice, _)| *slice > last);
+        let after = self.newest_first().take_while(|(slice, _)| *slice > last);
         self.total - after.map(|(_, amount)| amount).sum::<u64>()
     }
 
     /// The latest slice such that it and those after it hold more than `limit`.
     pub(crate) fn latest_over(&self, limit: u64) -> Option<Slice> {
+        if self.total <= limit {
+            return None;
+        }
         let mut sum = 0_u64;
-        let mut newest_first = self.slots.iter().rev();
-        newest_first.find_map(|(slice, amount)| {
+        self.newest_first().find_map(|(slice, amount)| {
             sum += amount;
-            (sum > limit).then_some(*slice)
+            (sum > limit).then_some(slice)
         })
+    }
+
+    fn newest_first(&self) -> impl Iterator<Item = (Slice, u64)> {
+        let older = self.older.iter().flat_map(|older| older.iter().rev());
+        std::iter::once(self.newest).chain(older.copied())
     }
 
     /// Bytes on the heap.
     pub(crate) fn heap(&self) -> usize {
-        self.slots.capacity() * size_of::<(Slice, u64)>()
+        self.older.as_ref().map_or(0, |older| {
+            size_of::<VecDeque<(Slice, u64)>>() + older.capacity() * size_of::<(Slice, u64)>()
+        })
     }
 }
 
-fn nanos(time: Timestamp) -> u128 {
-    u128::from(time.as_nanos().unsigned_abs())
+fn nanos(time: Timestamp) -> u64 {
+    time.as_nanos().unsigned_abs()
+}
+
+/// `amount` × `of` / `whole`, rounded down; `of` is no more than `whole`.
+fn part(amount: u64, of: u64, whole: u64) -> u64 {
+    match amount.checked_mul(of) {
+        Some(product) => product / whole,
+        None => {
+            let exact = u128::from(amount) * u128::from(of) / u128::from(whole);
+            u64::try_from(exact).unwrap_or(u64::MAX)
+        }
+    }
 }
 
 #[cfg(test)]
