@@ -36,6 +36,7 @@ mod community;
 mod compact;
 mod decode;
 mod event;
+mod eviction;
 mod expiry;
 mod flow;
 mod history;

@@ -7,6 +7,7 @@
 use crate::clock::Clock;
 use crate::compact::Slab;
 use crate::event::{FlowEvent, FlowEventKind};
+use crate::eviction::{Rank, Victims};
 use crate::expiry::{Step, Wheel};
 use crate::flow::{Flow, Kind, PendingSlot, PerSide};
 use crate::index::Index;
@@ -18,9 +19,6 @@ use crate::tell::{Pending, Teller};
 use crate::timers::{DNS_INTERVAL, DNS_SILENCE, LINGER, SESSION_TIMER, Timer};
 use crate::tunnels::TunnelEvent;
 use crate::{Span, Timestamp, Uid};
-
-/// How many flows are looked at to find one to evict.
-const EVICTION_SAMPLE: u32 = 16;
 
 /// What a table needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -80,8 +78,7 @@ pub(crate) struct FlowTable {
     /// What the detectors were told last of flows that moved something since.
     pending: Slab<Pending>,
     due: Vec<(Step, u32)>,
-    /// Where the search for a flow to evict goes on.
-    hand: u32,
+    victims: Victims,
     /// Flows opened so far, and whether one had to leave.
     opened: u64,
     evicted: bool,
@@ -101,7 +98,7 @@ impl FlowTable {
             wheel: Wheel::default(),
             pending: Slab::default(),
             due: Vec::new(),
-            hand: 0,
+            victims: Victims::default(),
             opened: 0,
             evicted: false,
             late: None,
@@ -389,7 +386,29 @@ impl FlowTable {
         }
     }
 
-    /// Evicts a flow if the table is full: the longest idle of a few, unanswered ones first.
+    /// The flow to leave next, if there is any.
+    fn victim(&mut self) -> Option<u32> {
+        let flows = &self.flows;
+        let rank_of = |slot| {
+            let flow: &Flow = flows.get(slot)?;
+            Some(Rank {
+                answered: !flow.is_unanswered(),
+                last: flow.common.last,
+            })
+        };
+        if let Some(slot) = self.victims.next(rank_of) {
+            return Some(slot);
+        }
+        for slot in self.victims.choose(flows.slots(), rank_of) {
+            if let Some(flow) = flows.get(slot) {
+                prefetch(flow);
+                self.index.prefetch(self.hasher.hash(&flow.common.key()));
+            }
+        }
+        self.victims.next(rank_of)
+    }
+
+    /// Evicts a flow if the table is full.
     fn make_room(&mut self, clock: &Clock<'_>, now: Timestamp, out: &mut TableOutput) {
         if self.len() < self.config.max_flows {
             return;
@@ -398,16 +417,7 @@ impl FlowTable {
         if self.len() < self.config.max_flows {
             return;
         }
-        let slots = self.flows.slots().max(1);
-        let victim = (0..EVICTION_SAMPLE)
-            .map(|step| (self.hand + step) % slots)
-            .filter_map(|slot| {
-                let flow = self.flows.get(slot)?;
-                Some((!flow.is_unanswered(), flow.common.last, slot))
-            })
-            .min();
-        self.hand = (self.hand + EVICTION_SAMPLE) % slots;
-        if let Some((_, _, slot)) = victim {
+        if let Some(slot) = self.victim() {
             self.evicted = true;
             self.remove(slot, now, Evicted::Yes, out);
         }
