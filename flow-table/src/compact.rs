@@ -1,5 +1,7 @@
 //! Numbers and a slab that keep a flow small: a table holds a million of them.
 
+use crate::prefetch::prefetch;
+
 /// A count below 2^48; it stops there instead of wrapping. Six bytes, aligned to two.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct U48([u16; 3]);
@@ -94,6 +96,14 @@ impl<T> Slab<T> {
     pub(crate) fn get(&self, slot: u32) -> Option<&T> {
         let (chunk, at) = place(slot);
         self.chunks.get(chunk)?.get(at)?.as_ref()
+    }
+
+    /// Fetches a slot, without waiting to see whether there is anything in it.
+    pub(crate) fn prefetch(&self, slot: u32) {
+        let (chunk, at) = place(slot);
+        if let Some(value) = self.chunks.get(chunk).and_then(|chunk| chunk.get(at)) {
+            prefetch(value);
+        }
     }
 
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {

@@ -17,7 +17,7 @@ mod wireless;
 #[cfg(test)]
 mod tests;
 
-use crate::key::{FlowKey, KeyHasher};
+use crate::key::{FlowKey, KeyHasher, Way};
 use crate::packet::{Body, LinkInfo, LinkPlace, Packet, Parent, TunnelKind};
 use crate::{IpProto, Timestamp};
 
@@ -54,8 +54,8 @@ pub struct Frame<'a> {
 
 /// Where a frame's packets go.
 pub trait PacketSink {
-    /// Takes a packet.
-    fn packet(&mut self, packet: Packet);
+    /// Makes room for a packet whose key has this hash, to be filled in where it will stay.
+    fn packet(&mut self, hash: u64) -> &mut Packet;
     /// Remembers what a frame's link layer says, to be named by its packets.
     fn link(&mut self, info: LinkInfo) -> LinkPlace;
     /// Remembers the flow of a tunnel, to be named by the packets inside.
@@ -68,8 +68,8 @@ pub trait PacketSink {
 
 /// Packets alone: for those who have no use for tunnels' names and fragments.
 impl PacketSink for Vec<Packet> {
-    fn packet(&mut self, packet: Packet) {
-        self.push(packet);
+    fn packet(&mut self, _hash: u64) -> &mut Packet {
+        self.push_mut(Packet::EMPTY)
     }
 
     fn link(&mut self, _: LinkInfo) -> LinkPlace {
@@ -120,6 +120,18 @@ struct Place {
     depth: u8,
     link: LinkPlace,
     parent: Parent,
+}
+
+impl Place {
+    /// The place of what is inside a tunnel.
+    const fn inside(self, parent: Parent) -> Self {
+        Self {
+            depth: self.depth + 1,
+            link: LinkPlace::NONE,
+            parent,
+            ..self
+        }
+    }
 }
 
 impl Decoder {
@@ -228,46 +240,53 @@ impl Decoder {
         packet: &ip::Ip<'_>,
         sink: &mut impl PacketSink,
     ) -> Result<Decoded, DropReason> {
-        let (key, way, body) = transport::parse(packet, self.checksums)?;
-        let inner = match body {
+        let names = transport::names(packet)?;
+        let (key, way) = transport::key(packet, names);
+        let body = transport::body(packet, self.checksums);
+        let inner = match body.get() {
             Body::Udp(_) => tunnel::in_udp(packet, &key, way),
             _ => None,
         };
-        let mut outer = Packet {
-            ts: place.ts,
-            hash: self.hasher.hash(&key),
-            index: place.index,
-            ip_len: packet.counted_len,
-            key,
-            way,
-            link: place.link,
-            parent: place.parent,
-            carries: inner.as_ref().map(|inner| inner.kind),
-            body,
-        };
-        let dropped = DropReason::of(&outer);
+        let inner_kind = inner.as_ref().map(|inner| inner.kind);
         let too_deep = place.depth >= MAX_TUNNELS;
-        if too_deep {
-            outer.carries = None;
-        }
-        sink.packet(outer);
-        if let Some(inner) = inner {
-            if too_deep {
-                sink.inner_dropped(DropReason::TunnelDepth);
-            } else {
-                let parent = sink.parent(key);
-                let place = Place {
-                    depth: place.depth + 1,
-                    link: LinkPlace::NONE,
-                    parent,
-                    ..place
-                };
-                if let Err(reason) = self.inside(place, &inner, sink) {
+        let outer = self.put(place, packet, key, way, sink);
+        outer.carries = inner_kind.filter(|_| !too_deep);
+        outer.body = body;
+        let dropped = DropReason::of(&body.get());
+        match inner {
+            None => {}
+            Some(_) if too_deep => sink.inner_dropped(DropReason::TunnelDepth),
+            Some(inner) => {
+                let inside = place.inside(sink.parent(key));
+                if let Err(reason) = self.inside(inside, &inner, sink) {
                     sink.inner_dropped(reason);
                 }
             }
         }
         dropped.map_or(Ok(Decoded::Processed), Err)
+    }
+
+    /// Puts a packet that carries nothing and says nothing yet.
+    #[inline]
+    fn put<'a>(
+        &self,
+        place: Place,
+        packet: &ip::Ip<'_>,
+        key: FlowKey,
+        way: Way,
+        sink: &'a mut impl PacketSink,
+    ) -> &'a mut Packet {
+        let hash = self.hasher.hash(&key);
+        let put = sink.packet(hash);
+        put.ts = place.ts;
+        put.hash = hash;
+        put.index = place.index;
+        put.ip_len = packet.counted_len;
+        put.key = key;
+        put.way = way;
+        put.link = place.link;
+        put.parent = place.parent;
+        put
     }
 
     /// IP or Ethernet right inside IP: the tunnel has no ports, and no row in conn.log.
@@ -293,25 +312,10 @@ impl Decoder {
         sink: &mut impl PacketSink,
     ) -> Result<Decoded, DropReason> {
         let (key, way) = tunnel::key_of(packet);
-        sink.packet(Packet {
-            ts: place.ts,
-            hash: self.hasher.hash(&key),
-            index: place.index,
-            ip_len: packet.counted_len,
-            key,
-            way,
-            link: place.link,
-            parent: place.parent,
-            carries: Some(inner.kind),
-            body: Body::Tunnel,
-        });
-        let parent = sink.parent(key);
-        let place = Place {
-            depth: place.depth + 1,
-            link: LinkPlace::NONE,
-            parent,
-            ..place
-        };
+        let outer = self.put(place, packet, key, way, sink);
+        outer.carries = Some(inner.kind);
+        outer.body = Body::Tunnel.into();
+        let place = place.inside(sink.parent(key));
         // A fragment inside is held, but its frame was processed: it gave the tunnel's packet.
         self.inside(place, inner, sink).map(|_| Decoded::Processed)
     }

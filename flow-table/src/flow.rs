@@ -95,7 +95,7 @@ impl Flow {
         link: Option<&LinkInfo>,
     ) -> Self {
         let kind = match packet.proto() {
-            _ if packet.body == Body::Tunnel => Kind::Tunnel,
+            _ if matches!(packet.body.get(), Body::Tunnel) => Kind::Tunnel,
             IpProto::TCP => Kind::Tcp(Tcp::new()),
             IpProto::UDP => Kind::Udp(Udp::default()),
             IpProto::ICMP | IpProto::ICMPV6 => Kind::Icmp(PerSide::default()),
@@ -108,7 +108,7 @@ impl Flow {
         if let Some(link) = link {
             common.rare().link = Some(*link);
         }
-        if packet.body == Body::Tunnel {
+        if matches!(packet.body.get(), Body::Tunnel) {
             common.timers.patience = Patience::Day;
         }
         if begins_reversed(packet) {
@@ -124,7 +124,7 @@ impl Flow {
 
     /// Whether `packet` begins a new flow between the same ends.
     pub(crate) fn is_reused_by(&self, packet: &Packet) -> bool {
-        match (&self.kind, packet.body) {
+        match (&self.kind, packet.body.get()) {
             (Kind::Tcp(tcp), Body::Tcp(segment)) => tcp.is_reuse(segment.flags, segment.seq),
             (Kind::Tcp(tcp), Body::BadChecksum { flags, seq }) => tcp.is_reuse(flags, seq),
             _ => false,
@@ -135,7 +135,7 @@ impl Flow {
     pub(crate) fn take(&mut self, packet: &Packet) -> Milestones {
         let Self { common, kind } = self;
         let from = common.side_of(packet);
-        let (side, milestones, payload) = match (kind, packet.body) {
+        let (side, milestones, payload) = match (kind, packet.body.get()) {
             (Kind::Tcp(tcp), Body::Tcp(segment)) => {
                 let (side, milestones) = tcp.segment(common, from, &segment, packet.ts);
                 (side, milestones, segment.len)
@@ -277,7 +277,7 @@ fn begins_reversed(packet: &Packet) -> bool {
         packet.key.source(packet.way),
         packet.key.destination(packet.way),
     );
-    let flags = match packet.body {
+    let flags = match packet.body.get() {
         Body::Tcp(segment) => segment.flags,
         Body::BadChecksum { flags, .. } | Body::BadHeader { flags } => flags,
         _ => TcpFlags::default(),

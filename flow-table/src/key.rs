@@ -135,6 +135,15 @@ pub struct FlowKey {
 }
 
 impl FlowKey {
+    /// Between nobody and nobody.
+    pub(crate) const EMPTY: Self = {
+        let nobody = End {
+            addr: Addr { high: 0, low: 0 },
+            port: 0,
+        };
+        Self::sorted(nobody, nobody, IpProto(0))
+    };
+
     /// The key of a packet from `src` to `dst`, and which way it travels.
     #[inline]
     pub fn of(src: End, dst: End, proto: IpProto) -> (Self, Way) {

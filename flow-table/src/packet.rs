@@ -27,7 +27,7 @@ pub struct Packet {
     /// What kind of tunnel it is itself.
     pub carries: Option<TunnelKind>,
     /// What stands above IP.
-    pub body: Body,
+    pub body: FlatBody,
 }
 
 /// What the link layer of a frame says beside where its packet begins.
@@ -102,6 +102,20 @@ pub enum TunnelKind {
 }
 
 impl Packet {
+    /// One that says nothing.
+    pub const EMPTY: Self = Self {
+        ts: Timestamp::ZERO,
+        hash: 0,
+        index: 0,
+        ip_len: 0,
+        key: FlowKey::EMPTY,
+        way: Way::Up,
+        link: LinkPlace::NONE,
+        parent: Parent::NONE,
+        carries: None,
+        body: FlatBody::new(OTHER, false, 0),
+    };
+
     /// The protocol above IP.
     pub const fn proto(&self) -> IpProto {
         self.key.proto()
@@ -133,6 +147,97 @@ pub enum Body {
         /// The TCP flags, where it is TCP and they were captured.
         flags: TcpFlags,
     },
+}
+
+/// A [`Body`] in two words: it travels in registers, and is written to where it stays at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FlatBody {
+    /// From the lowest: kind (8 bits), flags (8), window (16), length (32).
+    head: u64,
+    /// Sequence number below, acknowledgement above.
+    numbers: u64,
+}
+
+const TCP: u8 = 0;
+const UDP: u8 = 1;
+const ICMP: u8 = 2;
+const OTHER: u8 = 3;
+const TUNNEL: u8 = 4;
+const BAD_CHECKSUM: u8 = 5;
+const BAD_HEADER: u8 = 6;
+/// Beside the kind: all of it was captured; for UDP, it is a DNS reply.
+const HOLDS: u8 = 0x80;
+
+impl FlatBody {
+    #[inline]
+    const fn new(kind: u8, holds: bool, len: u32) -> Self {
+        let kind = if holds { kind | HOLDS } else { kind };
+        Self {
+            head: kind as u64 | (len as u64) << 32,
+            numbers: 0,
+        }
+    }
+
+    #[inline]
+    const fn with_flags(self, flags: TcpFlags, seq: u32) -> Self {
+        Self {
+            head: self.head | (flags.0 as u64) << 8,
+            numbers: seq as u64,
+        }
+    }
+
+    /// The same as one of its kinds.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "parts of words are taken out")]
+    pub const fn get(&self) -> Body {
+        let (len, seq) = ((self.head >> 32) as u32, self.numbers as u32);
+        let flags = TcpFlags((self.head >> 8) as u8);
+        let kind = self.head as u8;
+        let holds = kind & HOLDS != 0;
+        match kind & !HOLDS {
+            TCP => Body::Tcp(Segment {
+                seq,
+                ack: (self.numbers >> 32) as u32,
+                len,
+                window: (self.head >> 16) as u16,
+                flags,
+                whole: holds,
+            }),
+            UDP => Body::Udp(Datagram {
+                len,
+                dns_reply: holds,
+            }),
+            ICMP => Body::Icmp(Message { len, whole: holds }),
+            TUNNEL => Body::Tunnel,
+            BAD_CHECKSUM => Body::BadChecksum { flags, seq },
+            BAD_HEADER => Body::BadHeader { flags },
+            _ => Body::Other,
+        }
+    }
+}
+
+impl From<Body> for FlatBody {
+    #[inline]
+    fn from(body: Body) -> Self {
+        match body {
+            Body::Tcp(segment) => {
+                let flat = Self::new(TCP, segment.whole, segment.len)
+                    .with_flags(segment.flags, segment.seq);
+                Self {
+                    head: flat.head | u64::from(segment.window) << 16,
+                    numbers: flat.numbers | u64::from(segment.ack) << 32,
+                }
+            }
+            Body::Udp(datagram) => Self::new(UDP, datagram.dns_reply, datagram.len),
+            Body::Icmp(message) => Self::new(ICMP, message.whole, message.len),
+            Body::Other => Self::new(OTHER, false, 0),
+            Body::Tunnel => Self::new(TUNNEL, false, 0),
+            Body::BadChecksum { flags, seq } => {
+                Self::new(BAD_CHECKSUM, false, 0).with_flags(flags, seq)
+            }
+            Body::BadHeader { flags } => Self::new(BAD_HEADER, false, 0).with_flags(flags, 0),
+        }
+    }
 }
 
 /// A TCP segment (RFC 9293, 3.1).

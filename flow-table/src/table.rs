@@ -125,9 +125,7 @@ impl FlowTable {
         let Some(slot) = self.index.likely(hash) else {
             return;
         };
-        if let Some(flow) = self.flows.get(slot) {
-            prefetch(flow);
-        }
+        self.flows.prefetch(slot);
         let at = usize::try_from(slot).unwrap_or(usize::MAX);
         if let Some(filed) = self.filed.get(at) {
             prefetch(filed);
@@ -292,7 +290,7 @@ impl FlowTable {
             flow.common.took_late(now);
         }
         teller.note_tunnels(flow, packet, block.parents, now);
-        if flow.common.told.seq > 0 || (settles(&packet.body) && !flow.may_turn()) {
+        if flow.common.told.seq > 0 || (settles(&packet.body.get()) && !flow.may_turn()) {
             teller.open_if_not(flow, now);
             teller.tell_milestones(flow, milestones, now);
         }

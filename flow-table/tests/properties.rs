@@ -337,7 +337,7 @@ fn packets_in(out: &TableOutput) -> u64 {
 
 /// Packets that add to a flow: all but those with a wrong header.
 fn countable(packets: &[Packet]) -> u64 {
-    let good = |packet: &&Packet| !matches!(packet.body, Body::BadHeader { .. });
+    let good = |packet: &&Packet| !matches!(packet.body.get(), Body::BadHeader { .. });
     packets.iter().filter(good).count() as u64
 }
 

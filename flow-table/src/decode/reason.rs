@@ -1,6 +1,6 @@
 //! Why a packet was not processed, and how many were not.
 
-use crate::packet::{Body, Packet};
+use crate::packet::Body;
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
@@ -57,8 +57,8 @@ reasons! {
 
 impl DropReason {
     /// Why a packet that names a flow adds nothing to it, if it adds nothing.
-    pub const fn of(packet: &Packet) -> Option<Self> {
-        match packet.body {
+    pub const fn of(body: &Body) -> Option<Self> {
+        match body {
             Body::BadChecksum { .. } => Some(Self::BadChecksum),
             Body::BadHeader { .. } => Some(Self::BadTransportHeader),
             _ => None,

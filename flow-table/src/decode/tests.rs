@@ -21,8 +21,8 @@ struct Told {
 }
 
 impl PacketSink for Told {
-    fn packet(&mut self, packet: Packet) {
-        self.packets.push(packet);
+    fn packet(&mut self, _hash: u64) -> &mut Packet {
+        self.packets.push_mut(Packet::EMPTY)
     }
 
     fn link(&mut self, _: LinkInfo) -> LinkPlace {
@@ -66,7 +66,7 @@ impl Told {
             packet.key.destination(packet.way),
         );
         let mut text = format!("{}>{}", src.port, dst.port);
-        let body = match packet.body {
+        let body = match packet.body.get() {
             Body::Tcp(s) => format!(
                 " tcp {:x} {}/{} +{} w{}{}",
                 s.flags.0,

@@ -1,42 +1,74 @@
 //! TCP, UDP, ICMP: the key of the flow and what the packet adds to it.
 
-use etherparse::{TcpHeaderSlice, UdpHeaderSlice};
+use etherparse::TcpHeaderSlice;
 
 use super::ip::Ip;
 use super::{Checksums, DropReason, be16, checksum};
 use crate::key::{End, FlowKey, Way};
-use crate::packet::{Body, Datagram, Message, Segment, TcpFlags};
+use crate::packet::{Body, Datagram, FlatBody, Message, Segment, TcpFlags};
 use crate::{IpProto, ports};
 
 const TCP_HEADER: usize = 20;
 const UDP_HEADER: usize = 8;
 const ICMP_HEADER: usize = 8;
 
-/// What [`parse`] finds.
-type Parsed = (FlowKey, Way, Body);
+/// What a datagram or message with a wrong checksum adds.
+const BAD_CHECKSUM: Body = Body::BadChecksum {
+    flags: TcpFlags(0),
+    seq: 0,
+};
 
+/// What names a flow beside its addresses and protocol.
+#[derive(Clone, Copy)]
+pub(super) struct Names {
+    src_port: u16,
+    dst_port: u16,
+    /// Whether both directions are one flow.
+    paired: bool,
+}
+
+/// The names in a transport header, if they are there.
 #[inline]
-pub(super) fn parse(ip: &Ip<'_>, checksums: Checksums) -> Result<Parsed, DropReason> {
+pub(super) fn names(ip: &Ip<'_>) -> Result<Names, DropReason> {
+    match ip.proto {
+        IpProto::TCP => ports(ip, TCP_HEADER),
+        IpProto::UDP => ports(ip, UDP_HEADER),
+        IpProto::ICMP | IpProto::ICMPV6 => icmp_names(ip),
+        _ => Ok(Names {
+            src_port: 0,
+            dst_port: 0,
+            paired: true,
+        }),
+    }
+}
+
+/// The key of a packet's flow, and which way the packet goes.
+#[inline]
+pub(super) fn key(ip: &Ip<'_>, names: Names) -> (FlowKey, Way) {
+    let src = End {
+        addr: ip.src,
+        port: names.src_port,
+    };
+    let dst = End {
+        addr: ip.dst,
+        port: names.dst_port,
+    };
+    if names.paired {
+        FlowKey::of(src, dst, ip.proto)
+    } else {
+        FlowKey::one_way(src, dst, ip.proto)
+    }
+}
+
+/// What a packet that has a key adds to its flow.
+#[inline]
+pub(super) fn body(ip: &Ip<'_>, checksums: Checksums) -> FlatBody {
     match ip.proto {
         IpProto::TCP => tcp(ip, checksums),
         IpProto::UDP => udp(ip, checksums),
         IpProto::ICMP | IpProto::ICMPV6 => icmp(ip, checksums),
-        _ => Ok(with_key(ip, 0, 0, Body::Other)),
+        _ => Body::Other.into(),
     }
-}
-
-#[inline]
-fn with_key(ip: &Ip<'_>, src_port: u16, dst_port: u16, body: Body) -> Parsed {
-    let src = End {
-        addr: ip.src,
-        port: src_port,
-    };
-    let dst = End {
-        addr: ip.dst,
-        port: dst_port,
-    };
-    let (key, way) = FlowKey::of(src, dst, ip.proto);
-    (key, way, body)
 }
 
 /// Fails where the capture or the packet ends before the part that names the flow.
@@ -47,12 +79,15 @@ const fn need(ip: &Ip<'_>, header: usize) -> Result<(), DropReason> {
     Ok(())
 }
 
-fn ports(ip: &Ip<'_>) -> Result<(u16, u16), DropReason> {
+#[inline]
+fn ports(ip: &Ip<'_>, header: usize) -> Result<Names, DropReason> {
+    need(ip, header)?;
     let cut = DropReason::TruncatedTransport;
-    Ok((
-        be16(ip.payload, 0).ok_or(cut)?,
-        be16(ip.payload, 2).ok_or(cut)?,
-    ))
+    Ok(Names {
+        src_port: be16(ip.payload, 0).ok_or(cut)?,
+        dst_port: be16(ip.payload, 2).ok_or(cut)?,
+        paired: true,
+    })
 }
 
 /// Whether the checksum can be told to be wrong: it can only where all of the packet is there.
@@ -66,24 +101,19 @@ fn checksum_is_wrong(ip: &Ip<'_>, checksums: Checksums) -> bool {
 }
 
 #[inline]
-fn tcp(ip: &Ip<'_>, checksums: Checksums) -> Result<Parsed, DropReason> {
-    need(ip, TCP_HEADER)?;
-    let (src, dst) = ports(ip)?;
+fn tcp(ip: &Ip<'_>, checksums: Checksums) -> FlatBody {
     let flags = TcpFlags(ip.payload.get(13).copied().unwrap_or_default());
-    let body = match TcpHeaderSlice::from_slice(ip.payload) {
+    match TcpHeaderSlice::from_slice(ip.payload) {
         Ok(header) if header.slice().len() <= ip.payload_len => {
             if checksum_is_wrong(ip, checksums) {
-                Body::BadChecksum {
-                    flags,
-                    seq: header.sequence_number(),
-                }
+                let seq = header.sequence_number();
+                Body::BadChecksum { flags, seq }.into()
             } else {
-                Body::Tcp(segment(ip, &header, flags))
+                Body::Tcp(segment(ip, &header, flags)).into()
             }
         }
-        _ => Body::BadHeader { flags },
-    };
-    Ok(with_key(ip, src, dst, body))
+        _ => Body::BadHeader { flags }.into(),
+    }
 }
 
 #[inline]
@@ -100,26 +130,20 @@ fn segment(ip: &Ip<'_>, header: &TcpHeaderSlice<'_>, flags: TcpFlags) -> Segment
 }
 
 #[inline]
-fn udp(ip: &Ip<'_>, checksums: Checksums) -> Result<Parsed, DropReason> {
-    need(ip, UDP_HEADER)?;
-    let header =
-        UdpHeaderSlice::from_slice(ip.payload).map_err(|_| DropReason::TruncatedTransport)?;
-    let (src, dst) = (header.source_port(), header.destination_port());
+fn udp(ip: &Ip<'_>, checksums: Checksums) -> FlatBody {
+    let field = |at| be16(ip.payload, at).unwrap_or_default();
+    let (src, dst, len, checksum) = (field(0), field(2), field(4), field(6));
     // Over IPv4 a checksum of zero means "none" (RFC 768); over IPv6 it is wrong (RFC 8200, 8.1).
-    let absent = header.checksum() == 0 && ip.is_v4();
-    let body = if !absent && checksum_is_wrong(ip, checksums) {
-        Body::BadChecksum {
-            flags: TcpFlags::default(),
-            seq: 0,
-        }
-    } else {
-        Body::Udp(Datagram {
-            len: u32::from(header.length()).saturating_sub(8),
-            dns_reply: [src, dst].iter().any(|port| ports::is_dns(*port))
-                && is_dns_reply(ip.payload),
-        })
-    };
-    Ok(with_key(ip, src, dst, body))
+    let absent = checksum == 0 && ip.is_v4();
+    if !absent && checksum_is_wrong(ip, checksums) {
+        return BAD_CHECKSUM.into();
+    }
+    let dns = ports::is_dns(src) || ports::is_dns(dst);
+    Body::Udp(Datagram {
+        len: u32::from(len).saturating_sub(8),
+        dns_reply: dns && is_dns_reply(ip.payload),
+    })
+    .into()
 }
 
 /// Whether a datagram holds a DNS header (RFC 1035, 4.1.1) with QR set.
@@ -131,35 +155,29 @@ fn is_dns_reply(datagram: &[u8]) -> bool {
             .is_some_and(|flags| flags & 0x80 != 0)
 }
 
-fn icmp(ip: &Ip<'_>, checksums: Checksums) -> Result<Parsed, DropReason> {
+/// Messages that answer each other share a key; the others are flows of one direction each.
+fn icmp_names(ip: &Ip<'_>) -> Result<Names, DropReason> {
     need(ip, ICMP_HEADER)?;
-    let cut = DropReason::TruncatedTransport;
-    let kind = *ip.payload.first().ok_or(cut)?;
-    let code = *ip.payload.get(1).ok_or(cut)?;
-    let body = if icmp_checksum_is_wrong(ip, checksums) {
-        Body::BadChecksum {
-            flags: TcpFlags::default(),
-            seq: 0,
-        }
-    } else {
-        Body::Icmp(Message {
-            len: u32::try_from(ip.payload_len - ICMP_HEADER).unwrap_or(u32::MAX),
-            whole: ip.payload.len() >= ip.payload_len,
-        })
-    };
-    if let Some(counterpart) = counterpart(ip.proto, kind) {
-        return Ok(with_key(ip, u16::from(kind), u16::from(counterpart), body));
+    let first = be16(ip.payload, 0).ok_or(DropReason::TruncatedTransport)?;
+    let [kind, code] = first.to_be_bytes();
+    let counterpart = counterpart(ip.proto, kind);
+    Ok(Names {
+        src_port: u16::from(kind),
+        dst_port: u16::from(counterpart.unwrap_or(code)),
+        paired: counterpart.is_some(),
+    })
+}
+
+fn icmp(ip: &Ip<'_>, checksums: Checksums) -> FlatBody {
+    if icmp_checksum_is_wrong(ip, checksums) {
+        return BAD_CHECKSUM.into();
     }
-    let src = End {
-        addr: ip.src,
-        port: u16::from(kind),
-    };
-    let dst = End {
-        addr: ip.dst,
-        port: u16::from(code),
-    };
-    let (key, way) = FlowKey::one_way(src, dst, ip.proto);
-    Ok((key, way, body))
+    let len = ip.payload_len.saturating_sub(ICMP_HEADER);
+    Body::Icmp(Message {
+        len: u32::try_from(len).unwrap_or(u32::MAX),
+        whole: ip.payload.len() >= ip.payload_len,
+    })
+    .into()
 }
 
 /// ICMP for IPv4 has no pseudo header (RFC 792), ICMPv6 has (RFC 4443, 2.3).

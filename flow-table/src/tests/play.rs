@@ -291,7 +291,7 @@ fn packet(key: FlowKey, way: Way, ts: Timestamp, body: Body, ip_len: u32) -> Pac
         link: LinkPlace::NONE,
         parent: Parent::NONE,
         carries: None,
-        body,
+        body: body.into(),
     }
 }
 

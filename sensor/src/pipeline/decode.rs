@@ -16,6 +16,8 @@ use crate::capture::{Block, Filter, Record};
 pub(super) struct Packets {
     /// A list for each shard, in capture order.
     pub(super) lists: Vec<Vec<Packet>>,
+    /// Packets of no shard: there are none.
+    homeless: Vec<Packet>,
     /// The tunnels they came through.
     pub(super) parents: Vec<FlowKey>,
     /// What their link layers said, where that is asked for.
@@ -67,11 +69,10 @@ impl Packets {
 }
 
 impl PacketSink for Packets {
-    fn packet(&mut self, packet: Packet) {
-        let shard = shard_of(packet.hash, self.lists.len());
-        if let Some(list) = self.lists.get_mut(shard) {
-            list.push(packet);
-        }
+    fn packet(&mut self, hash: u64) -> &mut Packet {
+        let shard = shard_of(hash, self.lists.len());
+        let list = self.lists.get_mut(shard).unwrap_or(&mut self.homeless);
+        list.push_mut(Packet::EMPTY)
     }
 
     fn link(&mut self, info: LinkInfo) -> LinkPlace {

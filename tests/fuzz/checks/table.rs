@@ -122,7 +122,7 @@ impl Maker {
         let whole = len & 0x10 == 0;
         packet.ts = self.ts;
         packet.ip_len = len_bytes + 40;
-        packet.body = match packet.body {
+        packet.body = match packet.body.get() {
             Body::Tcp(_) => self.segment(&packet, flags, seq, ack, (len_bytes, whole)),
             Body::Udp(_) => Body::Udp(Datagram {
                 len: len_bytes,
@@ -209,13 +209,13 @@ impl Maker {
 
     /// Wrong checksums, broken headers, tunnels.
     fn odd(&mut self, packet: &mut Packet, flags: u8, more: u8) {
-        if packet.body == Body::Tunnel {
+        if packet.body.get() == Body::Tunnel {
             self.parents.push(packet.key);
             return;
         }
         match more {
             0x80..0x90 => {
-                let (flags, seq) = match packet.body {
+                let (flags, seq) = match packet.body.get() {
                     Body::Tcp(segment) => (segment.flags, segment.seq),
                     _ => (TcpFlags::default(), 0),
                 };
@@ -226,7 +226,7 @@ impl Maker {
                     flags: TcpFlags(flags),
                 }
             }
-            0xa0..0xb0 if matches!(packet.body, Body::Udp(_)) => {
+            0xa0..0xb0 if matches!(packet.body.get(), Body::Udp(_)) => {
                 packet.carries = Some(TunnelKind::Vxlan);
                 self.parents.push(packet.key);
             }
@@ -469,7 +469,7 @@ fn sums(events: &[&FlowEvent], record: &FlowRecord) {
 
 /// What goes in comes out: every packet that adds to a flow is in one record.
 fn counted(out: &Output, traffic: &Packets) {
-    let counts = |packet: &&Packet| match packet.body {
+    let counts = |packet: &&Packet| match packet.body.get() {
         Body::Tcp(_) | Body::Udp(_) | Body::Other => true,
         Body::Icmp(message) => message.whole,
         Body::Tunnel | Body::BadChecksum { .. } | Body::BadHeader { .. } => false,
