@@ -2,6 +2,7 @@
 //! (<https://github.com/corelight/community-id-spec>).
 
 use std::net::IpAddr;
+use std::slice;
 
 use sha1::block_api::compress;
 
@@ -110,7 +111,7 @@ impl Block {
             *place = bits.to_be_bytes();
         }
         let mut state = SHA1_START;
-        compress(&mut state, &[self.bytes]);
+        compress(&mut state, slice::from_ref(&self.bytes));
         let mut hash = [0; 20];
         for (place, word) in hash.as_chunks_mut().0.iter_mut().zip(state) {
             *place = word.to_be_bytes();

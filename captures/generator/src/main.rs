@@ -8,6 +8,7 @@ mod frame;
 mod multiply;
 mod pcap;
 mod relink;
+mod sessions;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -28,6 +29,8 @@ enum Command {
     ManyToOne(flood::ManyToOne),
     /// A large capture: many copies of small ones, with other addresses, in time order
     Multiply(multiply::Multiply),
+    /// Ordinary sessions of many lengths
+    Sessions(sessions::Sessions),
     /// The same packets under another link type
     Relink(relink::Relink),
 }
@@ -37,6 +40,7 @@ fn main() -> Result<()> {
         Command::SynFlood(flood) => flood.run(),
         Command::ManyToOne(flood) => flood.run(),
         Command::Multiply(multiply) => multiply.run(),
+        Command::Sessions(sessions) => sessions.run(),
         Command::Relink(relink) => relink.run(),
     }
 }

@@ -18,6 +18,9 @@ pub(crate) struct Multiply {
     /// Ethernet captures in the classic format; `.gz` is read too
     #[arg(required = true)]
     inputs: Vec<PathBuf>,
+    /// A capture of which there is one copy, as it was recorded; may be given several times
+    #[arg(long)]
+    once: Vec<PathBuf>,
     /// The file to write
     #[arg(long)]
     out: PathBuf,
@@ -55,10 +58,10 @@ struct Cursor {
 
 impl Multiply {
     pub(crate) fn run(&self) -> Result<()> {
-        let inputs = self
+        let mut inputs = self
             .inputs
             .iter()
-            .map(|path| self.load(path))
+            .map(|path| self.load(path, self.fill))
             .collect::<Result<Vec<_>>>()?;
         let one: u64 = inputs
             .iter()
@@ -68,14 +71,19 @@ impl Multiply {
         ensure!(one > 0, "the inputs hold no packets");
         let copies = usize::try_from(self.bytes.div_ceil(one))?;
         // Each copy of each input is a network of its own, also if an input is named twice.
-        let networks = copies
-            .checked_mul(inputs.len())
-            .and_then(|n| u16::try_from(n).ok());
-        let networks = networks.context("over 65,535 copies: give larger inputs")?;
-        let mut cursors: BinaryHeap<_> = (0..networks)
-            .filter_map(|network| self.begin(&inputs, network))
-            .map(Reverse)
-            .collect();
+        let copied = inputs.len();
+        for path in &self.once {
+            inputs.push(self.load(path, false)?);
+        }
+        let of_network = (0..copies)
+            .flat_map(|_| 0..copied)
+            .chain(copied..inputs.len());
+        let mut cursors = BinaryHeap::new();
+        for (network, input) in of_network.enumerate() {
+            let network =
+                u16::try_from(network).context("over 65,535 copies: give larger inputs")?;
+            cursors.extend(self.begin(&inputs, network, input).map(Reverse));
+        }
         let mut out = Writer::create(&self.out, link::ETHERNET, self.snaplen, Precision::Micro)?;
         let mut frame = Vec::with_capacity(1 << 16);
         while let Some(Reverse(cursor)) = cursors.pop() {
@@ -98,7 +106,7 @@ impl Multiply {
         Ok(())
     }
 
-    fn load(&self, path: &Path) -> Result<Input> {
+    fn load(&self, path: &Path, fill: bool) -> Result<Input> {
         let capture = Capture::read(path)?;
         ensure!(
             capture.link == link::ETHERNET,
@@ -110,16 +118,16 @@ impl Multiply {
         packets.sort_by_key(|packet| packet.ts_ns);
         let packets = packets
             .into_iter()
-            .map(|packet| self.prepare(packet))
+            .map(|packet| self.prepare(packet, fill))
             .collect();
         Ok(Input { packets })
     }
 
-    fn prepare(&self, mut packet: Packet) -> (Packet, Option<Layout>) {
+    fn prepare(&self, mut packet: Packet, fill: bool) -> (Packet, Option<Layout>) {
         let layout = Layout::of(&packet.data);
         let cut = (packet.data.len() as u64) < u64::from(packet.wire_len);
         if let Some(layout) = layout
-            && self.fill
+            && fill
             && cut
         {
             let mut filler = scramble(packet.wire_len ^ self.seed);
@@ -141,8 +149,7 @@ impl Multiply {
     }
 
     /// The first packet of a copy, somewhere in the spread.
-    fn begin(&self, inputs: &[Input], network: u16) -> Option<Cursor> {
-        let input = usize::from(network) % inputs.len();
+    fn begin(&self, inputs: &[Input], network: u16, input: usize) -> Option<Cursor> {
         let first = &inputs.get(input)?.packets.first()?.0;
         let chance = u64::from(scramble(
             scramble(u32::from(network)).wrapping_add(self.seed),
@@ -216,6 +223,7 @@ mod tests {
         small(&input);
         let multiply = Multiply {
             inputs: vec![input.clone(), input.clone()],
+            once: vec![input.clone()],
             out: out.clone(),
             bytes: 100_000,
             snaplen: 65535,
@@ -228,8 +236,13 @@ mod tests {
         std::fs::remove_file(&input).unwrap();
         std::fs::remove_file(&out).unwrap();
         assert!(capture.packets.is_sorted_by_key(|p| p.ts_ns));
-        assert!(capture.packets.len() * (142 + 16) >= 100_000);
-        for packet in &capture.packets {
+        let (once, copied): (Vec<_>, Vec<_>) = capture
+            .packets
+            .iter()
+            .partition(|packet| packet.data.len() == 60);
+        assert_eq!(once.len(), 20, "one copy, as it was recorded");
+        assert!(copied.len() * (142 + 16) >= 100_000);
+        for packet in copied {
             let mut again = packet.data.clone();
             assert_eq!(again.len(), 142);
             Layout::of(&packet.data).unwrap().sum_transport(&mut again);
