@@ -80,8 +80,9 @@ impl SlidingSum {
 
     fn add_before(&mut self, slice: Slice, amount: u64) {
         self.oldest = self.oldest.min(slice);
+        let newest = self.newest.0;
         let older = self.older();
-        match older.binary_search_by_key(&slice, |slot| slot.0) {
+        match find(older, newest, slice) {
             Ok(at) => {
                 if let Some((_, sum)) = older.get_mut(at) {
                     *sum += amount;
@@ -99,11 +100,15 @@ impl SlidingSum {
 
     /// Takes back an amount added to a slice before; mostly that is the newest one.
     pub(crate) fn take(&mut self, slice: Slice, amount: u64) {
+        if amount == 0 {
+            return;
+        }
         let slot = if slice == self.newest.0 {
             Some(&mut self.newest)
         } else {
+            let newest = self.newest.0;
             self.older.as_mut().and_then(|older| {
-                let at = older.binary_search_by_key(&slice, |slot| slot.0).ok()?;
+                let at = find(older, newest, slice).ok()?;
                 older.get_mut(at)
             })
         };
@@ -171,6 +176,17 @@ impl SlidingSum {
             size_of::<VecDeque<(Slice, u64)>>() + older.capacity() * size_of::<(Slice, u64)>()
         })
     }
+}
+
+/// Where a slice before the newest is, or belongs. Where every slice has an amount, as in what is busy,
+/// its distance from the newest tells.
+fn find(older: &VecDeque<(Slice, u64)>, newest: Slice, slice: Slice) -> Result<usize, usize> {
+    let back = usize::try_from(newest.wrapping_sub(slice)).unwrap_or(usize::MAX);
+    let guess = older.len().wrapping_sub(back);
+    if older.get(guess).is_some_and(|slot| slot.0 == slice) {
+        return Ok(guess);
+    }
+    older.binary_search_by_key(&slice, |slot| slot.0)
 }
 
 fn nanos(time: Timestamp) -> u64 {
