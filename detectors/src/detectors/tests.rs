@@ -253,7 +253,7 @@ fn what_a_few_busy_hosts_make_it_hold_fits_its_budget() {
         let flow = |n: u32| {
             let n = part * 1_000 + n;
             let src = format!("10.0.0.{}", n % 200);
-            let dst = std::net::Ipv4Addr::from_bits(0x0a80_0000 | n / 7).to_string();
+            let dst = std::net::Ipv4Addr::from_bits(0x0a80_0000 | (n / 7)).to_string();
             let port = u16::try_from(n % 50_000).unwrap_or_default();
             tcp(i64::from(n) / 10, &src, &dst, port).unanswered()
         };

@@ -141,11 +141,12 @@ impl Detector for Destinations {
         let known = self.known.len();
         let subject = Subject::pair(seen.src.addr, seen.dst.addr);
         self.pairs.judge(seen.pair, subject, |pair| {
-            pair.connections.add(place.slice, 1);
+            pair.connections.add(place.slice, [1]);
             pair.connections.expire(place.first);
             pair.samples
                 .push(Sample::of(seen.event, seen.dst.addr), max_evidence);
-            let connections = pair.connections.total() as f64;
+            let [connections] = pair.connections.total();
+            let connections = connections as f64;
             let over = few && connections >= config.limit.get() as f64;
             if over {
                 board.over(&Over {
