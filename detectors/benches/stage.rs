@@ -23,12 +23,12 @@ fn ordinary() -> Vec<FlowEvent> {
         let random = spread(number);
         let client = 0x0a00_0000 | (random % 2_000);
         let server = match random >> 28 {
-            0..8 => 0x5db8_0000 | (random >> 8) % 50,
-            8..12 => 0x5db8_0000 | (random >> 8) % 5_000,
+            0..8 => 0x5db8_0000 | ((random >> 8) % 50),
+            8..12 => 0x5db8_0000 | ((random >> 8) % 5_000),
             12..15 => 0x2000_0000 | (random >> 4),
-            _ => 0x0a01_0000 | (random >> 8) % 20,
+            _ => 0x0a01_0000 | ((random >> 8) % 20),
         };
-        let port = if random % 8 == 0 { 53 } else { 443 };
+        let port = if random.is_multiple_of(8) { 53 } else { 443 };
         let flow = Flow::new(number, client, server, port, micros(number, 400));
         events.extend(flow.answered(number));
     }

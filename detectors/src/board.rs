@@ -307,6 +307,13 @@ impl Board {
         self.findings.drain(..)
     }
 
+    /// Bytes taken by what is open and what is due.
+    pub(crate) fn bytes(&self) -> usize {
+        let due = self.closing.capacity() + self.waking.capacity();
+        let peaks: usize = self.open.iter().map(OpenSignal::heap).sum();
+        self.open.allocation_size() + due * size_of::<Reverse<Due>>() + peaks
+    }
+
     pub(crate) fn signal_counters(&self) -> Vec<SignalCounters> {
         self.counts.clone()
     }

@@ -5,16 +5,21 @@
 //!
 //! # Memory
 //!
-//! At worst, by what the tables count of themselves (an allocator adds its own):
+//! At worst, counting the room that tables and lists have, not what an allocator adds:
 //!
 //! | what | default |
 //! |---|---|
 //! | tables of the twelve signals: `max_memory` each | 12 × 32 MiB |
 //! | flows FAN_OUT_SCAN has yet to judge: `max_undecided` × 96 bytes | 24 MiB |
-//! | open signals: `max_open_signals` × about 1 KiB | 16 MiB |
+//! | open signals: `max_open_signals` × 2 KiB | 32 MiB |
 //! | groups of the built-in rules: `rules.max_memory` each | 5 × 8 MiB |
-//! | all | 464 MiB |
+//! | all | 480 MiB |
+//!
+//! [`Config::fit`] scales all of these down into one budget. A quarter of each table's `max_memory`
+//! is kept for what subjects hold beside their place in it, so it may be full with fewer than
+//! `max_subjects`.
 
+mod budget;
 mod limits;
 mod per_signal;
 
@@ -22,6 +27,7 @@ use flow_table::Span;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use budget::PER_UNDECIDED;
 pub use limits::{Bytes, Count, Moment, Positive, Ratio, WindowSpan};
 pub use per_signal::{
     CommandExchange, ConnectionSpike, DataStaging, DestinationDiversity, FanInDdos, FanOutScan,

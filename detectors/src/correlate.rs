@@ -138,6 +138,11 @@ impl Correlator {
         self.out.drain(..)
     }
 
+    /// Bytes taken by groups.
+    pub(crate) fn bytes(&self) -> usize {
+        self.rules.iter().map(|state| state.groups.bytes()).sum()
+    }
+
     pub(crate) fn counters(&self) -> Vec<RuleCounters> {
         self.rules.iter().map(RuleState::counters).collect()
     }

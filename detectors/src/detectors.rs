@@ -109,6 +109,13 @@ impl Detectors {
         self.board.drain()
     }
 
+    /// Bytes held now, findings not drained yet aside; [`Config::fit`] bounds it.
+    pub fn bytes(&self) -> u64 {
+        let tables: u64 = self.signals.iter().map(|signal| signal.usage().bytes).sum();
+        let rest = self.board.bytes() + self.board.correlator().bytes();
+        tables + u64::try_from(rest).unwrap_or(u64::MAX)
+    }
+
     /// What was done so far, and what was not.
     pub fn counters(&self) -> Counters {
         let mut signals = self.board.signal_counters();

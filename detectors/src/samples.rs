@@ -113,7 +113,7 @@ fn push(ring: &mut Vec<Sample>, next: &mut usize, sample: Sample, max: usize) {
     }
     if ring.len() < max {
         if ring.len() == ring.capacity() {
-            ring.reserve_exact(ring.len().min(max - ring.len()));
+            ring.reserve_exact((2 * ring.len()).min(max - ring.len()));
         }
         ring.push(sample);
         return;

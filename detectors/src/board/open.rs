@@ -85,6 +85,12 @@ impl OpenSignal {
         super::hash(self.kind, self.key)
     }
 
+    /// Bytes on the heap.
+    pub(super) fn heap(&self) -> usize {
+        self.peak.numbers.capacity() * size_of::<(&str, f64)>()
+            + self.peak.samples.capacity() * size_of::<Sample>()
+    }
+
     pub(super) fn closes(&self) -> Timestamp {
         self.closes
     }

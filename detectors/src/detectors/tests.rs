@@ -198,3 +198,69 @@ fn time_at_its_end_does_no_harm() {
     detectors.finish();
     assert!(detectors.drain().count() > 0);
 }
+
+/// Flows that never share an address: some between hosts inside, some out of it, some into it.
+fn strangers(from: u32, count: u32) -> Vec<Flow> {
+    let flow = |n: u32| {
+        let addr = |network: u32, n: u32| std::net::Ipv4Addr::from_bits(network | n).to_string();
+        let (inside, outside) = (addr(0x0a00_0000, n), addr(0x5000_0000, n));
+        let port = [443, 445, 22, 80][n as usize % 4];
+        let (src, dst) = match n % 3 {
+            0 => (inside, outside),
+            1 => (outside, inside),
+            _ => (inside, addr(0x0a80_0000, n)),
+        };
+        tcp(i64::from(n) / 100, &src, &dst, port).moves(1_500, 3_000_000, 3_000_000)
+    };
+    (from..from + count).map(flow).collect()
+}
+
+#[test]
+fn what_strangers_make_it_hold_fits_its_budget() {
+    for budget in [4 << 20, 16 << 20] {
+        let mut config = Config::default();
+        config.fit(budget, builtin_rules().len());
+        let mut detectors = Detectors::new(&config, builtin_rules());
+        let mut most = 0;
+        for part in 0..60 {
+            for event in events(&strangers(part * 1_000, 1_000)) {
+                detectors.put(&event);
+            }
+            detectors.drain().for_each(drop);
+            most = most.max(detectors.bytes());
+            assert!(most <= budget, "{most} of {budget} after part {part}");
+        }
+        assert!(most > budget / 4, "{most} of {budget}");
+        let counters = detectors.counters();
+        assert!(
+            counters
+                .signals
+                .iter()
+                .filter(|signal| signal.evicted > 0)
+                .count()
+                > 8
+        );
+    }
+}
+
+#[test]
+fn what_a_few_busy_hosts_make_it_hold_fits_its_budget() {
+    let budget = 16 << 20;
+    let mut config = Config::default();
+    config.fit(budget, builtin_rules().len());
+    let mut detectors = Detectors::new(&config, builtin_rules());
+    for part in 0..40_u32 {
+        let flow = |n: u32| {
+            let n = part * 1_000 + n;
+            let src = format!("10.0.0.{}", n % 200);
+            let dst = std::net::Ipv4Addr::from_bits(0x0a80_0000 | (n / 7)).to_string();
+            let port = u16::try_from(n % 50_000).unwrap_or_default();
+            tcp(i64::from(n) / 10, &src, &dst, port).unanswered()
+        };
+        for event in events(&(0..1_000).map(flow).collect::<Vec<_>>()) {
+            detectors.put(&event);
+        }
+        detectors.drain().for_each(drop);
+        assert!(detectors.bytes() <= budget, "{}", detectors.bytes());
+    }
+}

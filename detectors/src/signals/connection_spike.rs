@@ -77,14 +77,15 @@ impl Detector for Spikes {
         let (max_evidence, prior) = (self.general.max_evidence, &self.prior);
         self.sources
             .judge(seen.src.key, Some(seen.src.addr), |source| {
-                source.connections.add(place.slice, 1);
+                source.connections.add(place.slice, [1]);
                 source.connections.expire(place.first);
                 source.baseline.add(slicing.window(), board.now, 1);
                 source
                     .samples
                     .push(Sample::of(seen.event, seen.dst.addr), max_evidence);
                 let baseline = source.baseline.evidence(prior);
-                let connections = source.connections.total() as f64;
+                let [connections] = source.connections.total();
+                let connections = connections as f64;
                 let threshold = baseline.mean + config.limit.get() * baseline.deviation;
                 let over = connections > threshold;
                 if over {

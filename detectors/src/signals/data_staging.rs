@@ -163,7 +163,7 @@ impl Stagings {
         self.receivers.judge(host.key, Some(host.addr), |receiver| {
             receiver
                 .received
-                .spread(slicing, since, seen.moved_until(), bytes);
+                .spread(slicing, since, seen.moved_until(), [bytes]);
             receiver
                 .received
                 .expire(slicing.first(slicing.at(board.now)));
@@ -173,10 +173,8 @@ impl Stagings {
                 .push(Sample::of(seen.event, peer.addr), max_evidence);
             let baseline = receiver.baseline.evidence(prior);
             let usual = baseline.mean + config.deviations.get() * baseline.deviation;
-            let (received, threshold) = (
-                receiver.received.total() as f64,
-                usual.max(config.limit.get() as f64),
-            );
+            let [received] = receiver.received.total();
+            let (received, threshold) = (received as f64, usual.max(config.limit.get() as f64));
             let over = received > threshold;
             if over {
                 receiver.open = true;

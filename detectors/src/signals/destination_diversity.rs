@@ -68,7 +68,7 @@ impl Uploads {
         let sent = self
             .pairs
             .update(seen.pair, (seen.src.addr, seen.dst.addr), |sum| {
-                sum.spread(slicing, event.since, until, event.orig.bytes);
+                sum.spread(slicing, event.since, until, [event.orig.bytes]);
                 sum.expire(first);
                 sum.latest_over(enough)
             });
@@ -109,7 +109,7 @@ impl Detector for Uploads {
             .update(seen.src.key, Some(seen.src.addr), |source| {
                 source
                     .sent
-                    .spread(slicing, event.since, seen.moved_until(), event.orig.bytes);
+                    .spread(slicing, event.since, seen.moved_until(), [event.orig.bytes]);
                 source.sent.expire(first);
                 source.destinations.expire(first);
                 if let Some(slice) = enough {
@@ -120,10 +120,8 @@ impl Detector for Uploads {
                         .samples
                         .push(Sample::of(event, seen.dst.addr), max_evidence);
                 }
-                (
-                    source.destinations.counted() as f64,
-                    source.sent.total() as f64,
-                )
+                let [sent] = source.sent.total();
+                (source.destinations.counted() as f64, sent as f64)
             });
         let (destinations, sent) = found.unwrap_or_default();
         let limit = self.config.limit.get() as f64;

@@ -36,8 +36,8 @@ pub(super) struct Floods {
 #[derive(Default)]
 struct Destination {
     sources: Distinct,
-    packets: SlidingSum,
-    bytes: SlidingSum,
+    /// Packets, and bytes of IP.
+    moved: SlidingSum<2>,
     baseline: Baseline,
     samples: Samples,
     open: bool,
@@ -45,17 +45,16 @@ struct Destination {
 
 impl Held for Destination {
     fn heap(&self) -> usize {
-        self.sources.heap() + self.packets.heap() + self.bytes.heap() + self.samples.heap()
+        self.sources.heap() + self.moved.heap() + self.samples.heap()
     }
 }
 
 impl Destination {
     fn take(&mut self, seen: &Seen<'_>, place: Place, slicing: Slicing, now: Timestamp) {
         let (since, until, moved) = (seen.event.since, seen.moved_until(), seen.event.orig);
-        self.packets.spread(slicing, since, until, moved.packets);
-        self.packets.expire(place.first);
-        self.bytes.spread(slicing, since, until, moved.ip_bytes);
-        self.bytes.expire(place.first);
+        let amounts = [moved.packets, moved.ip_bytes];
+        self.moved.spread(slicing, since, until, amounts);
+        self.moved.expire(place.first);
         self.baseline.add(slicing.window(), now, moved.packets);
         if self.open {
             self.baseline.taint();
@@ -148,8 +147,9 @@ impl Detector for Floods {
                     return false;
                 }
                 let seconds = slicing.window().as_secs_f64();
-                let packets = dst.packets.total() as f64 / seconds;
-                let bits = dst.bytes.total() as f64 * 8.0 / seconds;
+                let [packets, bytes] = dst.moved.total();
+                let packets = packets as f64 / seconds;
+                let bits = bytes as f64 * 8.0 / seconds;
                 let baseline = dst.baseline.evidence(prior);
                 let rate = worst(config, packets, bits, seconds, &baseline);
                 let times = rate.multiple();

@@ -17,7 +17,7 @@ use flow_table::{FlowEventKind, Timestamp};
 
 use super::{Detector, General, Usage, above, counted, short};
 use crate::board::{Board, Facts, Over};
-use crate::config::FanOutScan;
+use crate::config::{FanOutScan, PER_UNDECIDED};
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
 use crate::subjects::{Held, Pin, Subjects};
@@ -55,6 +55,8 @@ impl Held for Source {
     }
 }
 
+const _: () = assert!(size_of::<Undecided>() as u64 <= PER_UNDECIDED);
+
 /// A flow whose destination may still answer.
 struct Undecided {
     opened: Timestamp,
@@ -87,6 +89,11 @@ impl Scans {
         } else if self.undecided.len() >= self.config.max_undecided.size() {
             self.hurried += 1;
             self.judge_first(board);
+        }
+        if self.undecided.len() == self.undecided.capacity() {
+            let room = self.config.max_undecided.size() - self.undecided.len();
+            self.undecided
+                .reserve_exact(self.undecided.len().max(16).min(room.max(1)));
         }
         self.undecided.push_back(Undecided {
             opened: board.now,

@@ -33,8 +33,8 @@ pub(super) struct Spikes {
 
 #[derive(Default)]
 struct Host {
-    sent: SlidingSum,
-    received: SlidingSum,
+    /// Bytes sent and received.
+    moved: SlidingSum<2>,
     baseline: Baseline,
     samples: Samples,
     open: bool,
@@ -42,7 +42,7 @@ struct Host {
 
 impl Held for Host {
     fn heap(&self) -> usize {
-        self.sent.heap() + self.received.heap() + self.samples.heap()
+        self.moved.heap() + self.samples.heap()
     }
 }
 
@@ -112,14 +112,11 @@ impl Detector for Spikes {
         let max_evidence = self.general.max_evidence;
         self.hosts.judge(host.key, Some(host.addr), |state| {
             let first = slicing.first(slicing.at(board.now));
+            let until = seen.moved_until();
             state
-                .sent
-                .spread(slicing, event.since, seen.moved_until(), sent);
-            state.sent.expire(first);
-            state
-                .received
-                .spread(slicing, event.since, seen.moved_until(), received);
-            state.received.expire(first);
+                .moved
+                .spread(slicing, event.since, until, [sent, received]);
+            state.moved.expire(first);
             state.baseline.add(slicing.window(), board.now, sent);
             if sent > 0 {
                 state
@@ -127,7 +124,7 @@ impl Detector for Spikes {
                     .push(Sample::of(event, peer.addr), max_evidence);
             }
             let baseline = state.baseline.evidence(prior);
-            let (sent, received) = (state.sent.total() as f64, state.received.total() as f64);
+            let [sent, received] = state.moved.total().map(|bytes| bytes as f64);
             let exceeded = exceeded(config, sent, received, &baseline);
             if let Some(threshold) = exceeded {
                 state.open = true;

@@ -7,7 +7,8 @@
 //! Known noise  a department's own cloud service, software only one host runs: alone it is no alert.
 //! State        per pair a count for each slice and `max_evidence` flows; per destination the hosts that
 //!              contacted it, as many as can matter, while it is contacted at all; a list of internal
-//!              hosts up to `max_known_hosts`. What was updated longest ago is evicted, counted.
+//!              hosts up to `max_known_hosts`, in at most an eighth of its memory. What was updated
+//!              longest ago is evicted, counted.
 
 use std::net::IpAddr;
 
@@ -30,7 +31,12 @@ pub(super) struct Destinations {
     pairs: Subjects<Subject, Pair>,
     prevalence: Subjects<IpAddr, Contacts>,
     known: HashTable<u64>,
+    max_known: usize,
 }
+
+/// What a known host takes at worst: entries of nine bytes, of which two and a quarter may be there
+/// for one that is used.
+const PER_KNOWN: usize = 21;
 
 #[derive(Default)]
 struct Pair {
@@ -77,9 +83,10 @@ impl Destinations {
         Self {
             slicing: Slicing::of(config.window.get()),
             general,
-            pairs: Subjects::new(subjects, bytes / 2),
-            prevalence: Subjects::new(subjects, bytes / 2),
+            pairs: Subjects::new(subjects, bytes / 16 * 7),
+            prevalence: Subjects::new(subjects, bytes / 16 * 7),
             known: HashTable::new(),
+            max_known: config.max_known_hosts.size().min(bytes / 8 / PER_KNOWN),
             config: config.clone(),
         }
     }
@@ -88,7 +95,7 @@ impl Destinations {
     /// are few.
     fn contacts(&mut self, seen: &Seen<'_>) -> (usize, bool) {
         let src = seen.src.key;
-        if self.known.len() < self.config.max_known_hosts.size() {
+        if self.known.len() < self.max_known {
             self.known
                 .entry(src, |known| *known == src, |known| *known)
                 .or_insert(src);
@@ -134,11 +141,12 @@ impl Detector for Destinations {
         let known = self.known.len();
         let subject = Subject::pair(seen.src.addr, seen.dst.addr);
         self.pairs.judge(seen.pair, subject, |pair| {
-            pair.connections.add(place.slice, 1);
+            pair.connections.add(place.slice, [1]);
             pair.connections.expire(place.first);
             pair.samples
                 .push(Sample::of(seen.event, seen.dst.addr), max_evidence);
-            let connections = pair.connections.total() as f64;
+            let [connections] = pair.connections.total();
+            let connections = connections as f64;
             let over = few && connections >= config.limit.get() as f64;
             if over {
                 board.over(&Over {
@@ -175,7 +183,7 @@ impl Detector for Destinations {
     }
 
     fn usage(&self) -> Usage {
-        let known = u64::try_from(self.known.capacity() * 9).unwrap_or(u64::MAX);
+        let known = u64::try_from(self.known.allocation_size()).unwrap_or(u64::MAX);
         let usage = Usage::of(&self.pairs).and(&self.prevalence);
         Usage {
             bytes: usage.bytes + known,

@@ -33,15 +33,15 @@ pub(super) struct Bursts {
 
 #[derive(Default)]
 struct Host {
-    syns: SlidingSum,
-    completed: SlidingSum,
+    /// SYNs, and those of them whose handshake completed.
+    syns: SlidingSum<2>,
     samples: Samples,
     waking: bool,
 }
 
 impl Held for Host {
     fn heap(&self) -> usize {
-        self.syns.heap() + self.completed.heap() + self.samples.heap()
+        self.syns.heap() + self.samples.heap()
     }
 }
 
@@ -81,11 +81,12 @@ impl Bursts {
         let start = self.slicing.start(first);
         for (subject, key, peer) in roles(seen) {
             let total = self.hosts.update(key, subject, |host| {
-                host.syns.add(slice, 1);
+                host.syns.add(slice, [1, 0]);
                 host.syns.expire(first);
                 let sample = Sample::of(seen.event, peer);
                 host.samples.keep(sample, max_evidence, start);
-                host.syns.total()
+                let [syns, _] = host.syns.total();
+                syns
             });
             if total.is_some_and(|total| total >= limit) {
                 self.judge(subject, key, judged, board);
@@ -101,8 +102,8 @@ impl Bursts {
         }
         for (subject, key, _) in roles(seen) {
             self.hosts.amend(key, subject, |host| {
-                host.completed.add(slice, 1);
-                host.completed.expire(first);
+                host.syns.add(slice, [0, 1]);
+                host.syns.expire(first);
             });
         }
     }
@@ -112,9 +113,8 @@ impl Bursts {
         let first = slicing.first(judged);
         let over = self.hosts.amend(key, subject, |host| {
             host.syns.expire(first);
-            host.completed.expire(first);
-            let syns = host.syns.until(judged);
-            let incomplete = syns.saturating_sub(host.completed.until(judged));
+            let [syns, completed] = host.syns.until(judged);
+            let incomplete = syns.saturating_sub(completed);
             let (count, share) = (syns as f64, incomplete as f64 / syns.max(1) as f64);
             let over = syns >= config.limit.get() && share >= config.min_incomplete.get();
             if over {
@@ -150,7 +150,8 @@ impl Bursts {
                 });
             }
             // A burst may end before it can be judged: then time alone has to bring it up.
-            let pending = host.syns.total() > syns && host.syns.total() >= config.limit.get();
+            let [all, _] = host.syns.total();
+            let pending = all > syns && all >= config.limit.get();
             if pending && !host.waking {
                 let slice = slicing.at(board.now);
                 let at = slicing.start(slice + 1) + config.answer_grace;

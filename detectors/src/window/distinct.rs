@@ -63,9 +63,8 @@ struct Entry {
 #[derive(Clone, Default, Debug)]
 struct Many {
     entries: HashTable<Entry>,
-    counted: SlidingSum,
-    both: SlidingSum,
-    all: SlidingSum,
+    /// All, those counted, those both counted and marked.
+    sums: SlidingSum<3>,
 }
 
 /// What is said of a key.
@@ -135,7 +134,7 @@ impl Distinct {
             }
             Keys::Many(many) => {
                 many.expire(first);
-                if many.all.total() == 0 {
+                if many.all() == 0 {
                     self.keys = Keys::default();
                 }
             }
@@ -151,7 +150,7 @@ impl Distinct {
     /// Keys counted.
     pub(crate) fn counted(&self) -> u64 {
         match &self.keys {
-            Keys::Many(many) => many.counted.total(),
+            Keys::Many(many) => many.counted(),
             Keys::Estimate(estimate) => estimate.counted,
             few => few.few().iter().map(|entry| u64::from(entry.counted)).sum(),
         }
@@ -161,7 +160,7 @@ impl Distinct {
     pub(crate) fn marked(&self) -> u64 {
         let both = |entry: &Entry| u64::from(entry.counted && entry.marked);
         match &self.keys {
-            Keys::Many(many) => many.both.total(),
+            Keys::Many(many) => many.both(),
             Keys::Estimate(estimate) => estimate.marked.min(estimate.counted),
             few => few.few().iter().map(both).sum(),
         }
@@ -177,8 +176,7 @@ impl Distinct {
             Keys::None | Keys::One(_) => 0,
             Keys::Few(entries) => entries.capacity() * size_of::<Entry>(),
             Keys::Many(many) => {
-                let sums = many.counted.heap() + many.both.heap() + many.all.heap();
-                size_of::<Many>() + many.entries.allocation_size() + sums
+                size_of::<Many>() + many.entries.allocation_size() + many.sums.heap()
             }
             Keys::Estimate(estimate) => {
                 size_of::<Estimate>() + estimate.panes.capacity() * size_of::<Pane>()
@@ -212,6 +210,12 @@ impl Entry {
         self.counted |= what == Say::Counted;
         self.marked |= what == Say::Marked;
     }
+
+    /// What it adds to [`Many::sums`].
+    fn tally(&self) -> [u64; 3] {
+        let both = self.counted && self.marked;
+        [1, u64::from(self.counted), u64::from(both)]
+    }
 }
 
 impl Many {
@@ -220,23 +224,24 @@ impl Many {
         for entry in few {
             many.entries
                 .insert_unique(entry.key, *entry, |entry| entry.key);
-            many.tally(*entry);
+            many.sums.add(entry.slice, entry.tally());
         }
         many
     }
 
-    fn tally(&mut self, entry: Entry) {
-        self.all.add(entry.slice, 1);
-        self.counted.add(entry.slice, u64::from(entry.counted));
-        self.both
-            .add(entry.slice, u64::from(entry.counted && entry.marked));
+    fn all(&self) -> u64 {
+        let [all, ..] = self.sums.total();
+        all
     }
 
-    fn untally(&mut self, entry: Entry) {
-        self.all.take(entry.slice, 1);
-        self.counted.take(entry.slice, u64::from(entry.counted));
-        self.both
-            .take(entry.slice, u64::from(entry.counted && entry.marked));
+    fn counted(&self) -> u64 {
+        let [_, counted, _] = self.sums.total();
+        counted
+    }
+
+    fn both(&self) -> u64 {
+        let [.., both] = self.sums.total();
+        both
     }
 
     fn say(&mut self, what: Say, key: u64, slice: Slice, first: Slice) {
@@ -261,17 +266,15 @@ impl Many {
             if before == after {
                 return;
             }
-            self.untally(before);
+            self.sums.take(before.slice, before.tally());
         }
-        self.tally(after);
+        self.sums.add(after.slice, after.tally());
     }
 
     /// Entries that left the window are swept out once they are half of the table.
     fn expire(&mut self, first: Slice) {
-        self.all.expire(first);
-        self.counted.expire(first);
-        self.both.expire(first);
-        let live = usize::try_from(self.all.total()).unwrap_or(usize::MAX);
+        self.sums.expire(first);
+        let live = usize::try_from(self.all()).unwrap_or(usize::MAX);
         if self.entries.len() > FEW + live.saturating_mul(2) {
             self.entries.retain(|entry| entry.slice >= first);
             self.entries.shrink_to_fit(|entry| entry.key);

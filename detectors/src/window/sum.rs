@@ -6,21 +6,45 @@ use flow_table::Timestamp;
 
 use super::{Slice, Slicing};
 
-/// Amounts by slice, only for slices that have any; at most one window of them.
+/// Amounts by slice, only for slices that have any; at most one window of them. `N` amounts that are
+/// always asked for together are kept together.
 ///
 /// Most subjects are seen in one slice only, and most amounts go to the newest: it stands apart, so
 /// that neither touches the heap.
-#[derive(Clone, Default, Debug)]
-pub(crate) struct SlidingSum {
-    total: u64,
-    newest: (Slice, u64),
+#[derive(Clone, Debug)]
+pub(crate) struct SlidingSum<const N: usize = 1> {
+    total: [u64; N],
+    newest: Slot<N>,
     /// The first slice of `older`, or that of `newest`.
     oldest: Slice,
     /// Slices before the newest, ascending.
-    older: Option<Box<VecDeque<(Slice, u64)>>>,
+    older: Option<Box<Older<N>>>,
 }
 
-impl SlidingSum {
+#[derive(Clone, Copy, Debug)]
+struct Slot<const N: usize> {
+    slice: Slice,
+    amounts: [u64; N],
+}
+
+#[derive(Clone, Debug)]
+struct Older<const N: usize>(VecDeque<Slot<N>>);
+
+impl<const N: usize> Default for SlidingSum<N> {
+    fn default() -> Self {
+        Self {
+            total: [0; N],
+            newest: Slot {
+                slice: 0,
+                amounts: [0; N],
+            },
+            oldest: 0,
+            older: None,
+        }
+    }
+}
+
+impl<const N: usize> SlidingSum<N> {
     /// Forgets slices before `first`.
     pub(crate) fn expire(&mut self, first: Slice) {
         if first > self.oldest {
@@ -29,148 +53,188 @@ impl SlidingSum {
     }
 
     fn forget(&mut self, first: Slice) {
-        if first > self.newest.0 {
-            // Nothing is left; the room stays, as a subject that came back may do so again.
-            (self.total, self.newest, self.oldest) = (0, (first, 0), first);
-            if let Some(older) = &mut self.older {
-                older.clear();
-            }
-            return;
+        if first > self.newest.slice {
+            // The room stays, as a subject that came back may do so again.
+            return self.restart(first, [0; N]);
         }
-        self.oldest = self.newest.0;
-        let Some(older) = &mut self.older else {
+        self.oldest = self.newest.slice;
+        let Some(Older(older)) = self.older.as_deref_mut() else {
             return;
         };
-        while let Some((slice, amount)) = older.front() {
-            if *slice >= first {
-                self.oldest = *slice;
+        while let Some(slot) = older.front() {
+            if slot.slice >= first {
+                self.oldest = slot.slice;
                 return;
             }
-            self.total -= *amount;
+            less(&mut self.total, slot.amounts);
             older.pop_front();
         }
     }
 
-    /// Adds to a slice, which may lie before the newest.
-    pub(crate) fn add(&mut self, slice: Slice, amount: u64) {
-        if amount == 0 {
-            return;
-        }
-        let amount = amount.min(u64::MAX - self.total);
-        self.total += amount;
-        if slice == self.newest.0 {
-            self.newest.1 += amount;
-        } else if self.total == amount {
-            self.restart(slice, amount);
-        } else if slice < self.newest.0 {
-            self.add_before(slice, amount);
-        } else {
-            let before = std::mem::replace(&mut self.newest, (slice, amount));
-            self.older().push_back(before);
-        }
-    }
-
-    /// There was nothing: forgets slices of which all was taken back.
-    fn restart(&mut self, slice: Slice, amount: u64) {
-        (self.newest, self.oldest) = ((slice, amount), slice);
-        if let Some(older) = &mut self.older {
+    fn restart(&mut self, slice: Slice, amounts: [u64; N]) {
+        (self.total, self.oldest) = (amounts, slice);
+        self.newest = Slot { slice, amounts };
+        if let Some(Older(older)) = self.older.as_deref_mut() {
             older.clear();
         }
     }
 
-    fn add_before(&mut self, slice: Slice, amount: u64) {
-        self.oldest = self.oldest.min(slice);
+    /// Adds to a slice, which may lie before the newest.
+    pub(crate) fn add(&mut self, slice: Slice, mut amounts: [u64; N]) {
+        if amounts == [0; N] {
+            return;
+        }
+        for (amount, total) in amounts.iter_mut().zip(&mut self.total) {
+            *amount = (*amount).min(u64::MAX - *total);
+            *total += *amount;
+        }
+        if slice == self.newest.slice {
+            more(&mut self.newest.amounts, amounts);
+        } else if self.total == amounts {
+            // There was nothing but slices of which all was taken back.
+            self.restart(slice, amounts);
+        } else if slice < self.newest.slice {
+            self.add_before(Slot { slice, amounts });
+        } else {
+            let before = std::mem::replace(&mut self.newest, Slot { slice, amounts });
+            self.older().push_back(before);
+        }
+    }
+
+    fn add_before(&mut self, slot: Slot<N>) {
+        self.oldest = self.oldest.min(slot.slice);
+        let newest = self.newest.slice;
         let older = self.older();
-        match older.binary_search_by_key(&slice, |slot| slot.0) {
+        match find(older, newest, slot.slice) {
             Ok(at) => {
-                if let Some((_, sum)) = older.get_mut(at) {
-                    *sum += amount;
+                if let Some(known) = older.get_mut(at) {
+                    more(&mut known.amounts, slot.amounts);
                 }
             }
-            Err(at) => older.insert(at, (slice, amount)),
+            Err(at) => older.insert(at, slot),
         }
     }
 
     /// Few slices follow the first: they get room for one, not for four.
-    fn older(&mut self) -> &mut VecDeque<(Slice, u64)> {
-        self.older
-            .get_or_insert_with(|| Box::new(VecDeque::with_capacity(1)))
+    fn older(&mut self) -> &mut VecDeque<Slot<N>> {
+        let none = || Box::new(Older(VecDeque::with_capacity(1)));
+        &mut self.older.get_or_insert_with(none).0
     }
 
-    /// Takes back an amount added to a slice before; mostly that is the newest one.
-    pub(crate) fn take(&mut self, slice: Slice, amount: u64) {
-        let slot = if slice == self.newest.0 {
+    /// Takes back amounts added to a slice before; mostly that is the newest one.
+    pub(crate) fn take(&mut self, slice: Slice, mut amounts: [u64; N]) {
+        let newest = self.newest.slice;
+        let slot = if slice == newest {
             Some(&mut self.newest)
         } else {
-            self.older.as_mut().and_then(|older| {
-                let at = older.binary_search_by_key(&slice, |slot| slot.0).ok()?;
+            self.older.as_deref_mut().and_then(|Older(older)| {
+                let at = find(older, newest, slice).ok()?;
                 older.get_mut(at)
             })
         };
-        if let Some((_, sum)) = slot {
-            let amount = amount.min(*sum);
-            *sum -= amount;
-            self.total -= amount;
+        if let Some(slot) = slot {
+            for (amount, held) in amounts.iter_mut().zip(slot.amounts) {
+                *amount = (*amount).min(held);
+            }
+            less(&mut slot.amounts, amounts);
+            less(&mut self.total, amounts);
         }
     }
 
-    /// Spreads an amount that moved between two moments evenly over their slices; what falls
+    /// Spreads amounts that moved between two moments evenly over their slices; what falls
     /// before the window that ends at `until` is left out.
     pub(crate) fn spread(
         &mut self,
         slicing: Slicing,
         since: Timestamp,
         until: Timestamp,
-        amount: u64,
+        amounts: [u64; N],
     ) {
         let (from, to) = (slicing.at(since.min(until)), slicing.at(until));
-        if amount == 0 || from == to {
-            return self.add(to, amount);
+        if from == to || amounts == [0; N] {
+            return self.add(to, amounts);
         }
         let (begin, end) = (nanos(since), nanos(until));
-        let share = |moment: u64| part(amount, moment.clamp(begin, end) - begin, end - begin);
+        let share = |moment: u64| {
+            let of = moment.clamp(begin, end) - begin;
+            amounts.map(|amount| part(amount, of, end - begin))
+        };
         let from = from.max(slicing.first(to));
         let mut before = share(nanos(slicing.start(from)));
         for slice in from..=to {
             let after = share(nanos(slicing.start(slice + 1)));
-            self.add(slice, after - before);
+            let mut within = after;
+            less(&mut within, before);
+            self.add(slice, within);
             before = after;
         }
     }
 
-    pub(crate) fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> [u64; N] {
         self.total
     }
 
     /// What lies in slices up to `last`.
-    pub(crate) fn until(&self, last: Slice) -> u64 {
-        let after = self.newest_first().take_while(|(slice, _)| *slice > last);
-        self.total - after.map(|(_, amount)| amount).sum::<u64>()
-    }
-
-    /// The latest slice such that it and those after it hold more than `limit`.
-    pub(crate) fn latest_over(&self, limit: u64) -> Option<Slice> {
-        if self.total <= limit {
-            return None;
+    pub(crate) fn until(&self, last: Slice) -> [u64; N] {
+        let mut sum = self.total;
+        for slot in self.newest_first().take_while(|slot| slot.slice > last) {
+            less(&mut sum, slot.amounts);
         }
-        let mut sum = 0_u64;
-        self.newest_first().find_map(|(slice, amount)| {
-            sum += amount;
-            (sum > limit).then_some(slice)
-        })
+        sum
     }
 
-    fn newest_first(&self) -> impl Iterator<Item = (Slice, u64)> {
-        let older = self.older.iter().flat_map(|older| older.iter().rev());
-        std::iter::once(self.newest).chain(older.copied())
+    fn newest_first(&self) -> impl Iterator<Item = &Slot<N>> {
+        let older = self.older.iter().flat_map(|older| older.0.iter().rev());
+        std::iter::once(&self.newest).chain(older)
     }
 
     /// Bytes on the heap.
     pub(crate) fn heap(&self) -> usize {
         self.older.as_ref().map_or(0, |older| {
-            size_of::<VecDeque<(Slice, u64)>>() + older.capacity() * size_of::<(Slice, u64)>()
+            size_of::<Older<N>>() + older.0.capacity() * size_of::<Slot<N>>()
         })
     }
+}
+
+impl SlidingSum {
+    /// The latest slice such that it and those after it hold more than `limit`.
+    pub(crate) fn latest_over(&self, limit: u64) -> Option<Slice> {
+        if self.total <= [limit] {
+            return None;
+        }
+        let mut sum = 0_u64;
+        self.newest_first().find_map(|slot| {
+            sum += slot.amounts.iter().sum::<u64>();
+            (sum > limit).then_some(slot.slice)
+        })
+    }
+}
+
+fn more<const N: usize>(sums: &mut [u64; N], amounts: [u64; N]) {
+    for (sum, amount) in sums.iter_mut().zip(amounts) {
+        *sum += amount;
+    }
+}
+
+fn less<const N: usize>(sums: &mut [u64; N], amounts: [u64; N]) {
+    for (sum, amount) in sums.iter_mut().zip(amounts) {
+        *sum -= amount;
+    }
+}
+
+/// Where a slice before the newest is, or belongs. Where every slice has an amount, as in what is busy,
+/// its distance from the newest tells.
+fn find<const N: usize>(
+    older: &VecDeque<Slot<N>>,
+    newest: Slice,
+    slice: Slice,
+) -> Result<usize, usize> {
+    let back = usize::try_from(newest.wrapping_sub(slice)).unwrap_or(usize::MAX);
+    let guess = older.len().wrapping_sub(back);
+    if older.get(guess).is_some_and(|slot| slot.slice == slice) {
+        return Ok(guess);
+    }
+    older.binary_search_by_key(&slice, |slot| slot.slice)
 }
 
 fn nanos(time: Timestamp) -> u64 {
@@ -179,13 +243,11 @@ fn nanos(time: Timestamp) -> u64 {
 
 /// `amount` × `of` / `whole`, rounded down; `of` is no more than `whole`.
 fn part(amount: u64, of: u64, whole: u64) -> u64 {
-    match amount.checked_mul(of) {
-        Some(product) => product / whole,
-        None => {
-            let exact = u128::from(amount) * u128::from(of) / u128::from(whole);
-            u64::try_from(exact).unwrap_or(u64::MAX)
-        }
+    if let Some(product) = amount.checked_mul(of) {
+        return product / whole;
     }
+    let exact = u128::from(amount) * u128::from(of) / u128::from(whole);
+    u64::try_from(exact).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -205,17 +267,17 @@ mod tests {
         for second in 0..100 {
             let slice = slicing.at(at(second * 1_000));
             sum.expire(slicing.first(slice));
-            sum.add(slice, 1);
+            sum.add(slice, [1]);
             assert_eq!(
                 sum.total(),
-                60.min(second.unsigned_abs() + 1),
+                [60.min(second.unsigned_abs() + 1)],
                 "second {second}"
             );
         }
-        assert_eq!(sum.until(95), 56);
+        assert_eq!(sum.until(95), [56]);
         assert_eq!(sum.latest_over(9), Some(90));
-        sum.take(99, 1);
-        assert_eq!(sum.total(), 59);
+        sum.take(99, [1]);
+        assert_eq!(sum.total(), [59]);
     }
 
     #[test]
@@ -229,14 +291,14 @@ mod tests {
         ];
         for (since, until, amount) in cases {
             let mut sum = SlidingSum::default();
-            sum.spread(slicing, at(since), at(until), amount);
-            assert_eq!(sum.total(), amount, "{since}..{until}");
+            sum.spread(slicing, at(since), at(until), [amount]);
+            assert_eq!(sum.total(), [amount], "{since}..{until}");
         }
         let mut sum = SlidingSum::default();
-        sum.spread(slicing, at(0), at(20_000), 2_000);
+        sum.spread(slicing, at(0), at(20_000), [2_000]);
         assert_eq!(
             sum.total(),
-            975,
+            [975],
             "only the window's part: 39 full slices of 40"
         );
     }
