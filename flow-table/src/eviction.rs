@@ -64,9 +64,9 @@ impl Victims {
 mod tests {
     use super::*;
 
-    fn flow(answered: bool, secs: i64) -> Option<Rank> {
+    const fn flow(answered: bool, secs: i64) -> Rank {
         let last = Timestamp::new(secs, 0);
-        Some(Rank { answered, last })
+        Rank { answered, last }
     }
 
     fn order(flows: &[Option<Rank>]) -> Vec<u32> {
@@ -81,13 +81,20 @@ mod tests {
 
     #[test]
     fn attempts_go_first_and_the_longest_idle_of_them() {
-        let flows = [flow(true, 1), flow(false, 9), None, flow(false, 3), flow(true, 2)];
+        let flows = [
+            Some(flow(true, 1)),
+            Some(flow(false, 9)),
+            None,
+            Some(flow(false, 3)),
+            Some(flow(true, 2)),
+        ];
         assert_eq!(order(&flows), [3, 1]);
     }
 
     #[test]
     fn without_attempts_only_the_longest_idle_goes() {
-        assert_eq!(order(&[flow(true, 5), flow(true, 2), flow(true, 7)]), [1]);
+        let flows = [flow(true, 5), flow(true, 2), flow(true, 7)].map(Some);
+        assert_eq!(order(&flows), [1]);
         assert_eq!(order(&[]), [0; 0]);
         assert_eq!(order(&[None, None]), [0; 0]);
     }
@@ -95,9 +102,15 @@ mod tests {
     #[test]
     fn one_that_moved_since_is_spared() {
         let mut victims = Victims::default();
-        let before = |_| flow(false, 1);
+        let before = |_| Some(flow(false, 1));
         assert_eq!(victims.choose(2, before).count(), 2);
-        let after = |slot| if slot == 0 { flow(false, 2) } else { flow(true, 1) };
+        let after = |slot| {
+            Some(if slot == 0 {
+                flow(false, 2)
+            } else {
+                flow(true, 1)
+            })
+        };
         assert_eq!(victims.next(after), None);
     }
 }

@@ -171,8 +171,7 @@ impl Wheel {
     /// Forgets every entry that `means` nothing.
     pub(crate) fn retain(&mut self, means: impl Fn(Step, u32) -> bool) {
         let current = Step::of(self.step);
-        self.current
-            .retain(|entry| means(current, entry.0.slot));
+        self.current.retain(|entry| means(current, entry.0.slot));
         self.len = self.current.len();
         for step in self.step + 1..self.step + SLOTS {
             let mut entries = self.take(step);
@@ -189,13 +188,19 @@ impl Wheel {
     fn take(&mut self, step: i64) -> Vec<Entry> {
         let at = slot_of(step);
         self.occupied.clear(at);
-        self.slots.get_mut(at).map(std::mem::take).unwrap_or_default()
+        self.slots
+            .get_mut(at)
+            .map(std::mem::take)
+            .unwrap_or_default()
     }
 
     /// The first step after the current one that has entries.
     fn next_step(&self) -> Option<i64> {
         let at = slot_of(self.step);
-        let next = self.occupied.next(at + 1).or_else(|| self.occupied.next(0))?;
+        let next = self
+            .occupied
+            .next(at + 1)
+            .or_else(|| self.occupied.next(0))?;
         let ahead = i64::try_from(next).ok()? - i64::try_from(at).ok()?;
         Some(self.step + ahead.rem_euclid(SLOTS))
     }
@@ -236,7 +241,11 @@ impl Occupied {
     fn next(&self, from: usize) -> Option<usize> {
         let first = from / 64;
         for (at, word) in self.0.iter().enumerate().skip(first) {
-            let below = if at == first { (1_u64 << (from % 64)) - 1 } else { 0 };
+            let below = if at == first {
+                (1_u64 << (from % 64)) - 1
+            } else {
+                0
+            };
             let left = word & !below;
             if left != 0 {
                 return Some(at * 64 + usize::try_from(left.trailing_zeros()).ok()?);

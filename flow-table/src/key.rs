@@ -40,7 +40,10 @@ impl Addr {
     }
 
     /// The address of an IPv4 host.
-    #[expect(clippy::cast_possible_truncation, reason = "the low half is the address")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the low half is the address"
+    )]
     const fn v4_word(self) -> u32 {
         self.low as u32
     }

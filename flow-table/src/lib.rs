@@ -73,7 +73,8 @@ pub use id::{Endpoint, FlowId, IpProto};
 pub use key::{FlowKey, KEY_GROUPS, Way};
 pub use leaving::Leaving;
 pub use packet::{
-    Body, Datagram, FlatBody, LinkInfo, LinkPlace, Message, Packet, Parent, Segment, TcpFlags, TunnelKind,
+    Body, Datagram, FlatBody, LinkInfo, LinkPlace, Message, Packet, Parent, Segment, TcpFlags,
+    TunnelKind,
 };
 pub use record::FlowRecord;
 pub use shard::{FLOW_BYTES, FlowConfig, Shard, ShardId, shard_of};

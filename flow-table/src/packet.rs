@@ -188,7 +188,10 @@ impl FlatBody {
 
     /// The same as one of its kinds.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "parts of words are taken out")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "parts of words are taken out"
+    )]
     pub const fn get(&self) -> Body {
         let (len, seq) = ((self.head >> 32) as u32, self.numbers as u32);
         let flags = TcpFlags((self.head >> 8) as u8);

@@ -33,7 +33,10 @@ pub(super) fn is_right(sum: u64) -> bool {
 }
 
 /// Sixteen bits, carries added until there are none.
-#[expect(clippy::cast_possible_truncation, reason = "nothing is left above sixteen bits")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "nothing is left above sixteen bits"
+)]
 const fn fold(sum: u64) -> u16 {
     let mut sum = sum;
     while sum > 0xffff {

@@ -74,7 +74,10 @@ mod tests {
         assert_eq!(&*buffer, b"abcde");
         assert!(!buffer.fill(&mut reader, 100).unwrap());
         assert_eq!(&*buffer, b"abcdefgh");
-        assert!(buffer.fill(&mut reader, 3).unwrap(), "more than that is there");
+        assert!(
+            buffer.fill(&mut reader, 3).unwrap(),
+            "more than that is there"
+        );
         buffer.truncate(1);
         buffer.put(b"xy");
         assert_eq!(&*buffer, b"axy");

@@ -53,12 +53,7 @@ pub(crate) fn run(
 }
 
 /// One worker: read, decode, update, again.
-fn run_alone(
-    input: &mut Input,
-    settings: &Settings,
-    to_stage: &ToStage,
-    live: &Live,
-) -> Totals {
+fn run_alone(input: &mut Input, settings: &Settings, to_stage: &ToStage, live: &Live) -> Totals {
     let mut decoder = BlockDecoder::new(settings);
     let mut worker = Worker::new(0, settings, to_stage.clone());
     let mut chunk = Chunk::default();

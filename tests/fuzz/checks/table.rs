@@ -122,7 +122,7 @@ impl Maker {
         let whole = len & 0x10 == 0;
         packet.ts = self.ts;
         packet.ip_len = len_bytes + 40;
-        packet.body = match packet.body.get() {
+        let body = match packet.body.get() {
             Body::Tcp(_) => self.segment(&packet, flags, seq, ack, (len_bytes, whole)),
             Body::Udp(_) => Body::Udp(Datagram {
                 len: len_bytes,
@@ -134,6 +134,7 @@ impl Maker {
             }),
             other => other,
         };
+        packet.body = body.into();
         self.odd(&mut packet, flags, more);
         Some(packet)
     }
@@ -219,12 +220,11 @@ impl Maker {
                     Body::Tcp(segment) => (segment.flags, segment.seq),
                     _ => (TcpFlags::default(), 0),
                 };
-                packet.body = Body::BadChecksum { flags, seq };
+                packet.body = Body::BadChecksum { flags, seq }.into();
             }
             0x90..0x98 => {
-                packet.body = Body::BadHeader {
-                    flags: TcpFlags(flags),
-                }
+                let flags = TcpFlags(flags);
+                packet.body = Body::BadHeader { flags }.into();
             }
             0xa0..0xb0 if matches!(packet.body.get(), Body::Udp(_)) => {
                 packet.carries = Some(TunnelKind::Vxlan);
