@@ -24,10 +24,11 @@ use crate::summary::{self, Dropped, RunSummary};
 const REPLAY_SEED: u64 = 0x5eed_0f10_0717_4a3e;
 /// Batches that may wait between two threads.
 const QUEUE: usize = 8;
-/// The share of `memory_limit` that flows may take; the rest is the detectors' and the queues'.
-const FLOW_SHARE: (u64, u64) = (1, 2);
-
-/// One part in so many of `memory_limit` that fragments may take.
+/// One part in so many of `memory_limit` that flows may take.
+const FLOW_SHARE: u64 = 2;
+/// One part in so many that detectors and rules may take.
+const DETECTOR_SHARE: u64 = 4;
+/// One part in so many that fragments may take. The rest is for blocks and queues.
 const FRAGMENT_SHARE: u64 = 16;
 
 /// How a run ended.
@@ -67,7 +68,7 @@ pub(crate) fn replay(args: &ReplayArgs, config: &Config) -> anyhow::Result<Outco
         findings: sink.sender(),
         spare: give_back,
     };
-    let detectors = Detectors::new(&config.detectors, detectors::builtin_rules());
+    let detectors = make_detectors(config);
     let stage = Stage::new(settings.threads, config.tick, detectors, stage_outputs);
     let input = Input::new(args.files.clone(), Arc::clone(&live));
     let log_thread = named("logs").spawn(move || logs.run(&batches))?;
@@ -114,14 +115,13 @@ fn settings(args: &ReplayArgs, config: &Config) -> anyhow::Result<Settings> {
     }
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let threads = input.threads.map_or(cores, usize::from).min(KEY_GROUPS);
-    let (part, of) = FLOW_SHARE;
     let ignore = input.ignore_checksums || config.ignore_checksums;
     Ok(Settings {
         threads,
         flows: FlowConfig {
             seed: REPLAY_SEED,
             progress_interval: config.progress_interval,
-            memory: config.memory_limit.0 / of * part,
+            memory: config.memory_limit.0 / FLOW_SHARE,
         },
         fragments: FragmentConfig {
             memory: usize::try_from(config.memory_limit.0 / FRAGMENT_SHARE).unwrap_or(usize::MAX),
@@ -138,6 +138,14 @@ fn settings(args: &ReplayArgs, config: &Config) -> anyhow::Result<Settings> {
         },
         filter: input.filter.clone(),
     })
+}
+
+/// Detectors and built-in rules, within their share of memory.
+fn make_detectors(config: &Config) -> Detectors {
+    let rules = detectors::builtin_rules();
+    let mut limits = config.detectors.clone();
+    limits.fit(config.memory_limit.0 / DETECTOR_SHARE, rules.len());
+    Detectors::new(&limits, rules)
 }
 
 fn named(name: &str) -> thread::Builder {
