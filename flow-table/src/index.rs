@@ -80,6 +80,7 @@ impl Index {
     }
 
     /// Brings the place where a search for `hash` begins into the cache.
+    #[inline]
     pub(crate) fn prefetch(&self, hash: u64) {
         if let Some(entry) = self.entries.get(self.home(hash & 0xffff_ffff)) {
             prefetch(entry);

@@ -79,9 +79,21 @@ impl Shard {
             parents,
             links,
         };
-        for (at, packet) in packets.iter().enumerate() {
-            self.look_ahead(packets, at);
-            let table = group_of(packet.hash) / self.id.of;
+        // Those whose index, and those whose flow, is fetched meanwhile.
+        let mut far = packets.iter().skip(2 * LOOK_AHEAD);
+        let mut near = packets.iter().skip(LOOK_AHEAD);
+        for packet in packets {
+            if let Some(Packet { hash, .. }) = far.next()
+                && let Some(table) = self.tables.get(self.table_of(*hash))
+            {
+                table.prefetch_index(*hash);
+            }
+            if let Some(Packet { hash, .. }) = near.next()
+                && let Some(table) = self.tables.get(self.table_of(*hash))
+            {
+                table.prefetch_flow(*hash);
+            }
+            let table = self.table_of(packet.hash);
             if let Some(table) = self.tables.get_mut(table) {
                 table.take(packet, &block, out);
             }
@@ -91,25 +103,15 @@ impl Shard {
         }
     }
 
-    /// Has what the packets after the one at `at` need fetched meanwhile.
-    fn look_ahead(&self, packets: &[Packet], at: usize) {
-        let coming = |ahead: usize| {
-            let packet = packets.get(at + ahead)?;
-            let table = self.tables.get(group_of(packet.hash) / self.id.of)?;
-            Some((table, packet.hash))
-        };
-        if let Some((table, hash)) = coming(2 * LOOK_AHEAD) {
-            table.prefetch_index(hash);
-        }
-        if let Some((table, hash)) = coming(LOOK_AHEAD) {
-            table.prefetch_flow(hash);
-        }
-    }
-
     /// The input is over: every flow leaves at `now`. See [`Leaving`] for when they are many.
     pub fn finish(&mut self, now: Timestamp, out: &mut TableOutput) {
         let mut leaving = Leaving::of(self, now);
         while leaving.step(self, usize::MAX, out).is_some() {}
+    }
+
+    /// Which of its tables has the flows of this hash.
+    const fn table_of(&self, hash: u64) -> usize {
+        group_of(hash) / self.id.of
     }
 
     pub(crate) fn tables(&self) -> &[FlowTable] {

@@ -132,7 +132,7 @@ fn v4(bytes: &[u8], wire_len: usize, checksums: Checksums) -> Result<Ip<'_>, Dro
     if header_len > total {
         return Err(DropReason::BadIpHeader);
     }
-    if checksums == Checksums::Verify && !checksum::is_right(checksum::sum(header.slice())) {
+    if checksums == Checksums::Verify && !checksum::is_right(checksum::sum_header(header.slice())) {
         return Err(DropReason::BadIpChecksum);
     }
     let captured = bytes.get(..total).unwrap_or(bytes);
