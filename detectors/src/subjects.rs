@@ -237,13 +237,7 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
         if self.len() >= self.capacity || (self.is_full() && !self.grow()) {
             self.evict();
         }
-        let at = self.place(Slot {
-            hash,
-            key,
-            heap: 0,
-            pin: Pin::InTurn,
-            value: V::default(),
-        })?;
+        let at = self.place(hash, key)?;
         let slots = &self.slots;
         let hash_of = |at: &u32| slots.get(*at as usize).map_or(0, |slot| slot.hash);
         self.index.insert_unique(hash, at, hash_of);
@@ -281,15 +275,22 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
             + self.index.allocation_size();
     }
 
-    fn place(&mut self, slot: Slot<K, V>) -> Option<u32> {
+    /// A slot in its first state, which a free one is in already.
+    fn place(&mut self, hash: u64, key: K) -> Option<u32> {
         let at = self.free;
-        if let Some(place) = self.slots.get_mut(at as usize) {
+        if let Some(slot) = self.slots.get_mut(at as usize) {
             self.free = self.links.get(at as usize)?.older;
-            *place = slot;
+            (slot.hash, slot.key, slot.pin) = (hash, key, Pin::InTurn);
             return Some(at);
         }
         let at = u32::try_from(self.slots.len()).ok()?;
-        self.slots.push(slot);
+        self.slots.push(Slot {
+            hash,
+            key,
+            heap: 0,
+            pin: Pin::InTurn,
+            value: V::default(),
+        });
         self.links.push(Links {
             newer: NONE,
             older: NONE,

@@ -5,6 +5,7 @@
 //! taking what lies between the window's two ends.
 
 mod distinct;
+mod estimate;
 mod sum;
 
 use flow_table::{Span, Timestamp};

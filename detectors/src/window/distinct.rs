@@ -1,18 +1,12 @@
 //! How many different keys a sliding window saw: exactly while they are few, then by estimate.
 
-use std::collections::VecDeque;
-
 use hashbrown::HashTable;
 
+use super::estimate::Estimate;
 use super::{Slice, SlidingSum};
 
 /// Up to this many keys a scan of a short list is faster than any table.
 const FEW: usize = 16;
-/// HyperLogLog registers to a pane: a standard error of 1.04 / √256 = 6.5 %.
-const REGISTERS: usize = 256;
-/// A window is estimated from panes of so many slices: four or six to a window.
-const SLICES_PER_PANE: u64 = 10;
-
 /// Keys of a sliding window, all from [`crate::hash::KeyedHash`] or as evenly spread, each with its latest slice. A key may be *counted*, *marked* or both:
 /// destinations tried and destinations that answered, say.
 #[derive(Clone, Default, Debug)]
@@ -69,7 +63,7 @@ struct Many {
 
 /// What is said of a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Say {
+pub(super) enum Say {
     Counted,
     Marked,
 }
@@ -105,7 +99,7 @@ impl Distinct {
             Keys::Many(many) => {
                 many.say(what, key, slice, first);
                 if many.entries.len() > max_exact {
-                    let estimate = Estimate::of(many);
+                    let estimate = Estimate::of(many.said());
                     self.keys = Keys::Estimate(Box::new(estimate));
                 }
             }
@@ -140,7 +134,7 @@ impl Distinct {
             }
             Keys::Estimate(estimate) => {
                 estimate.expire(first);
-                if estimate.panes.is_empty() {
+                if estimate.is_empty() {
                     self.keys = Keys::default();
                 }
             }
@@ -178,9 +172,7 @@ impl Distinct {
             Keys::Many(many) => {
                 size_of::<Many>() + many.entries.allocation_size() + many.sums.heap()
             }
-            Keys::Estimate(estimate) => {
-                size_of::<Estimate>() + estimate.panes.capacity() * size_of::<Pane>()
-            }
+            Keys::Estimate(estimate) => size_of::<Estimate>() + estimate.heap(),
         }
     }
 }
@@ -227,6 +219,15 @@ impl Many {
             many.sums.add(entry.slice, entry.tally());
         }
         many
+    }
+
+    fn said(&self) -> impl Iterator<Item = (Say, u64, Slice)> {
+        self.entries.iter().flat_map(|entry| {
+            let counted = entry.counted.then_some(Say::Counted);
+            let marked = entry.marked.then_some(Say::Marked);
+            let said = [counted, marked].into_iter().flatten();
+            said.map(|what| (what, entry.key, entry.slice))
+        })
     }
 
     fn all(&self) -> u64 {
@@ -280,135 +281,6 @@ impl Many {
             self.entries.shrink_to_fit(|entry| entry.key);
         }
     }
-}
-
-/// HyperLogLog sketches of consecutive parts of the window. Whole parts are forgotten, so the
-/// estimate covers a little less than the window, never more.
-#[derive(Clone, Debug)]
-struct Estimate {
-    panes: VecDeque<Pane>,
-    counted: u64,
-    marked: u64,
-}
-
-#[derive(Clone, Debug)]
-struct Pane {
-    number: u64,
-    counted: [u8; REGISTERS],
-    marked: [u8; REGISTERS],
-}
-
-impl Estimate {
-    fn of(many: &Many) -> Self {
-        let mut estimate = Self {
-            panes: VecDeque::new(),
-            counted: 0,
-            marked: 0,
-        };
-        let mut entries: Vec<&Entry> = many.entries.iter().collect();
-        entries.sort_unstable_by_key(|entry| (entry.slice, entry.key));
-        for entry in entries {
-            if entry.counted {
-                estimate.register(Say::Counted, entry.key, entry.slice);
-            }
-            if entry.marked {
-                estimate.register(Say::Marked, entry.key, entry.slice);
-            }
-        }
-        estimate.judge();
-        estimate
-    }
-
-    fn say(&mut self, what: Say, key: u64, slice: Slice) {
-        if self.register(what, key, slice) {
-            self.judge();
-        }
-    }
-
-    /// Tells whether a register rose: only then can the estimate have changed.
-    fn register(&mut self, what: Say, key: u64, slice: Slice) -> bool {
-        let number = slice / SLICES_PER_PANE;
-        if self.panes.back().is_none_or(|pane| pane.number < number) {
-            self.panes.push_back(Pane {
-                number,
-                counted: [0; REGISTERS],
-                marked: [0; REGISTERS],
-            });
-        }
-        let Some(pane) = self
-            .panes
-            .iter_mut()
-            .rev()
-            .find(|pane| pane.number <= number)
-        else {
-            return false;
-        };
-        let registers = match what {
-            Say::Counted => &mut pane.counted,
-            Say::Marked => &mut pane.marked,
-        };
-        let index = usize::try_from(key & 0xff).unwrap_or_default();
-        let rank = u8::try_from((key >> 8 | 1 << 56).trailing_zeros() + 1).unwrap_or(u8::MAX);
-        registers.get_mut(index).is_some_and(|register| {
-            let rises = rank > *register;
-            *register = rank.max(*register);
-            rises
-        })
-    }
-
-    fn expire(&mut self, first: Slice) {
-        let before = self.panes.len();
-        while self
-            .panes
-            .front()
-            .is_some_and(|pane| pane.number * SLICES_PER_PANE < first)
-        {
-            self.panes.pop_front();
-        }
-        if self.panes.len() != before {
-            self.judge();
-        }
-    }
-
-    fn judge(&mut self) {
-        self.counted = estimate(self.panes.iter().map(|pane| &pane.counted));
-        self.marked = estimate(self.panes.iter().map(|pane| &pane.marked));
-    }
-}
-
-/// HyperLogLog's estimate of the union of panes, with linear counting where that is better.
-fn estimate<'a>(panes: impl Iterator<Item = &'a [u8; REGISTERS]>) -> u64 {
-    let mut union = [0_u8; REGISTERS];
-    for pane in panes {
-        for (register, other) in union.iter_mut().zip(pane) {
-            *register = (*register).max(*other);
-        }
-    }
-    // Harmonic sum in integers, as the order of floating-point additions would matter less
-    // but still matter: ranks end at 57.
-    let sum: u128 = union
-        .iter()
-        .map(|rank| 1_u128 << (64 - u32::from(*rank).min(64)))
-        .sum();
-    let registers = REGISTERS as f64;
-    let raw = 0.7213 / (1.0 + 1.079 / registers) * registers * registers
-        / (sum as f64 / 18_446_744_073_709_551_616.0);
-    let empty = union
-        .iter()
-        .map(|rank| usize::from(*rank == 0))
-        .sum::<usize>();
-    let best = if raw <= 2.5 * registers && empty > 0 {
-        registers * (registers / empty as f64).ln()
-    } else {
-        raw
-    };
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "`as` saturates"
-    )]
-    let rounded = best.round() as u64;
-    rounded
 }
 
 #[cfg(test)]
