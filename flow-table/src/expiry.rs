@@ -168,16 +168,23 @@ impl Wheel {
         self.earliest = self.first_due();
     }
 
-    /// Forgets every entry that `means` nothing.
+    /// Forgets every entry that `means` nothing, and all of a flow's in one step but the first: at
+    /// most one for each flow is left.
     pub(crate) fn retain(&mut self, means: impl Fn(Step, u32) -> bool) {
-        let current = Step::of(self.step);
-        self.current.retain(|entry| means(current, entry.0.slot));
-        self.len = self.current.len();
-        for step in self.step + 1..self.step + SLOTS {
-            let mut entries = self.take(step);
+        let left = |step: i64, mut entries: Vec<Entry>| {
             entries.retain(|entry| means(Step::of(step), entry.slot));
+            entries.sort_unstable_by_key(|entry| (entry.slot, entry.offset));
+            entries.dedup_by_key(|entry| entry.slot);
             entries.shrink_to_fit();
-            for entry in entries {
+            entries
+        };
+        let current = std::mem::take(&mut self.current).into_vec();
+        let current = current.into_iter().map(|entry| entry.0).collect();
+        let current = left(self.step, current);
+        self.len = current.len();
+        self.current = current.into_iter().map(Reverse).collect();
+        for step in self.step + 1..self.step + SLOTS {
+            for entry in left(step, self.take(step)) {
                 self.push(step, entry);
             }
         }
@@ -296,6 +303,23 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn sweeping_leaves_one_entry_for_each_flow_and_none_late() {
+        let mut wheel = Wheel::default();
+        let mut filed = Step::NEVER;
+        for offset in [400, 100, 300] {
+            filed = wheel.insert(ms(10_000 + offset), 1);
+        }
+        wheel.insert(ms(20_000), 1);
+        wheel.insert(ms(10_200), 2);
+        wheel.retain(|step, slot| slot == 1 && step == filed);
+        assert_eq!(wheel.len(), 1);
+        let mut up = Vec::new();
+        wheel.advance(ms(10_100), &mut up);
+        assert_eq!(up, [(filed, 1)]);
+        assert_eq!(wheel.len(), 0);
     }
 
     #[test]

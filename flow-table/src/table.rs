@@ -338,7 +338,7 @@ impl FlowTable {
     /// Entries of flows that left before they were due are swept out when they are too many:
     /// whoever makes flows come and go would fill the wheel otherwise.
     fn sweep(&mut self) {
-        if self.wheel.len() > 4 * self.index.len() + 1024 {
+        if self.wheel.len() > 2 * self.index.len() + 1024 {
             let filed = &self.filed;
             let is_filed = |step, slot| {
                 let at = usize::try_from(slot).ok();

@@ -23,7 +23,7 @@ use crate::summary::{self, Dropped, RunSummary};
 /// uids of replay derive from this: the same on every run.
 const REPLAY_SEED: u64 = 0x5eed_0f10_0717_4a3e;
 /// Batches that may wait between two threads.
-const QUEUE: usize = 8;
+const QUEUE: usize = 4;
 /// One part in so many of `memory_limit` that flows may take.
 const FLOW_SHARE: u64 = 2;
 /// One part in so many that detectors and rules may take.
