@@ -63,9 +63,10 @@ impl Logs {
     }
 
     fn write(&mut self, batch: &LogBatch) -> Result<(), LogLost> {
-        let ends = batch.rows.iter().map(|row| row.record.end);
-        let times = batch.tunnels.iter().map(|tunnel| tunnel.time);
-        self.last = ends.chain(times).fold(self.last, Ord::max);
+        // Both are in order of time.
+        let end = batch.rows.last().map(|row| row.record.end);
+        let time = batch.tunnels.last().map(|tunnel| tunnel.time);
+        self.last = end.into_iter().chain(time).fold(self.last, Ord::max);
         self.conn
             .write(&batch.rows)
             .map_err(|error| LogLost::new(ConnLog::NAME, error))?;
