@@ -79,9 +79,10 @@ pub(crate) struct FlowTable {
     pending: Slab<Pending>,
     due: Vec<(Step, u32)>,
     victims: Victims,
-    /// Flows opened so far, and whether one had to leave.
+    /// Flows opened so far.
     opened: u64,
-    evicted: bool,
+    /// Packet time at which a flow had to leave, the last time that happened.
+    evicted: Option<Timestamp>,
     /// Packet time at which a late packet came, the last time that happened.
     late: Option<Timestamp>,
 }
@@ -100,7 +101,7 @@ impl FlowTable {
             due: Vec::new(),
             victims: Victims::default(),
             opened: 0,
-            evicted: false,
+            evicted: None,
             late: None,
         }
     }
@@ -155,12 +156,12 @@ impl FlowTable {
                 None => {}
             }
         }
+        // Ends and first timestamp name a flow, but for late packets and what comes with them,
+        // flows that begin again at once, and those that had to leave at this very moment: these also
+        // go by how many were opened before.
+        let again = again || self.late == Some(now) || self.evicted == Some(now);
         self.make_room(clock, now, out);
         self.opened += 1;
-        // Ends and first timestamp name a flow, but for late packets and what comes with them,
-        // flows that begin again at once, and flows that had to leave: these also go by how many
-        // were opened before.
-        let again = again || self.late == Some(now) || self.evicted;
         let nth = if again { self.opened } else { 0 };
         let link = packet.link.of(block.links);
         let flow = Flow::open(packet, now, self.config.seed, nth, link);
@@ -416,7 +417,7 @@ impl FlowTable {
             return;
         }
         if let Some(slot) = self.victim() {
-            self.evicted = true;
+            self.evicted = Some(now);
             self.remove(slot, now, Evicted::Yes, out);
         }
     }
