@@ -43,6 +43,7 @@ mod id;
 mod key;
 mod packet;
 mod ports;
+pub mod protocol;
 mod record;
 mod shard;
 mod table;
