@@ -8,6 +8,7 @@
 
 mod bytes;
 pub mod dns;
+pub mod http;
 pub mod stream;
 
 use crate::{Side, Timestamp};
@@ -23,6 +24,9 @@ pub enum Progress {
     Going,
     /// It does not: it is finished or has given up. `finish` is still to be called.
     Done,
+    /// It does not, because from here on (both sides) the flow carries another protocol: so many
+    /// of the bytes it was given were its own. `finish` is still to be called.
+    Inner(usize),
 }
 
 /// A protocol as conn.log's `service` names it.
@@ -47,13 +51,26 @@ pub struct Weird {
 pub enum Record {
     /// Of dns.log.
     Dns(Box<dns::DnsRecord>),
+    /// Of http.log.
+    Http(Box<http::HttpRecord>),
+}
+
+/// What is said of a body before it comes.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct BodyHead<'a> {
+    /// Its length as announced.
+    pub length: Option<u64>,
+    /// The name it is to be saved under.
+    pub filename: Option<&'a [u8]>,
+    /// Its media type as announced.
+    pub content_type: Option<&'a [u8]>,
 }
 
 /// A part of what an HTTP message or the like carries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Body<'a> {
     /// A body begins.
-    Begin,
+    Begin(BodyHead<'a>),
     /// Its next bytes, as they are once transfer encodings are taken off.
     Data(&'a [u8]),
     /// As many of its bytes were missed.
@@ -72,6 +89,10 @@ pub trait Sink {
 
     /// The flow speaks this protocol, said once per parser.
     fn confirm(&mut self, service: Service);
+
+    /// The flow does not speak this protocol after all, even if that was confirmed: conn.log does
+    /// not name it.
+    fn refute(&mut self, service: Service);
 
     /// Content that `side` sends, for who looks into files.
     fn body(&mut self, side: Side, part: Body<'_>) {
@@ -103,5 +124,9 @@ impl Sink for Findings {
         if !self.services.contains(&service) {
             self.services.push(service);
         }
+    }
+
+    fn refute(&mut self, service: Service) {
+        self.services.retain(|known| *known != service);
     }
 }

@@ -1,0 +1,452 @@
+//! Runs the protocol parsers over packets that tshark took apart, and writes rows as JSON lines:
+//! what the parsers say, without a flow table. For comparing with other tools' logs.
+//!
+//! `tshark -T fields -E separator='|' -E occurrence=l …` gives the input; see [`Line`].
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a tool for developers, indexed by side"
+)]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufRead, Write};
+use std::net::IpAddr;
+
+use flow_table::protocol::dns::{self, Dns};
+use flow_table::protocol::http::{Http, Measure};
+use flow_table::protocol::stream::{Piece, Quota, Stream};
+use flow_table::protocol::{Findings, Progress, Record, Text};
+use flow_table::{Endpoint, IpProto, Side, Timestamp};
+
+type Key = (IpProto, (IpAddr, u16), (IpAddr, u16));
+
+/// A packet: time|ip.src|ip.dst|ipv6.src|ipv6.dst|tcp ports|udp ports|flags|seq|ack|tcp payload|udp payload
+struct Line {
+    ts: Timestamp,
+    src: Endpoint,
+    dst: Endpoint,
+    proto: IpProto,
+    flags: u16,
+    seq: u32,
+    ack: u32,
+    payload: Vec<u8>,
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text
+        .chars()
+        .filter_map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok()))
+        .collect();
+    digits
+        .chunks_exact(2)
+        .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
+        .collect()
+}
+
+fn parse(line: &str) -> Option<Line> {
+    let f: Vec<&str> = line.split('|').collect();
+    let (secs, nanos) = f.first()?.split_once('.')?;
+    let ts = Timestamp::new(secs.parse().ok()?, nanos.parse().ok()?);
+    let either = |a: usize, b: usize| f.get(a).filter(|s| !s.is_empty()).or(f.get(b)).copied();
+    let addr = |a, b| either(a, b).and_then(|s: &str| s.parse().ok());
+    let tcp = !f.get(5)?.is_empty();
+    let (sport, dport) = if tcp { (5, 6) } else { (7, 8) };
+    let number = |at: usize| f.get(at).and_then(|s| s.parse().ok()).unwrap_or(0);
+    Some(Line {
+        ts,
+        src: Endpoint {
+            addr: addr(1, 3)?,
+            port: f.get(sport)?.parse().ok()?,
+        },
+        dst: Endpoint {
+            addr: addr(2, 4)?,
+            port: f.get(dport)?.parse().ok()?,
+        },
+        proto: if tcp { IpProto::TCP } else { IpProto::UDP },
+        flags: u16::from_str_radix(f.get(9)?.trim_start_matches("0x"), 16).unwrap_or(0),
+        seq: number(10),
+        ack: number(11),
+        payload: hex(f.get(if tcp { 12 } else { 13 })?),
+    })
+}
+
+#[derive(Default)]
+enum Parser {
+    #[default]
+    Unknown,
+    None,
+    Dns(Dns),
+    Http(Box<Http>),
+}
+
+struct Flow {
+    orig: Endpoint,
+    resp: Endpoint,
+    proto: IpProto,
+    parser: Parser,
+    streams: [Stream; 2],
+    /// Sequence number of the first byte of each side.
+    start: [Option<u32>; 2],
+    fin: [Option<u64>; 2],
+    ended: [bool; 2],
+    closed: bool,
+    findings: Findings,
+    told: (usize, usize),
+}
+
+const fn index(side: Side) -> usize {
+    match side {
+        Side::Orig => 0,
+        Side::Resp => 1,
+    }
+}
+
+impl Flow {
+    fn feed(&mut self, side: Side, ts: Timestamp, piece: Piece<'_>) {
+        if let (Parser::Unknown, Piece::Bytes(bytes)) = (&self.parser, piece) {
+            self.parser = self.recognise(bytes);
+        }
+        let sink = &mut self.findings;
+        let progress = match (&mut self.parser, piece) {
+            (Parser::Unknown | Parser::None, _) => Progress::Going,
+            (Parser::Dns(dns), Piece::Bytes(bytes)) => dns.data(side, ts, bytes, sink),
+            (Parser::Dns(dns), Piece::Gap(len)) => dns.gap(side, len, sink),
+            (Parser::Http(http), Piece::Bytes(bytes)) => http.data(side, ts, bytes, sink),
+            (Parser::Http(http), Piece::Gap(len)) => http.gap(side, ts, len, sink),
+        };
+        if progress != Progress::Going {
+            self.finish(ts);
+            self.parser = Parser::None;
+        }
+    }
+
+    fn recognise(&self, bytes: &[u8]) -> Parser {
+        let port = self.resp.port;
+        if matches!(port, 53 | 137 | 5353 | 5355) || self.orig.port == 53 {
+            return Parser::Dns(Dns::new(self.proto, self.resp));
+        }
+        if self.proto != IpProto::TCP {
+            return Parser::None;
+        }
+        let looks = [
+            "GET ", "POST ", "HTTP/", "HEAD ", "CONNECT ", "PUT ", "QUERY ",
+        ]
+        .iter()
+        .any(|word| bytes.to_ascii_uppercase().starts_with(word.as_bytes()));
+        if matches!(port, 80 | 81 | 631 | 1080 | 3128 | 8000 | 8080 | 8888) || looks {
+            return Parser::Http(Box::new(Http::new(Measure::Decompressed)));
+        }
+        Parser::None
+    }
+
+    fn tcp(&mut self, side: Side, line: &Line, quota: &mut Quota) {
+        let (me, peer) = (index(side), 1 - index(side));
+        let syn = line.flags & 2 != 0;
+        let first = if syn {
+            line.seq.wrapping_add(1)
+        } else {
+            line.seq
+        };
+        let start = *self.start[me].get_or_insert(first);
+        let seq = 1 + u64::from(first.wrapping_sub(start));
+        let mut pieces: Vec<(Side, Result<Vec<u8>, u64>)> = Vec::new();
+        let mut take = |side, piece: Piece<'_>| {
+            pieces.push((
+                side,
+                match piece {
+                    Piece::Bytes(bytes) => Ok(bytes.to_vec()),
+                    Piece::Gap(len) => Err(len),
+                },
+            ));
+        };
+        if seq < 1 << 31 && line.flags & 4 == 0 {
+            self.streams[me].segment(seq, &line.payload, quota, |piece| take(side, piece));
+        }
+        if line.flags & 1 != 0 {
+            self.fin[me] = Some(seq + line.payload.len() as u64);
+        }
+        if line.flags & 0x10 != 0 {
+            let start = *self.start[peer].get_or_insert(line.ack);
+            let ack = 1 + u64::from(line.ack.wrapping_sub(start));
+            let ack = self.fin[peer].map_or(ack, |fin| ack.min(fin));
+            if ack < 1 << 31 {
+                self.streams[peer].acked(ack, quota, |piece| take(side.peer(), piece));
+            }
+        }
+        for (side, piece) in pieces {
+            match piece {
+                Ok(bytes) => self.feed(side, line.ts, Piece::Bytes(&bytes)),
+                Err(len) => self.feed(side, line.ts, Piece::Gap(len)),
+            }
+        }
+        self.ends(line);
+    }
+
+    fn ends(&mut self, line: &Line) {
+        for side in [Side::Orig, Side::Resp] {
+            let at = index(side);
+            let done = self.fin[at].is_some_and(|fin| self.streams[at].next() >= fin);
+            if done
+                && !std::mem::replace(&mut self.ended[at], true)
+                && let Parser::Http(http) = &mut self.parser
+            {
+                http.end_of(side, line.ts, &mut self.findings);
+            }
+        }
+        if line.flags & 4 != 0 && !self.closed {
+            self.closed = true;
+            self.finish(line.ts);
+            self.parser = Parser::None;
+        }
+    }
+
+    fn finish(&mut self, ts: Timestamp) {
+        match &mut self.parser {
+            Parser::Dns(dns) => dns.finish(&mut self.findings),
+            Parser::Http(http) => http.finish(ts, &mut self.findings),
+            Parser::Unknown | Parser::None => {}
+        }
+    }
+}
+
+/// A JSON object under way.
+struct Json(String);
+
+impl Json {
+    fn key(&mut self, key: &str) -> &mut String {
+        let comma = if self.0.len() > 1 { ", " } else { "" };
+        let _ = write!(self.0, "{comma}\"{key}\": ");
+        &mut self.0
+    }
+    fn put(&mut self, key: &str, value: impl std::fmt::Display) {
+        let _ = write!(self.key(key), "{value}");
+    }
+    fn string(&mut self, key: &str, value: &str) {
+        let value = quoted(value.as_bytes());
+        self.put(key, value);
+    }
+    fn text(&mut self, key: &str, value: Option<&Text>) {
+        if let Some(value) = value {
+            self.put(key, quoted(value));
+        }
+    }
+    fn optional(&mut self, key: &str, value: Option<impl std::fmt::Display>) {
+        if let Some(value) = value {
+            self.put(key, value);
+        }
+    }
+    fn list<'a>(&mut self, key: &str, values: impl Iterator<Item = &'a [u8]>) {
+        let values: Vec<String> = values.map(quoted).collect();
+        if !values.is_empty() {
+            self.put(key, format!("[{}]", values.join(", ")));
+        }
+    }
+}
+
+fn quoted(bytes: &[u8]) -> String {
+    let mut out = String::from("\"");
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '"' | '\\' => out.extend(['\\', c]),
+                c if c.is_control() => {
+                    let _ = write!(out, "\\\\x{:02x}", u32::from(c));
+                }
+                c => out.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\\\x{byte:02x}");
+        }
+    }
+    out + "\""
+}
+
+fn row(flow: &Flow, record: &Record) -> (&'static str, String) {
+    let mut json = Json(String::from("{"));
+    json.string("id.orig_h", &flow.orig.addr.to_string());
+    json.put("id.orig_p", flow.orig.port);
+    json.string("id.resp_h", &flow.resp.addr.to_string());
+    json.put("id.resp_p", flow.resp.port);
+    let log = match record {
+        Record::Dns(row) => {
+            dns_row(&mut json, row);
+            "dns"
+        }
+        Record::Http(row) => {
+            http_row(&mut json, row);
+            "http"
+        }
+    };
+    (log, json.0 + "}")
+}
+
+fn dns_row(json: &mut Json, row: &dns::DnsRecord) {
+    json.string(
+        "proto",
+        if row.proto == IpProto::TCP {
+            "tcp"
+        } else {
+            "udp"
+        },
+    );
+    json.put("trans_id", row.trans_id);
+    json.optional("rtt", row.rtt.map(|rtt| format!("{:?}", rtt.as_secs_f64())));
+    json.text("query", row.query.as_ref());
+    json.optional("qclass", row.qclass);
+    if let (Some(class), Some(name)) = (row.qclass, row.qtype_name()) {
+        json.string("qclass_name", &dns::class_name(class));
+        json.string("qtype_name", &name);
+    }
+    json.optional("qtype", row.qtype);
+    json.optional("rcode", row.rcode);
+    if let Some(rcode) = row.rcode {
+        json.string("rcode_name", dns::rcode_name(rcode));
+    }
+    for (key, value) in [
+        ("AA", row.aa),
+        ("TC", row.tc),
+        ("RD", row.rd),
+        ("RA", row.ra),
+        ("rejected", row.rejected),
+    ] {
+        json.put(key, value);
+    }
+    json.put("Z", row.z);
+    json.list("answers", row.answers.iter().map(|answer| &*answer.text));
+    let ttls: Vec<String> = row.answers.iter().map(|a| format!("{}.0", a.ttl)).collect();
+    if !ttls.is_empty() {
+        json.put("TTLs", format!("[{}]", ttls.join(", ")));
+    }
+    json.put("opcode", row.opcode);
+    let naming = if row.netbios {
+        dns::Naming::Netbios
+    } else {
+        dns::Naming::Dns
+    };
+    json.string("opcode_name", &dns::opcode_name(row.opcode, naming));
+}
+
+fn http_row(json: &mut Json, row: &flow_table::protocol::http::HttpRecord) {
+    json.put("trans_depth", row.trans_depth);
+    json.text("method", row.method.as_ref());
+    json.text("host", row.host.as_ref());
+    json.text("uri", row.uri.as_ref());
+    json.text("referrer", row.referrer.as_ref());
+    if let Some(version) = row.version {
+        json.string("version", &version.to_string());
+    }
+    json.text("user_agent", row.user_agent.as_ref());
+    json.text("origin", row.origin.as_ref());
+    json.put("request_body_len", row.request_body_len);
+    json.put("response_body_len", row.response_body_len);
+    json.optional("status_code", row.status_code);
+    json.text("status_msg", row.status_msg.as_ref());
+    json.optional("info_code", row.info_code);
+    json.text("info_msg", row.info_msg.as_ref());
+    json.put("tags", "[]");
+    json.text("username", row.username.as_ref());
+    json.list("proxied", row.proxied.iter().map(|text| &**text));
+}
+
+fn main() -> std::io::Result<()> {
+    let out = std::env::args().nth(1).unwrap_or_else(|| String::from("."));
+    let mut flows: BTreeMap<Key, Flow> = BTreeMap::new();
+    let mut done: Vec<Flow> = Vec::new();
+    let mut quota = Quota::new(64 << 20);
+    let mut last = Timestamp::ZERO;
+    for line in std::io::stdin().lock().lines() {
+        let Some(line) = parse(&line?) else { continue };
+        last = line.ts;
+        let (a, b) = (
+            (line.src.addr, line.src.port),
+            (line.dst.addr, line.dst.port),
+        );
+        let key = (line.proto, a.min(b), a.max(b));
+        let syn = line.flags & 0x12 == 2;
+        let reused = |flow: &mut Flow| syn && (flow.closed || flow.ended != [false; 2]);
+        if flows.get_mut(&key).is_some_and(reused)
+            && let Some(mut flow) = flows.remove(&key)
+        {
+            flow.finish(line.ts);
+            done.push(flow);
+        }
+        let flow = flows.entry(key).or_insert_with(|| open(&line));
+        let side = if (line.src.addr, line.src.port) == (flow.orig.addr, flow.orig.port) {
+            Side::Orig
+        } else {
+            Side::Resp
+        };
+        if line.proto == IpProto::TCP {
+            flow.tcp(side, &line, &mut quota);
+        } else {
+            flow.feed(side, line.ts, Piece::Bytes(&line.payload));
+        }
+    }
+    for mut flow in flows.into_values() {
+        flow.finish(last);
+        done.push(flow);
+    }
+    write_logs(&out, &done)
+}
+
+fn open(line: &Line) -> Flow {
+    let server = |port| matches!(port, 53 | 80 | 443 | 8080 | 137 | 5353 | 5355 | 22);
+    let flip = if line.proto == IpProto::TCP {
+        line.flags & 2 == 0 && server(line.src.port) && !server(line.dst.port)
+            || line.flags & 0x12 == 0x12
+    } else {
+        line.src.port == 53 && line.payload.get(2).is_some_and(|b| b & 0x80 != 0)
+    };
+    let (orig, resp) = if flip {
+        (line.dst, line.src)
+    } else {
+        (line.src, line.dst)
+    };
+    Flow {
+        orig,
+        resp,
+        proto: line.proto,
+        parser: Parser::default(),
+        streams: Default::default(),
+        start: [None; 2],
+        fin: [None; 2],
+        ended: [false; 2],
+        closed: false,
+        findings: Findings::default(),
+        told: (0, 0),
+    }
+}
+
+fn write_logs(out: &str, flows: &[Flow]) -> std::io::Result<()> {
+    let mut logs: BTreeMap<&str, File> = BTreeMap::new();
+    for flow in flows {
+        for record in &flow.findings.records {
+            let (log, row) = row(flow, record);
+            let file = match logs.entry(log) {
+                std::collections::btree_map::Entry::Occupied(file) => file.into_mut(),
+                std::collections::btree_map::Entry::Vacant(place) => {
+                    place.insert(File::create(format!("{out}/{log}.log"))?)
+                }
+            };
+            writeln!(file, "{row}")?;
+        }
+        if std::env::var_os("SHOW").is_some() {
+            eprintln!(
+                "{:?} {:?} {:?} {:?}",
+                flow.orig,
+                flow.resp,
+                flow.findings.services,
+                flow.findings
+                    .weirds
+                    .iter()
+                    .map(|w| w.name)
+                    .collect::<Vec<_>>()
+            );
+        }
+        let _ = flow.told;
+    }
+    Ok(())
+}
