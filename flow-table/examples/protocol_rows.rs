@@ -16,8 +16,9 @@ use std::net::IpAddr;
 
 use flow_table::protocol::dns::{self, Dns};
 use flow_table::protocol::http::{Http, Measure};
+use flow_table::protocol::recognise::{DatagramRecogniser, Protocol, Recogniser, Verdict};
 use flow_table::protocol::stream::{Piece, Quota, Stream};
-use flow_table::protocol::{Findings, Progress, Record, Text};
+use flow_table::protocol::{Findings, Progress, Record, Sink, Text};
 use flow_table::{Endpoint, IpProto, Side, Timestamp};
 
 type Key = (IpProto, (IpAddr, u16), (IpAddr, u16));
@@ -86,6 +87,8 @@ struct Flow {
     resp: Endpoint,
     proto: IpProto,
     parser: Parser,
+    recogniser: Recogniser,
+    datagrams: DatagramRecogniser,
     streams: [Stream; 2],
     /// Sequence number of the first byte of each side.
     start: [Option<u32>; 2],
@@ -93,7 +96,6 @@ struct Flow {
     ended: [bool; 2],
     closed: bool,
     findings: Findings,
-    told: (usize, usize),
 }
 
 const fn index(side: Side) -> usize {
@@ -106,8 +108,12 @@ const fn index(side: Side) -> usize {
 impl Flow {
     fn feed(&mut self, side: Side, ts: Timestamp, piece: Piece<'_>) {
         if let (Parser::Unknown, Piece::Bytes(bytes)) = (&self.parser, piece) {
-            self.parser = self.recognise(bytes);
+            self.recognise(side, ts, bytes);
         }
+        self.parse(side, ts, piece);
+    }
+
+    fn parse(&mut self, side: Side, ts: Timestamp, piece: Piece<'_>) {
         let sink = &mut self.findings;
         let progress = match (&mut self.parser, piece) {
             (Parser::Unknown | Parser::None, _) => Progress::Going,
@@ -116,29 +122,50 @@ impl Flow {
             (Parser::Http(http), Piece::Bytes(bytes)) => http.data(side, ts, bytes, sink),
             (Parser::Http(http), Piece::Gap(len)) => http.gap(side, ts, len, sink),
         };
-        if progress != Progress::Going {
+        let Progress::Going = progress else {
             self.finish(ts);
             self.parser = Parser::None;
-        }
+            if let (Progress::Inner(used), Piece::Bytes(bytes)) = (progress, piece) {
+                self.parser = Parser::Unknown;
+                self.recogniser = Recogniser::default();
+                let rest = &bytes[used..];
+                if !rest.is_empty() {
+                    self.feed(side, ts, Piece::Bytes(rest));
+                }
+            }
+            return;
+        };
     }
 
-    fn recognise(&self, bytes: &[u8]) -> Parser {
-        let port = self.resp.port;
-        if matches!(port, 53 | 137 | 5353 | 5355) || self.orig.port == 53 {
-            return Parser::Dns(Dns::new(self.proto, self.resp));
+    fn recognise(&mut self, side: Side, ts: Timestamp, bytes: &[u8]) {
+        let ports = (self.orig.port, self.resp.port);
+        let verdict = if self.proto == IpProto::TCP {
+            self.recogniser.data(side, bytes, self.resp.port)
+        } else {
+            self.datagrams.data(bytes, ports)
+        };
+        let Verdict::Is(protocol) = verdict else {
+            return;
+        };
+        self.parser = match protocol {
+            Protocol::Dns => Parser::Dns(Dns::new(self.proto, self.resp)),
+            Protocol::Http => Parser::Http(Box::new(Http::new(Measure::Decompressed))),
+            other => {
+                self.findings.confirm(other.service(self.proto));
+                Parser::None
+            }
+        };
+        let (first, held) = self.recogniser.held();
+        let held = held.clone();
+        for side in [first, first.peer()] {
+            let bytes = match side {
+                Side::Orig => &held.orig,
+                Side::Resp => &held.resp,
+            };
+            if !bytes.is_empty() {
+                self.parse(side, ts, Piece::Bytes(bytes));
+            }
         }
-        if self.proto != IpProto::TCP {
-            return Parser::None;
-        }
-        let looks = [
-            "GET ", "POST ", "HTTP/", "HEAD ", "CONNECT ", "PUT ", "QUERY ",
-        ]
-        .iter()
-        .any(|word| bytes.to_ascii_uppercase().starts_with(word.as_bytes()));
-        if matches!(port, 80 | 81 | 631 | 1080 | 3128 | 8000 | 8080 | 8888) || looks {
-            return Parser::Http(Box::new(Http::new(Measure::Decompressed)));
-        }
-        Parser::None
     }
 
     fn tcp(&mut self, side: Side, line: &Line, quota: &mut Quota) {
@@ -410,19 +437,35 @@ fn open(line: &Line) -> Flow {
         resp,
         proto: line.proto,
         parser: Parser::default(),
+        recogniser: Recogniser::default(),
+        datagrams: DatagramRecogniser::default(),
         streams: Default::default(),
         start: [None; 2],
         fin: [None; 2],
         ended: [false; 2],
         closed: false,
         findings: Findings::default(),
-        told: (0, 0),
     }
 }
 
 fn write_logs(out: &str, flows: &[Flow]) -> std::io::Result<()> {
     let mut logs: BTreeMap<&str, File> = BTreeMap::new();
+    let mut services = File::create(format!("{out}/service.log"))?;
     for flow in flows {
+        let names: Vec<&str> = flow
+            .findings
+            .services
+            .iter()
+            .map(|service| service.0)
+            .collect();
+        let end = |end: &Endpoint| format!("{}|{}", end.addr, end.port);
+        writeln!(
+            services,
+            "{}|{}|{}",
+            end(&flow.orig),
+            end(&flow.resp),
+            names.join(",")
+        )?;
         for record in &flow.findings.records {
             let (log, row) = row(flow, record);
             let file = match logs.entry(log) {
@@ -446,7 +489,6 @@ fn write_logs(out: &str, flows: &[Flow]) -> std::io::Result<()> {
                     .collect::<Vec<_>>()
             );
         }
-        let _ = flow.told;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@
 mod bytes;
 pub mod dns;
 pub mod http;
+pub mod recognise;
 pub mod stream;
 
 use crate::{Side, Timestamp};
