@@ -16,8 +16,10 @@ use std::net::IpAddr;
 
 use flow_table::protocol::dns::{self, Dns};
 use flow_table::protocol::http::{Http, Measure};
-use flow_table::protocol::recognise::{DatagramRecogniser, Protocol, Recogniser, Verdict};
+use flow_table::protocol::recognise::{self, DatagramRecogniser, Protocol, Recogniser, Verdict};
 use flow_table::protocol::stream::{Piece, Quota, Stream};
+use flow_table::protocol::tls::{self, Tls};
+use flow_table::protocol::x509::X509Record;
 use flow_table::protocol::{Findings, Progress, Record, Sink, Text};
 use flow_table::{Endpoint, IpProto, Side, Timestamp};
 
@@ -80,6 +82,7 @@ enum Parser {
     None,
     Dns(Dns),
     Http(Box<Http>),
+    Tls(Box<Tls>),
 }
 
 struct Flow {
@@ -95,6 +98,7 @@ struct Flow {
     fin: [Option<u64>; 2],
     ended: [bool; 2],
     closed: bool,
+    carrier: bool,
     findings: Findings,
 }
 
@@ -110,6 +114,9 @@ impl Flow {
         if let (Parser::Unknown, Piece::Bytes(bytes)) = (&self.parser, piece) {
             self.recognise(side, ts, bytes);
         }
+        if let Piece::Bytes(bytes) = piece {
+            self.upgrade(bytes);
+        }
         self.parse(side, ts, piece);
     }
 
@@ -121,6 +128,8 @@ impl Flow {
             (Parser::Dns(dns), Piece::Gap(len)) => dns.gap(side, len, sink),
             (Parser::Http(http), Piece::Bytes(bytes)) => http.data(side, ts, bytes, sink),
             (Parser::Http(http), Piece::Gap(len)) => http.gap(side, ts, len, sink),
+            (Parser::Tls(tls), Piece::Bytes(bytes)) => tls.data(side, ts, bytes, sink),
+            (Parser::Tls(tls), Piece::Gap(len)) => tls.gap(side, ts, len, sink),
         };
         let Progress::Going = progress else {
             self.finish(ts);
@@ -137,6 +146,15 @@ impl Flow {
         };
     }
 
+    /// A client hello inside another protocol: it has gone over to TLS.
+    fn upgrade(&mut self, bytes: &[u8]) {
+        if matches!(self.parser, Parser::None) && self.carrier && recognise::is_client_hello(bytes)
+        {
+            self.parser = Parser::Tls(Box::default());
+            self.carrier = false;
+        }
+    }
+
     fn recognise(&mut self, side: Side, ts: Timestamp, bytes: &[u8]) {
         let ports = (self.orig.port, self.resp.port);
         let verdict = if self.proto == IpProto::TCP {
@@ -149,9 +167,11 @@ impl Flow {
         };
         self.parser = match protocol {
             Protocol::Dns => Parser::Dns(Dns::new(self.proto, self.resp)),
+            Protocol::Tls => Parser::Tls(Box::default()),
             Protocol::Http => Parser::Http(Box::new(Http::new(Measure::Decompressed))),
             other => {
                 self.findings.confirm(other.service(self.proto));
+                self.carrier = other.may_start_tls();
                 Parser::None
             }
         };
@@ -233,6 +253,7 @@ impl Flow {
         match &mut self.parser {
             Parser::Dns(dns) => dns.finish(&mut self.findings),
             Parser::Http(http) => http.finish(ts, &mut self.findings),
+            Parser::Tls(tls) => tls.finish(&mut self.findings),
             Parser::Unknown | Parser::None => {}
         }
     }
@@ -306,6 +327,15 @@ fn row(flow: &Flow, record: &Record) -> (&'static str, String) {
             http_row(&mut json, row);
             "http"
         }
+        Record::Ssl(row) => {
+            ssl_row(&mut json, row);
+            "ssl"
+        }
+        Record::X509(row) => {
+            json = Json(String::from("{"));
+            x509_row(&mut json, row);
+            "x509"
+        }
     };
     (log, json.0 + "}")
 }
@@ -378,6 +408,75 @@ fn http_row(json: &mut Json, row: &flow_table::protocol::http::HttpRecord) {
     json.list("proxied", row.proxied.iter().map(|text| &**text));
 }
 
+fn ssl_row(json: &mut Json, row: &tls::SslRecord) {
+    if let Some(version) = row.version {
+        json.string("version", &tls::version_name(version));
+    }
+    if let Some(cipher) = row.cipher {
+        json.string("cipher", &tls::cipher_name(cipher));
+    }
+    if let Some(curve) = row.curve {
+        json.string("curve", &tls::curve_name(curve));
+    }
+    json.text("server_name", row.server_name.as_ref());
+    json.put("resumed", row.resumed);
+    if let Some(alert) = row.last_alert {
+        json.string("last_alert", &tls::alert_name(alert));
+    }
+    json.text("next_protocol", row.next_protocol.as_ref());
+    json.put("established", row.established);
+    json.string("ssl_history", &row.ssl_history);
+    for (key, chain) in [
+        ("cert_chain_fps", &row.cert_chain_fps),
+        ("client_cert_chain_fps", &row.client_cert_chain_fps),
+    ] {
+        if let Some(chain) = chain {
+            json.put(key, format!("{chain:?}"));
+        }
+    }
+    json.optional("sni_matches_cert", row.sni_matches_cert);
+    for (key, print) in [("ja3", &row.ja3), ("ja3s", &row.ja3s), ("ja4", &row.ja4)] {
+        if let Some(print) = print {
+            json.string(key, print);
+        }
+    }
+}
+
+fn x509_row(json: &mut Json, row: &X509Record) {
+    json.string("fingerprint", &row.fingerprint);
+    json.put("certificate.version", row.version);
+    json.string("certificate.serial", &row.serial);
+    json.text("certificate.subject", Some(&row.subject));
+    json.text("certificate.issuer", Some(&row.issuer));
+    json.put(
+        "certificate.not_valid_before",
+        format!("{}.0", row.not_valid_before),
+    );
+    json.put(
+        "certificate.not_valid_after",
+        format!("{}.0", row.not_valid_after),
+    );
+    json.string("certificate.key_alg", &row.key_alg);
+    json.string("certificate.sig_alg", &row.sig_alg);
+    for (key, text) in [
+        ("certificate.key_type", row.key_type),
+        ("certificate.exponent", row.exponent.as_deref()),
+        ("certificate.curve", row.curve),
+    ] {
+        if let Some(text) = text {
+            json.string(key, text);
+        }
+    }
+    json.optional("certificate.key_length", row.key_length);
+    json.list("san.dns", row.san_dns.iter().map(|text| &**text));
+    json.list("san.uri", row.san_uri.iter().map(|text| &**text));
+    json.list("san.email", row.san_email.iter().map(|text| &**text));
+    json.optional("basic_constraints.ca", row.ca);
+    json.optional("basic_constraints.path_len", row.path_len);
+    json.put("host_cert", row.origin.host_cert);
+    json.put("client_cert", row.origin.client_cert);
+}
+
 fn main() -> std::io::Result<()> {
     let out = std::env::args().nth(1).unwrap_or_else(|| String::from("."));
     let mut flows: BTreeMap<Key, Flow> = BTreeMap::new();
@@ -444,6 +543,7 @@ fn open(line: &Line) -> Flow {
         fin: [None; 2],
         ended: [false; 2],
         closed: false,
+        carrier: false,
         findings: Findings::default(),
     }
 }

@@ -11,6 +11,8 @@ pub mod dns;
 pub mod http;
 pub mod recognise;
 pub mod stream;
+pub mod tls;
+pub mod x509;
 
 use crate::{Side, Timestamp};
 
@@ -54,6 +56,10 @@ pub enum Record {
     Dns(Box<dns::DnsRecord>),
     /// Of http.log.
     Http(Box<http::HttpRecord>),
+    /// Of ssl.log.
+    Ssl(Box<tls::SslRecord>),
+    /// Of x509.log: a certificate that was seen in the clear.
+    X509(Box<x509::X509Record>),
 }
 
 /// What is said of a body before it comes.

@@ -30,6 +30,24 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
+    /// The bytes after a length of one byte.
+    pub(super) fn sized8(&mut self) -> Option<&'a [u8]> {
+        let len = self.u8()?;
+        self.take(usize::from(len))
+    }
+
+    /// The bytes after a length of two bytes.
+    pub(super) fn sized16(&mut self) -> Option<&'a [u8]> {
+        let len = self.u16()?;
+        self.take(usize::from(len))
+    }
+
+    /// The bytes after a length of three bytes.
+    pub(super) fn sized24(&mut self) -> Option<&'a [u8]> {
+        let len = self.u24()?;
+        self.take(usize::try_from(len).ok()?)
+    }
+
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (taken, rest) = self.rest.split_first_chunk()?;
         self.rest = rest;

@@ -142,6 +142,30 @@ impl Protocol {
     }
 }
 
+impl Protocol {
+    /// Whether it may go over to TLS in midstream, by STARTTLS or the like: who recognised it
+    /// should look for [a hello](is_client_hello) at the beginning of segments.
+    pub const fn may_start_tls(self) -> bool {
+        matches!(
+            self,
+            Self::Ftp
+                | Self::Imap
+                | Self::Irc
+                | Self::Ldap
+                | Self::Mysql
+                | Self::Pop3
+                | Self::Postgresql
+                | Self::Rdp
+                | Self::Smtp
+        )
+    }
+}
+
+/// Whether bytes begin with the hello of a TLS client.
+pub fn is_client_hello(bytes: &[u8]) -> bool {
+    bytes.get(5) == Some(&1) && binary::tls(bytes) == Match::Yes
+}
+
 const fn is_tls_port(port: u16) -> bool {
     matches!(
         port,

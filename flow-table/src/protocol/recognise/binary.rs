@@ -33,7 +33,7 @@ pub(super) const TESTS: [Test; 18] = [
 ];
 
 /// A handshake record with a client's or a server's first message, or an alert (RFC 8446, 5.1).
-fn tls(bytes: &[u8]) -> Match {
+pub(super) fn tls(bytes: &[u8]) -> Match {
     let read = || {
         let mut reader = Reader::new(bytes);
         let kind = reader.u8()?;
