@@ -17,6 +17,7 @@ use std::net::IpAddr;
 use flow_table::protocol::dns::{self, Dns};
 use flow_table::protocol::http::{Http, Measure};
 use flow_table::protocol::recognise::{self, DatagramRecogniser, Protocol, Recogniser, Verdict};
+use flow_table::protocol::ssh::{Ssh, SshRecord};
 use flow_table::protocol::stream::{Piece, Quota, Stream};
 use flow_table::protocol::tls::{self, Tls};
 use flow_table::protocol::x509::X509Record;
@@ -83,6 +84,7 @@ enum Parser {
     Dns(Dns),
     Http(Box<Http>),
     Tls(Box<Tls>),
+    Ssh(Box<Ssh>),
 }
 
 struct Flow {
@@ -129,6 +131,8 @@ impl Flow {
             (Parser::Http(http), Piece::Bytes(bytes)) => http.data(side, ts, bytes, sink),
             (Parser::Http(http), Piece::Gap(len)) => http.gap(side, ts, len, sink),
             (Parser::Tls(tls), Piece::Bytes(bytes)) => tls.data(side, ts, bytes, sink),
+            (Parser::Ssh(ssh), Piece::Bytes(bytes)) => ssh.data(side, ts, bytes, sink),
+            (Parser::Ssh(ssh), Piece::Gap(len)) => ssh.gap(side, ts, len, sink),
             (Parser::Tls(tls), Piece::Gap(len)) => tls.gap(side, ts, len, sink),
         };
         let Progress::Going = progress else {
@@ -168,6 +172,7 @@ impl Flow {
         self.parser = match protocol {
             Protocol::Dns => Parser::Dns(Dns::new(self.proto, self.resp)),
             Protocol::Tls => Parser::Tls(Box::default()),
+            Protocol::Ssh => Parser::Ssh(Box::default()),
             Protocol::Http => Parser::Http(Box::new(Http::new(Measure::Decompressed))),
             other => {
                 self.findings.confirm(other.service(self.proto));
@@ -254,6 +259,7 @@ impl Flow {
             Parser::Dns(dns) => dns.finish(&mut self.findings),
             Parser::Http(http) => http.finish(ts, &mut self.findings),
             Parser::Tls(tls) => tls.finish(&mut self.findings),
+            Parser::Ssh(ssh) => ssh.finish(&mut self.findings),
             Parser::Unknown | Parser::None => {}
         }
     }
@@ -330,6 +336,10 @@ fn row(flow: &Flow, record: &Record) -> (&'static str, String) {
         Record::Ssl(row) => {
             ssl_row(&mut json, row);
             "ssl"
+        }
+        Record::Ssh(row) => {
+            ssh_row(&mut json, row);
+            "ssh"
         }
         Record::X509(row) => {
             json = Json(String::from("{"));
@@ -439,6 +449,26 @@ fn ssl_row(json: &mut Json, row: &tls::SslRecord) {
         if let Some(print) = print {
             json.string(key, print);
         }
+    }
+}
+
+fn ssh_row(json: &mut Json, row: &SshRecord) {
+    json.optional("version", row.version);
+    json.optional("auth_success", row.auth_success);
+    json.put("auth_attempts", row.auth_attempts);
+    for (key, text) in [
+        ("client", &row.client),
+        ("server", &row.server),
+        ("cipher_alg", &row.cipher_alg),
+        ("mac_alg", &row.mac_alg),
+        ("compression_alg", &row.compression_alg),
+        ("kex_alg", &row.kex_alg),
+        ("host_key_alg", &row.host_key_alg),
+    ] {
+        json.text(key, text.as_ref());
+    }
+    if let Some(print) = &row.host_key_fingerprint {
+        json.string("host_key_fingerprint", print);
     }
 }
 

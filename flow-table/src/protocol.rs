@@ -10,6 +10,7 @@ mod bytes;
 pub mod dns;
 pub mod http;
 pub mod recognise;
+pub mod ssh;
 pub mod stream;
 pub mod tls;
 pub mod x509;
@@ -56,6 +57,8 @@ pub enum Record {
     Dns(Box<dns::DnsRecord>),
     /// Of http.log.
     Http(Box<http::HttpRecord>),
+    /// Of ssh.log.
+    Ssh(Box<ssh::SshRecord>),
     /// Of ssl.log.
     Ssl(Box<tls::SslRecord>),
     /// Of x509.log: a certificate that was seen in the clear.
