@@ -14,15 +14,15 @@ use std::fs::File;
 use std::io::{BufRead, Write};
 use std::net::IpAddr;
 
-use flow_table::protocol::dns::{self, Dns};
-use flow_table::protocol::http::{Http, Measure};
-use flow_table::protocol::recognise::{self, DatagramRecogniser, Protocol, Recogniser, Verdict};
-use flow_table::protocol::ssh::{Ssh, SshRecord};
+use flow_table::protocol::dns;
+use flow_table::protocol::http::{HttpRecord, Measure};
+use flow_table::protocol::inspect::Inspector;
+use flow_table::protocol::ssh::SshRecord;
 use flow_table::protocol::stream::{Piece, Quota, Stream};
-use flow_table::protocol::tls::{self, Tls};
+use flow_table::protocol::tls;
 use flow_table::protocol::x509::X509Record;
-use flow_table::protocol::{Findings, Progress, Record, Sink, Text};
-use flow_table::{Endpoint, IpProto, Side, Timestamp};
+use flow_table::protocol::{Findings, Progress, Record, Text};
+use flow_table::{Endpoint, FlowId, IpProto, Side, Timestamp};
 
 type Key = (IpProto, (IpAddr, u16), (IpAddr, u16));
 
@@ -76,31 +76,16 @@ fn parse(line: &str) -> Option<Line> {
     })
 }
 
-#[derive(Default)]
-enum Parser {
-    #[default]
-    Unknown,
-    None,
-    Dns(Dns),
-    Http(Box<Http>),
-    Tls(Box<Tls>),
-    Ssh(Box<Ssh>),
-}
-
 struct Flow {
     orig: Endpoint,
     resp: Endpoint,
-    proto: IpProto,
-    parser: Parser,
-    recogniser: Recogniser,
-    datagrams: DatagramRecogniser,
+    inspector: Option<Inspector>,
     streams: [Stream; 2],
     /// Sequence number of the first byte of each side.
     start: [Option<u32>; 2],
     fin: [Option<u64>; 2],
     ended: [bool; 2],
     closed: bool,
-    carrier: bool,
     findings: Findings,
 }
 
@@ -113,83 +98,15 @@ const fn index(side: Side) -> usize {
 
 impl Flow {
     fn feed(&mut self, side: Side, ts: Timestamp, piece: Piece<'_>) {
-        if let (Parser::Unknown, Piece::Bytes(bytes)) = (&self.parser, piece) {
-            self.recognise(side, ts, bytes);
-        }
-        if let Piece::Bytes(bytes) = piece {
-            self.upgrade(bytes);
-        }
-        self.parse(side, ts, piece);
-    }
-
-    fn parse(&mut self, side: Side, ts: Timestamp, piece: Piece<'_>) {
-        let sink = &mut self.findings;
-        let progress = match (&mut self.parser, piece) {
-            (Parser::Unknown | Parser::None, _) => Progress::Going,
-            (Parser::Dns(dns), Piece::Bytes(bytes)) => dns.data(side, ts, bytes, sink),
-            (Parser::Dns(dns), Piece::Gap(len)) => dns.gap(side, len, sink),
-            (Parser::Http(http), Piece::Bytes(bytes)) => http.data(side, ts, bytes, sink),
-            (Parser::Http(http), Piece::Gap(len)) => http.gap(side, ts, len, sink),
-            (Parser::Tls(tls), Piece::Bytes(bytes)) => tls.data(side, ts, bytes, sink),
-            (Parser::Ssh(ssh), Piece::Bytes(bytes)) => ssh.data(side, ts, bytes, sink),
-            (Parser::Ssh(ssh), Piece::Gap(len)) => ssh.gap(side, ts, len, sink),
-            (Parser::Tls(tls), Piece::Gap(len)) => tls.gap(side, ts, len, sink),
-        };
-        let Progress::Going = progress else {
-            self.finish(ts);
-            self.parser = Parser::None;
-            if let (Progress::Inner(used), Piece::Bytes(bytes)) = (progress, piece) {
-                self.parser = Parser::Unknown;
-                self.recogniser = Recogniser::default();
-                let rest = &bytes[used..];
-                if !rest.is_empty() {
-                    self.feed(side, ts, Piece::Bytes(rest));
-                }
-            }
+        let Some(inspector) = &mut self.inspector else {
             return;
         };
-    }
-
-    /// A client hello inside another protocol: it has gone over to TLS.
-    fn upgrade(&mut self, bytes: &[u8]) {
-        if matches!(self.parser, Parser::None) && self.carrier && recognise::is_client_hello(bytes)
-        {
-            self.parser = Parser::Tls(Box::default());
-            self.carrier = false;
-        }
-    }
-
-    fn recognise(&mut self, side: Side, ts: Timestamp, bytes: &[u8]) {
-        let ports = (self.orig.port, self.resp.port);
-        let verdict = if self.proto == IpProto::TCP {
-            self.recogniser.data(side, bytes, self.resp.port)
-        } else {
-            self.datagrams.data(bytes, ports)
+        let progress = match piece {
+            Piece::Bytes(bytes) => inspector.data(side, ts, bytes, &mut self.findings),
+            Piece::Gap(len) => inspector.gap(side, ts, len, &mut self.findings),
         };
-        let Verdict::Is(protocol) = verdict else {
-            return;
-        };
-        self.parser = match protocol {
-            Protocol::Dns => Parser::Dns(Dns::new(self.proto, self.resp)),
-            Protocol::Tls => Parser::Tls(Box::default()),
-            Protocol::Ssh => Parser::Ssh(Box::default()),
-            Protocol::Http => Parser::Http(Box::new(Http::new(Measure::Decompressed))),
-            other => {
-                self.findings.confirm(other.service(self.proto));
-                self.carrier = other.may_start_tls();
-                Parser::None
-            }
-        };
-        let (first, held) = self.recogniser.held();
-        let held = held.clone();
-        for side in [first, first.peer()] {
-            let bytes = match side {
-                Side::Orig => &held.orig,
-                Side::Resp => &held.resp,
-            };
-            if !bytes.is_empty() {
-                self.parse(side, ts, Piece::Bytes(bytes));
-            }
+        if progress == Progress::Done {
+            self.inspector = None;
         }
     }
 
@@ -242,25 +159,20 @@ impl Flow {
             let done = self.fin[at].is_some_and(|fin| self.streams[at].next() >= fin);
             if done
                 && !std::mem::replace(&mut self.ended[at], true)
-                && let Parser::Http(http) = &mut self.parser
+                && let Some(inspector) = &mut self.inspector
             {
-                http.end_of(side, line.ts, &mut self.findings);
+                inspector.end_of(side, line.ts, &mut self.findings);
             }
         }
         if line.flags & 4 != 0 && !self.closed {
             self.closed = true;
             self.finish(line.ts);
-            self.parser = Parser::None;
         }
     }
 
     fn finish(&mut self, ts: Timestamp) {
-        match &mut self.parser {
-            Parser::Dns(dns) => dns.finish(&mut self.findings),
-            Parser::Http(http) => http.finish(ts, &mut self.findings),
-            Parser::Tls(tls) => tls.finish(&mut self.findings),
-            Parser::Ssh(ssh) => ssh.finish(&mut self.findings),
-            Parser::Unknown | Parser::None => {}
+        if let Some(mut inspector) = self.inspector.take() {
+            inspector.finish(ts, &mut self.findings);
         }
     }
 }
@@ -396,7 +308,7 @@ fn dns_row(json: &mut Json, row: &dns::DnsRecord) {
     json.string("opcode_name", &dns::opcode_name(row.opcode, naming));
 }
 
-fn http_row(json: &mut Json, row: &flow_table::protocol::http::HttpRecord) {
+fn http_row(json: &mut Json, row: &HttpRecord) {
     json.put("trans_depth", row.trans_depth);
     json.text("method", row.method.as_ref());
     json.text("host", row.host.as_ref());
@@ -564,16 +476,19 @@ fn open(line: &Line) -> Flow {
     Flow {
         orig,
         resp,
-        proto: line.proto,
-        parser: Parser::default(),
-        recogniser: Recogniser::default(),
-        datagrams: DatagramRecogniser::default(),
+        inspector: Inspector::new(
+            FlowId {
+                orig,
+                resp,
+                proto: line.proto,
+            },
+            Measure::Decompressed,
+        ),
         streams: Default::default(),
         start: [None; 2],
         fin: [None; 2],
         ended: [false; 2],
         closed: false,
-        carrier: false,
         findings: Findings::default(),
     }
 }

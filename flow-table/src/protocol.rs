@@ -9,6 +9,7 @@
 mod bytes;
 pub mod dns;
 pub mod http;
+pub mod inspect;
 pub mod recognise;
 pub mod ssh;
 pub mod stream;

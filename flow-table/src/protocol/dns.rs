@@ -162,6 +162,12 @@ impl Dns {
         Progress::Done
     }
 
+    /// Bytes held for what is to come, about.
+    pub fn held(&self) -> usize {
+        let rows = self.queries.len() + self.replies.len();
+        self.partial.orig.len() + self.partial.resp.len() + rows * size_of::<DnsRecord>()
+    }
+
     /// The flow ended.
     pub fn finish(&mut self, sink: &mut dyn Sink) {
         for row in self.queries.drain(..).chain(self.replies.drain(..)) {

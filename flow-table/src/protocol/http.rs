@@ -245,6 +245,15 @@ impl Http {
         }
     }
 
+    /// Bytes held for what is to come, about.
+    pub fn held(&self) -> usize {
+        let half = |half: &Half| {
+            let inflate = half.inflate.as_ref().map_or(0, |_| inflate::SIZE);
+            half.lines.held() + half.held.len() + inflate
+        };
+        half(&self.orig) + half(&self.resp) + self.rows.len() * size_of::<HttpRecord>()
+    }
+
     /// The flow ended.
     pub fn finish(&mut self, ts: Timestamp, sink: &mut dyn Sink) {
         for side in [Side::Orig, Side::Resp] {

@@ -338,6 +338,11 @@ impl Recogniser {
         verdict
     }
 
+    /// Bytes held.
+    pub const fn held_len(&self) -> usize {
+        self.held.orig.len() + self.held.resp.len()
+    }
+
     /// What each side sent before the bytes that decided, and who spoke first. If more than
     /// [`LOOK`] bytes came undecided from a side, the rest of them is gone: what parses that side
     /// has a gap there.

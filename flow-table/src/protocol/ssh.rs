@@ -158,6 +158,11 @@ impl Ssh {
         Progress::Done
     }
 
+    /// Bytes held for what is to come.
+    pub const fn held(&self) -> usize {
+        self.halves.orig.held.len() + self.halves.resp.held.len()
+    }
+
     /// The flow ended.
     pub fn finish(&mut self, sink: &mut dyn Sink) {
         if let Some(row) = self.row.take().filter(|_| !self.over) {

@@ -4,6 +4,7 @@
 //! nothing. Records and the messages in them may be cut anywhere.
 
 mod ciphers;
+mod dtls;
 pub(crate) mod fingerprint;
 mod handshake;
 mod hello;
@@ -14,6 +15,8 @@ use super::{Progress, Record, Service, Sink, Text, Weird};
 use crate::{PerSide, Side, Timestamp};
 
 pub use ciphers::cipher_name;
+pub use dtls::Dtls;
+use fingerprint::Carrier;
 pub use names::{alert_name, curve_name, version_name};
 use record::{Kind, RecordReader, Step};
 
@@ -25,6 +28,7 @@ pub const MAX_MESSAGE: usize = 512 * 1024;
 pub const MAX_CERTIFICATES: usize = 32;
 
 const SSL: Service = Service("ssl");
+const DTLS: Service = Service("dtls");
 
 /// A row of ssl.log.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -99,6 +103,7 @@ struct Half {
 #[derive(Clone, Default, Debug)]
 pub struct Tls {
     halves: PerSide<Half>,
+    carrier: Carrier,
     row: Option<Box<SslRecord>>,
     /// The responder is the client.
     flipped: bool,
@@ -150,7 +155,8 @@ impl Tls {
                 Step::Part(kind) => self.part(&mut at, kind, part),
                 Step::End(kind) => {
                     self.part(&mut at, kind, part);
-                    self.record_done(&mut at, kind);
+                    let alert = self.halves.get_mut(side).records.second_byte();
+                    self.record_done(&mut at, kind, alert);
                 }
                 Step::OldHello(hello) => self.old_hello(&mut at, &hello),
                 Step::Bad => self.refute(&mut at),
@@ -172,6 +178,11 @@ impl Tls {
     pub fn gap(&mut self, _: Side, _: Timestamp, _: u64, sink: &mut dyn Sink) -> Progress {
         self.finish(sink);
         Progress::Done
+    }
+
+    /// Bytes held for what is to come.
+    pub const fn held(&self) -> usize {
+        self.halves.orig.message.len() + self.halves.resp.message.len()
     }
 
     /// The flow ended.
@@ -206,17 +217,24 @@ impl Tls {
         }
     }
 
+    const fn service(&self) -> Service {
+        match self.carrier {
+            Carrier::Tcp => SSL,
+            Carrier::Dtls => DTLS,
+        }
+    }
+
     fn confirm(&mut self, at: &mut At<'_>) {
         if !self.confirmed {
             self.confirmed = true;
-            at.sink.confirm(SSL);
+            at.sink.confirm(self.service());
         }
     }
 
     /// This is not TLS, or not any more.
     fn refute(&mut self, at: &mut At<'_>) {
         if self.confirmed {
-            at.sink.refute(SSL);
+            at.sink.refute(self.service());
         }
         self.finish(at.sink);
     }
@@ -232,7 +250,7 @@ impl Tls {
 
     fn is_tls13(&self) -> bool {
         let version = self.row.as_ref().and_then(|row| row.version);
-        version.is_some_and(|version| version == 0x0304 || version >> 8 == 0x7f)
+        version.is_some_and(|version| matches!(version, 0x0304 | 0xfefc | 0x7f00..=0x7fff))
     }
 
     /// Takes a part of a record's content.
@@ -243,8 +261,8 @@ impl Tls {
         }
     }
 
-    /// A record is complete.
-    fn record_done(&mut self, at: &mut At<'_>, kind: Kind) {
+    /// A record is complete. `alert`: what it is about, if it is an alert in the clear.
+    fn record_done(&mut self, at: &mut At<'_>, kind: Kind, alert: Option<u8>) {
         if self.over {
             return;
         }
@@ -263,7 +281,6 @@ impl Tls {
                 }
             }
             Kind::Alert => {
-                let alert = self.halves.get_mut(at.side).records.second_byte();
                 self.note(at, b'l');
                 self.row(at.ts).last_alert = alert;
             }

@@ -8,11 +8,14 @@ use super::head::Coding;
 /// Decompressed bytes of one body; what goes beyond is a bomb, and is not unfolded.
 pub(super) const MAX_INFLATED: u64 = 64 << 20;
 const OUT: usize = 16 * 1024;
+/// What a decompressor takes, about: its window and tables, and what is above.
+pub(super) const SIZE: usize = OUT + 48 * 1024;
 const WINDOW_BITS: u8 = 15;
 
 #[derive(Debug)]
 pub(super) struct Inflate {
     zip: Decompress,
+    buffer: Box<[u8]>,
     coding: Coding,
     /// The stream ended, was damaged, or is a bomb: the rest is not looked at.
     over: bool,
@@ -27,6 +30,7 @@ impl Inflate {
         };
         Some(Box::new(Self {
             zip,
+            buffer: vec![0; OUT].into(),
             coding,
             over: false,
         }))
@@ -45,15 +49,14 @@ impl Inflate {
                 self.zip = Decompress::new(false);
             }
         }
-        let mut buffer = vec![0; OUT];
         while !self.over {
             let (before_in, before_out) = (self.zip.total_in(), self.zip.total_out());
             let status = self
                 .zip
-                .decompress(bytes, &mut buffer, FlushDecompress::None);
+                .decompress(bytes, &mut self.buffer, FlushDecompress::None);
             let taken = usize::try_from(self.zip.total_in() - before_in).unwrap_or(usize::MAX);
             let made = usize::try_from(self.zip.total_out() - before_out).unwrap_or(usize::MAX);
-            if let Some(made) = buffer.get(..made).filter(|made| !made.is_empty()) {
+            if let Some(made) = self.buffer.get(..made).filter(|made| !made.is_empty()) {
                 out(made);
             }
             bytes = bytes.get(taken..).unwrap_or_default();

@@ -27,6 +27,10 @@ pub(super) enum Found<'a> {
 }
 
 impl Lines {
+    pub(super) const fn held(&self) -> usize {
+        self.partial.len()
+    }
+
     /// Looks for the end of the current line.
     pub(super) fn find<'a>(&mut self, bytes: &'a [u8]) -> Found<'a> {
         if std::mem::take(&mut self.after_cr) {

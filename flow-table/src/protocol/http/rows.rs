@@ -92,6 +92,10 @@ pub(super) struct Rows {
 }
 
 impl Rows {
+    pub(super) fn len(&self) -> usize {
+        self.pending.len()
+    }
+
     /// The row that `at`'s side is at; a new one if it has none (any more).
     fn current(&mut self, at: &At<'_>) -> &mut HttpRecord {
         let nth = match at.side {

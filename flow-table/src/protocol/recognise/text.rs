@@ -218,6 +218,8 @@ fn irc_prefix(bytes: &[u8]) -> Match {
     let command = rest.get(space + 1..).unwrap_or_default();
     any_of(
         command,
-        &[b"001 ", b"020 ", b"NOTICE ", b"CAP ", b"451 ", b"433 "],
+        &[
+            b"001 ", b"020 ", b"NOTICE ", b"CAP ", b"451 ", b"433 ", b"670 ",
+        ],
     )
 }

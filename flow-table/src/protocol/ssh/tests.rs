@@ -251,7 +251,7 @@ fn state_is_bounded() {
         ),
         (
             "a long packet",
-            b"SSH-2.0-x\r\n\0\x01\0\0".to_vec(),
+            b"SSH-2.0-x\r\n\0\x04\0\0".to_vec(),
             "SSH_packet_too_long",
         ),
         (

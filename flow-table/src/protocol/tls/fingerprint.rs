@@ -52,8 +52,9 @@ pub(super) fn ja3s(hello: &ServerHello<'_>) -> String {
 }
 
 /// What a hello travels in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) enum Carrier {
+    #[default]
     Tcp,
     Dtls,
 }

@@ -16,6 +16,11 @@ const CLIENT_KEY_EXCHANGE: u8 = 16;
 /// Type and length.
 const HEADER: usize = 4;
 
+/// Whether there is such a version, be it a draft.
+const fn is_version(version: u16) -> bool {
+    matches!(version, 0x0300..=0x0304 | 0x7f00..=0x7fff | 0x0100 | 0xfefc..=0xfeff)
+}
+
 /// Type and whole length of the message that `bytes` begin with.
 fn header(bytes: &[u8]) -> Option<(u8, usize)> {
     let mut reader = Reader::new(bytes);
@@ -54,7 +59,7 @@ impl Tls {
         }
     }
 
-    fn message(&mut self, at: &mut At<'_>, kind: u8, body: &[u8]) {
+    pub(super) fn message(&mut self, at: &mut At<'_>, kind: u8, body: &[u8]) {
         let mut letter = names::letter(kind);
         match kind {
             CLIENT_HELLO => self.client_hello(at, body),
@@ -75,22 +80,19 @@ impl Tls {
     }
 
     fn client_hello(&mut self, at: &mut At<'_>, body: &[u8]) {
-        match ClientHello::read(body) {
-            Some(hello)
-                if (0x0300..=0x0304).contains(&hello.version) || hello.version >> 8 == 0x7f =>
-            {
-                self.client_offers(at, &hello, Carrier::Tcp);
-            }
+        let mut plain = Vec::new();
+        let hello = match self.carrier {
+            Carrier::Tcp => ClientHello::read(body),
+            Carrier::Dtls => ClientHello::read_dtls(body, &mut plain),
+        };
+        match hello {
+            Some(hello) if is_version(hello.version) => self.client_offers(at, &hello),
             _ => self.refute(at),
         }
     }
 
-    pub(super) fn client_offers(
-        &mut self,
-        at: &mut At<'_>,
-        hello: &ClientHello<'_>,
-        carrier: Carrier,
-    ) {
+    fn client_offers(&mut self, at: &mut At<'_>, hello: &ClientHello<'_>) {
+        let carrier = self.carrier;
         if self.row.is_none() && at.side == crate::Side::Resp {
             self.flipped = true;
             self.row(at.ts).ssl_history.push('^');
@@ -125,7 +127,7 @@ impl Tls {
         let version = hello.chosen.or(row.version).unwrap_or(hello.version);
         row.version = Some(version);
         row.cipher = Some(hello.cipher);
-        row.resumed |= psk || (same && version != 0x0304 && version >> 8 != 0x7f);
+        row.resumed |= psk || (same && !matches!(version, 0x0304 | 0xfefc | 0x7f00..=0x7fff));
         if hello.curve.is_some() {
             row.curve = hello.curve;
         }

@@ -11,7 +11,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const fn of(number: u8) -> Option<Self> {
+    pub(super) const fn of(number: u8) -> Option<Self> {
         Some(match number {
             20 => Self::ChangeCipherSpec,
             21 => Self::Alert,

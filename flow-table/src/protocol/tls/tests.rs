@@ -519,3 +519,97 @@ proptest! {
         }
     }
 }
+
+/// A DTLS record of 1.2.
+fn dtls_record(kind: u8, content: &[u8]) -> Vec<u8> {
+    let start = [kind, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 1];
+    [&start, sized16(content).as_slice()].concat()
+}
+
+/// A handshake message in fragments of so many bytes.
+fn dtls_message(kind: u8, number: u8, body: &[u8], size: usize) -> Vec<Vec<u8>> {
+    let len = sized24(body)[..3].to_vec();
+    let fragment = |(nth, part): (usize, &[u8])| {
+        let offset = u32::try_from(nth * size).unwrap().to_be_bytes();
+        let head = [&[kind], len.as_slice(), &[0, number], &offset[1..]].concat();
+        dtls_record(HANDSHAKE, &[head, sized24(part)].concat())
+    };
+    let parts: Vec<&[u8]> = if body.is_empty() {
+        vec![&[]]
+    } else {
+        body.chunks(size).collect()
+    };
+    parts.into_iter().enumerate().map(fragment).collect()
+}
+
+fn dtls_hello() -> Vec<u8> {
+    let mut body = client_body(0xfefd, &[], &[0xc02f], &[server_name("d.example")]);
+    body.splice(35..35, [2, 0xaa, 0xbb]);
+    body
+}
+
+fn play_dtls(datagrams: &[(Side, Vec<u8>)]) -> Findings {
+    let (mut dtls, mut findings) = (Dtls::default(), Findings::default());
+    for (side, bytes) in datagrams {
+        if dtls.data(*side, T0, bytes, &mut findings) == Progress::Done {
+            break;
+        }
+    }
+    dtls.finish(&mut findings);
+    findings
+}
+
+fn dtls12(size: usize) -> Vec<(Side, Vec<u8>)> {
+    let from = |side, messages: Vec<Vec<u8>>| messages.into_iter().map(move |bytes| (side, bytes));
+    let finish = [dtls_record(CCS, &[1]), dtls_record(HANDSHAKE, &[0xee; 40])].concat();
+    from(Orig, dtls_message(1, 0, &dtls_hello(), size))
+        .chain(from(
+            Resp,
+            dtls_message(3, 0, &[0xfe, 0xfd, 2, 0xaa, 0xbb], size),
+        ))
+        .chain(from(Orig, dtls_message(1, 1, &dtls_hello(), size)))
+        .chain(from(
+            Resp,
+            dtls_message(2, 1, &server_body(0xfefd, &[], 0xc02f, &[]), size),
+        ))
+        .chain(from(Resp, dtls_message(14, 2, &[], size)))
+        .chain(from(Orig, dtls_message(16, 2, &[9; 40], size)))
+        .chain([(Orig, finish.clone()), (Resp, finish)])
+        .collect()
+}
+
+#[test]
+fn tls_in_datagrams() {
+    for size in [1_000, 7] {
+        let findings = play_dtls(&dtls12(size));
+        let row = row(&findings);
+        assert_eq!(row.ssl_history, "CvCsnGIi", "{size}");
+        assert_eq!((row.version, row.established), (Some(0xfefd), true));
+        assert_eq!(row.server_name.as_deref(), Some(&b"d.example"[..]));
+        assert_eq!(row.ja4.as_deref().unwrap()[..10], *"dd2d010100");
+        assert_eq!(findings.services, [DTLS]);
+    }
+    let chosen = server_body(0xfefd, &[], 0x1301, &[extension(43, &[0xfe, 0xfc])]);
+    let mut datagrams = dtls12(1_000);
+    datagrams.truncate(1);
+    datagrams.push((Resp, dtls_message(2, 0, &chosen, 1_000).concat()));
+    datagrams.extend([(Resp, vec![0x2f; 30]), (Orig, vec![0x2f; 30])]);
+    let findings = play_dtls(&datagrams);
+    assert_eq!(
+        (row(&findings).version, row(&findings).established),
+        (Some(0xfefc), true)
+    );
+    assert_eq!(row(&findings).ssl_history, "Cs");
+    assert_eq!(play_dtls(&[(Orig, vec![0x99; 40])]), Findings::default());
+}
+
+proptest! {
+    #[test]
+    fn changed_datagrams_do_no_harm(at in 0..120_usize, to in any::<u8>(), size in 1..60_usize) {
+        let mut datagrams = dtls12(size);
+        for (_, bytes) in &mut datagrams {
+            if let Some(byte) = bytes.get_mut(at) { *byte = to; }
+        }
+        let _ = play_dtls(&datagrams);
+    }
+}
