@@ -19,6 +19,9 @@ use crate::{IpProto, PerSide, Side};
 /// Bytes of each side that are looked at.
 pub const LOOK: usize = 160;
 
+/// Segments of a flow that are looked at while only one side says anything new.
+const MAX_SEGMENTS: u8 = 200;
+
 /// A protocol that can be recognised.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[expect(missing_docs, reason = "they are the names of protocols")]
@@ -288,6 +291,7 @@ pub enum Verdict {
 pub struct Recogniser {
     first: Option<Side>,
     held: PerSide<Vec<u8>>,
+    seen: u8,
     over: bool,
 }
 
@@ -297,16 +301,14 @@ impl Recogniser {
     /// [held](Self::held), and these bytes.
     pub fn data(&mut self, side: Side, bytes: &[u8], port: u16) -> Verdict {
         if self.over || bytes.is_empty() {
-            return if self.over {
-                Verdict::Unknown
-            } else {
-                Verdict::Undecided
-            };
+            return self.undecided();
         }
         let first = *self.first.get_or_insert(side);
+        self.seen = self.seen.saturating_add(1);
         let held = self.held.get_mut(side);
         if held.len() >= LOOK {
-            return Verdict::Undecided;
+            self.over = self.seen >= MAX_SEGMENTS;
+            return self.undecided();
         }
         let verdict = {
             let joined;
@@ -333,9 +335,19 @@ impl Recogniser {
             let held = self.held.get_mut(side);
             let room = LOOK.saturating_sub(held.len());
             held.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+            self.over = self.held.orig.len() >= LOOK && self.held.resp.len() >= LOOK;
+            return self.undecided();
         }
         self.over = verdict == Verdict::Unknown;
         verdict
+    }
+
+    const fn undecided(&self) -> Verdict {
+        if self.over {
+            Verdict::Unknown
+        } else {
+            Verdict::Undecided
+        }
     }
 
     /// Bytes held.

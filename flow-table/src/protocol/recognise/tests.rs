@@ -239,6 +239,13 @@ fn little_is_held() {
         let _ = recogniser.data(Orig, &[0xaa; 100], 9);
         assert!(recogniser.held().1.orig.len() <= LOOK);
     }
+    let silent = (0..100)
+        .map(|_| recogniser.clone().data(Orig, b"x", 9))
+        .last();
+    assert_eq!(silent, Some(Verdict::Undecided));
+    let mut deaf = recogniser.clone();
+    let verdicts: Vec<Verdict> = (0..100).map(|_| deaf.data(Orig, b"x", 9)).collect();
+    assert_eq!(verdicts.last(), Some(&Verdict::Unknown));
     assert_eq!(
         recogniser.data(Resp, b"HTTP/1.1 200 OK\r\n", 9),
         Verdict::Is(Protocol::Http)
@@ -426,7 +433,7 @@ fn services_have_zeeks_names_and_homes() {
 proptest! {
     #[test]
     fn random_bytes_are_nothing_and_do_no_harm(
-        orig in prop::collection::vec(any::<u8>(), 0..300), resp in prop::collection::vec(any::<u8>(), 0..300), cut in 1..40_usize,
+        orig in prop::collection::vec(any::<u8>(), 0..300), resp in prop::collection::vec(any::<u8>(), 0..300), cut in 4..40_usize,
     ) {
         let whole = play(&[(Orig, &orig), (Resp, &resp)], 9, usize::MAX);
         let pieces = play(&[(Orig, &orig), (Resp, &resp)], 9, cut);
