@@ -1,7 +1,12 @@
 //! Runs the protocol parsers over packets that tshark took apart, and writes rows as JSON lines:
 //! what the parsers say, without a flow table. For comparing with other tools' logs.
 //!
-//! `tshark -T fields -E separator='|' -E occurrence=l …` gives the input; see [`Line`].
+//! ```text
+//! tshark -n -r FILE -o tcp.relative_sequence_numbers:FALSE -o tcp.desegment_tcp_streams:FALSE \
+//!   -E occurrence=l -E 'separator=|' -T fields -e frame.time_epoch -e ip.src -e ip.dst \
+//!   -e ipv6.src -e ipv6.dst -e tcp.srcport -e tcp.dstport -e udp.srcport -e udp.dstport \
+//!   -e tcp.flags -e tcp.seq -e tcp.ack -e tcp.payload -e udp.payload | protocol_rows OUT
+//! ```
 
 #![expect(
     clippy::indexing_slicing,
@@ -495,6 +500,7 @@ fn open(line: &Line) -> Flow {
 
 fn write_logs(out: &str, flows: &[Flow]) -> std::io::Result<()> {
     let mut logs: BTreeMap<&str, File> = BTreeMap::new();
+    let mut weirds = File::create(format!("{out}/weird.txt"))?;
     let mut services = File::create(format!("{out}/service.log"))?;
     for flow in flows {
         let names: Vec<&str> = flow
@@ -511,6 +517,9 @@ fn write_logs(out: &str, flows: &[Flow]) -> std::io::Result<()> {
             end(&flow.resp),
             names.join(",")
         )?;
+        for weird in &flow.findings.weirds {
+            writeln!(weirds, "{}", weird.name)?;
+        }
         for record in &flow.findings.records {
             let (log, row) = row(flow, record);
             let file = match logs.entry(log) {

@@ -62,6 +62,9 @@ pub(super) fn request(
     }
     let (uri, version) = target_and_version(target, before, &mut weird);
     if version == Version::V0_9 && (method.len() < 3 || uri.is_empty()) {
+        if before != Version::default() && before != version {
+            weird("HTTP_version_mismatch");
+        }
         weird("bad_HTTP_request");
         return None;
     }

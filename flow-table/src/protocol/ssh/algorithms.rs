@@ -62,12 +62,16 @@ impl Offer {
                 to_client: list(exceeded)?,
             })
         };
+        let cipher = directed("SSH_max_kexinit_encryption_algorithms_exceeded")?;
+        let mac = directed("SSH_max_kexinit_mac_algorithms_exceeded")?;
+        let compression = directed("SSH_max_kexinit_compression_algorithms_exceeded")?;
+        let _languages = directed("SSH_max_kexinit_languages_exceeded");
         Some(Self {
             kex,
             host_key,
-            cipher: directed("SSH_max_kexinit_encryption_algorithms_exceeded")?,
-            mac: directed("SSH_max_kexinit_mac_algorithms_exceeded")?,
-            compression: directed("SSH_max_kexinit_compression_algorithms_exceeded")?,
+            cipher,
+            mac,
+            compression,
         })
     }
 
