@@ -236,12 +236,28 @@ impl Match {
 
 /// Whether `bytes` begin with `start`.
 fn begins(bytes: &[u8], start: &[u8]) -> Match {
-    if bytes.starts_with(start) {
-        Match::Yes
-    } else if start.starts_with(bytes) {
-        Match::Maybe
-    } else {
-        Match::No
+    // Nearly always the first byte decides.
+    match bytes.first() {
+        None => Match::Maybe,
+        first if first != start.first() => Match::No,
+        _ if bytes.starts_with(start) => Match::Yes,
+        _ if start.starts_with(bytes) => Match::Maybe,
+        _ => Match::No,
+    }
+}
+
+/// Whether `bytes` begin with `word`, which is in upper case, in either case.
+fn begins_word(bytes: &[u8], word: &[u8]) -> Match {
+    let first = bytes.first().map(u8::to_ascii_uppercase);
+    if first.is_some() && first.as_ref() != word.first() {
+        return Match::No;
+    }
+    let len = bytes.len().min(word.len());
+    match (bytes.get(..len), word.get(..len)) {
+        (Some(bytes), Some(start)) if bytes.eq_ignore_ascii_case(start) => {
+            Match::yes_if((len == word.len()).then_some(true))
+        }
+        _ => Match::No,
     }
 }
 

@@ -141,14 +141,15 @@ impl Http {
     }
 
     pub(super) fn connection_header(&mut self, side: Side, name: &[u8], value: &[u8]) {
-        let token = head::token(value);
         if name.eq_ignore_ascii_case(b"connection") {
+            let token = head::token(value);
             self.keep_alive |= side == Side::Orig && token.eq_ignore_ascii_case(b"keep-alive");
             if side == Side::Resp {
                 self.closes |= token.eq_ignore_ascii_case(b"close");
                 self.upgrade |= token.eq_ignore_ascii_case(b"upgrade");
             }
         } else if side == Side::Resp && name.eq_ignore_ascii_case(b"upgrade") {
+            let token = head::token(value);
             self.upgrade_to = token
                 .get(..token.len().min(64))
                 .unwrap_or_default()

@@ -235,7 +235,11 @@ const fn is_token(byte: u8) -> bool {
 
 /// RFC 3986's characters, and `%`.
 fn is_uri(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b":/?#[]@!$&'()*+,;=-_.~%\0".contains(&byte)
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'..=b'/' | b':' | b';' | b'=' | b'?' | b'@' | b'[' | b']' | b'_' | b'~' | 0
+        )
 }
 
 /// Whether `method` begins `word` or is all of it; Zeek's parser takes that for the word.

@@ -1,6 +1,6 @@
 //! Protocols of lines over TCP.
 
-use super::{Match, Protocol, Starts, begins};
+use super::{Match, Protocol, Starts, begins, begins_word};
 
 type Test = (Protocol, fn(&Starts<'_>) -> Match);
 
@@ -67,8 +67,8 @@ fn any_of(bytes: &[u8], starts: &[&[u8]]) -> Match {
 
 /// As [`any_of`], in either case.
 fn any_word(bytes: &[u8], words: &[&[u8]]) -> Match {
-    let upper = bytes.to_ascii_uppercase();
-    any_of(&upper, words)
+    let tests = words.iter().map(|word| begins_word(bytes, word));
+    tests.fold(Match::No, Match::or)
 }
 
 /// What a server says before its client has said anything.

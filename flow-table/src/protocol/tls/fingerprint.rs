@@ -9,11 +9,9 @@ use super::hello::{ClientHello, ServerHello, is_grease};
 
 /// Lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]);
+    digits.map(digit).collect()
 }
 
 fn joined<T: Display>(numbers: impl Iterator<Item = T>, separator: &str) -> String {
@@ -86,7 +84,13 @@ pub(super) fn ja4(hello: &ClientHello<'_>, carrier: Carrier) -> String {
     ciphers.sort_unstable();
     extensions.retain(|kind| !matches!(kind, 0 | 16));
     extensions.sort_unstable();
-    let hexes = |numbers: &[u16]| joined(numbers.iter().map(|number| format!("{number:04x}")), ",");
+    let hexes = |numbers: &[u16]| {
+        let numbers: Vec<String> = numbers
+            .iter()
+            .map(|number| hex(&number.to_be_bytes()))
+            .collect();
+        numbers.join(",")
+    };
     let mut last = hexes(&extensions);
     if !hello.signatures.is_empty() {
         let _ = write!(last, "_{}", hexes(&sane(&hello.signatures)));
