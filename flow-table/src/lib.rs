@@ -47,6 +47,7 @@ mod leaving;
 mod packet;
 mod ports;
 mod prefetch;
+pub mod protocol;
 mod record;
 mod shard;
 mod table;

@@ -1,0 +1,143 @@
+//! What runs inside flows: which protocol it is, and what its parsers make of it.
+//!
+//! Parsers see bytes in order ([`stream`]), borrowed from where they were captured, and push what
+//! they find into a [`Sink`]. Each flow has its own parser, whose state has a cap; a parser that
+//! gives up says so with a [`Weird`] and answers [`Progress::Done`]: from then on it wants nothing
+//! and can be dropped. What a record says is what Zeek's log of that name says
+//! (`docs/conn-log.md`); who talked to whom is added by the caller.
+
+mod bytes;
+pub mod dns;
+pub mod http;
+pub mod inspect;
+pub mod recognise;
+pub mod ssh;
+pub mod stream;
+pub mod tls;
+pub mod x509;
+
+use crate::{Side, Timestamp};
+
+/// Bytes off the wire that a log shows as text; the log's writer escapes what is not.
+pub type Text = Box<[u8]>;
+
+/// Whether a parser wants more of its flow.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// It does.
+    Going,
+    /// It does not: it is finished or has given up. `finish` is still to be called.
+    Done,
+    /// It does not, because from here on (both sides) the flow carries another protocol: so many
+    /// of the bytes it was given were its own. `finish` is still to be called.
+    Inner(usize),
+}
+
+/// A protocol as conn.log's `service` names it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Service(pub &'static str);
+
+/// Something a protocol does not allow, as weird.log tells it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Weird {
+    /// When.
+    pub ts: Timestamp,
+    /// Zeek's name for it, or ours where Zeek has none.
+    pub name: &'static str,
+    /// What exactly, where that says more.
+    pub addl: Option<Text>,
+    /// Which parser says so, as Zeek names its analyzers.
+    pub source: &'static str,
+}
+
+/// A row of a protocol's log.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Record {
+    /// Of dns.log.
+    Dns(Box<dns::DnsRecord>),
+    /// Of http.log.
+    Http(Box<http::HttpRecord>),
+    /// Of ssh.log.
+    Ssh(Box<ssh::SshRecord>),
+    /// Of ssl.log.
+    Ssl(Box<tls::SslRecord>),
+    /// Of x509.log: a certificate that was seen in the clear.
+    X509(Box<x509::X509Record>),
+}
+
+/// What is said of a body before it comes.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct BodyHead<'a> {
+    /// Its length as announced.
+    pub length: Option<u64>,
+    /// The name it is to be saved under.
+    pub filename: Option<&'a [u8]>,
+    /// Its media type as announced.
+    pub content_type: Option<&'a [u8]>,
+}
+
+/// A part of what an HTTP message or the like carries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Body<'a> {
+    /// A body begins.
+    Begin(BodyHead<'a>),
+    /// Its next bytes, as they are once transfer encodings are taken off.
+    Data(&'a [u8]),
+    /// As many of its bytes were missed.
+    Gap(u64),
+    /// It ends.
+    End,
+}
+
+/// Who takes what parsers find.
+pub trait Sink {
+    /// A row is complete.
+    fn record(&mut self, record: Record);
+
+    /// Something is odd.
+    fn weird(&mut self, weird: Weird);
+
+    /// The flow speaks this protocol, said once per parser.
+    fn confirm(&mut self, service: Service);
+
+    /// The flow does not speak this protocol after all, even if that was confirmed: conn.log does
+    /// not name it.
+    fn refute(&mut self, service: Service);
+
+    /// Content that `side` sends, for who looks into files.
+    fn body(&mut self, side: Side, part: Body<'_>) {
+        let _ = (side, part);
+    }
+}
+
+/// A [`Sink`] that keeps everything.
+#[derive(Clone, PartialEq, Default, Debug)]
+pub struct Findings {
+    /// In the order they were completed.
+    pub records: Vec<Record>,
+    /// In order.
+    pub weirds: Vec<Weird>,
+    /// In the order of confirmation.
+    pub services: Vec<Service>,
+}
+
+impl Sink for Findings {
+    fn record(&mut self, record: Record) {
+        self.records.push(record);
+    }
+
+    fn weird(&mut self, weird: Weird) {
+        self.weirds.push(weird);
+    }
+
+    fn confirm(&mut self, service: Service) {
+        if !self.services.contains(&service) {
+            self.services.push(service);
+        }
+    }
+
+    fn refute(&mut self, service: Service) {
+        self.services.retain(|known| *known != service);
+    }
+}

@@ -1,0 +1,242 @@
+//! One flow's way through recognition and parsing: bytes in, records out, whatever it speaks.
+//!
+//! What was held while the protocol was not known is given to its parser first; what a flow turns
+//! into (CONNECT, Upgrade, STARTTLS) is recognised anew. Once an [`Inspector`] answers
+//! [`Progress::Done`], nothing is looked at any more and it can be dropped.
+
+use super::dns::Dns;
+use super::http::{Http, Measure};
+use super::recognise::{self, DatagramRecogniser, Protocol, Recogniser, Verdict};
+use super::ssh::Ssh;
+use super::tls::{Dtls, Tls};
+use super::{Progress, Sink};
+use crate::{FlowId, IpProto, PerSide, Side, Timestamp};
+
+/// Segments of each flow that are looked at for STARTTLS.
+const MAX_WATCHED: u16 = 200;
+/// How often a flow may turn into something else.
+const MAX_LAYERS: u8 = 4;
+
+/// What looks into one flow, and at most one parser.
+#[derive(Debug)]
+pub struct Inspector {
+    id: FlowId,
+    measure: Measure,
+    layers: u8,
+    /// Sides of which bytes were missing before anything was recognised.
+    deaf: PerSide<bool>,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// A TCP flow of which nothing is known yet.
+    Stream(Box<Recogniser>),
+    /// A UDP flow of which nothing is known yet.
+    Datagrams(DatagramRecogniser),
+    Dns(Box<Dns>),
+    Http(Box<Http>),
+    Tls(Box<Tls>),
+    Dtls(Box<Dtls>),
+    Ssh(Box<Ssh>),
+    /// Known, and looked at only for a hello of TLS; so many segments still.
+    Watching(u16),
+    Over,
+}
+
+impl Inspector {
+    /// For a new flow. `None` if nothing is known of its transport. A TCP flow that was picked up
+    /// in midstream should have none: Zeek's parsers do not look at those.
+    pub fn new(id: FlowId, measure: Measure) -> Option<Self> {
+        let stage = match id.proto {
+            IpProto::TCP => Stage::Stream(Box::default()),
+            IpProto::UDP => Stage::Datagrams(DatagramRecogniser::default()),
+            _ => return None,
+        };
+        Some(Self {
+            id,
+            measure,
+            layers: 0,
+            deaf: PerSide::default(),
+            stage,
+        })
+    }
+
+    /// Takes a UDP datagram's payload, or the next bytes in order of a TCP stream: a segment's, as
+    /// it was sent.
+    pub fn data(
+        &mut self,
+        side: Side,
+        ts: Timestamp,
+        bytes: &[u8],
+        sink: &mut dyn Sink,
+    ) -> Progress {
+        if *self.deaf.get_mut(side) && self.is_deaf_to(side, ts, sink) {
+            return self.progress();
+        }
+        let verdict = match &mut self.stage {
+            Stage::Stream(recogniser) => recogniser.data(side, bytes, self.id.resp.port),
+            Stage::Datagrams(recogniser) => {
+                recogniser.data(bytes, (self.id.orig.port, self.id.resp.port))
+            }
+            Stage::Watching(left) => {
+                *left = left.saturating_sub(1);
+                if *left == 0 {
+                    self.stage = Stage::Over;
+                } else if recognise::is_client_hello(bytes) {
+                    self.stage = Stage::Tls(Box::default());
+                    return self.parse(side, ts, bytes, sink);
+                }
+                return self.progress();
+            }
+            _ => return self.parse(side, ts, bytes, sink),
+        };
+        match verdict {
+            Verdict::Undecided => {}
+            Verdict::Unknown => self.stage = Stage::Over,
+            Verdict::Is(protocol) => {
+                self.begin(protocol, ts, sink);
+                return self.parse(side, ts, bytes, sink);
+            }
+        }
+        self.progress()
+    }
+
+    /// So many bytes of `side` are missing from a TCP stream.
+    pub fn gap(&mut self, side: Side, ts: Timestamp, len: u64, sink: &mut dyn Sink) -> Progress {
+        let progress = match &mut self.stage {
+            // What begins with a hole is not recognised; the other side may be.
+            Stage::Stream(_) => {
+                *self.deaf.get_mut(side) = true;
+                Progress::Going
+            }
+            Stage::Dns(dns) => dns.gap(side, len, sink),
+            Stage::Http(http) => http.gap(side, ts, len, sink),
+            Stage::Tls(tls) => tls.gap(side, ts, len, sink),
+            Stage::Ssh(ssh) => ssh.gap(side, ts, len, sink),
+            Stage::Datagrams(_) | Stage::Dtls(_) | Stage::Watching(_) | Stage::Over => {
+                Progress::Going
+            }
+        };
+        if progress != Progress::Going {
+            self.finish(ts, sink);
+        }
+        self.progress()
+    }
+
+    /// `side` has sent all it will: FIN, and all before it delivered.
+    pub fn end_of(&mut self, side: Side, ts: Timestamp, sink: &mut dyn Sink) {
+        if let Stage::Http(http) = &mut self.stage {
+            http.end_of(side, ts, sink);
+        }
+    }
+
+    /// The flow ended, or a RST came.
+    pub fn finish(&mut self, ts: Timestamp, sink: &mut dyn Sink) {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Dns(mut dns) => dns.finish(sink),
+            Stage::Http(mut http) => http.finish(ts, sink),
+            Stage::Tls(mut tls) => tls.finish(sink),
+            Stage::Dtls(mut dtls) => dtls.finish(sink),
+            Stage::Ssh(mut ssh) => ssh.finish(sink),
+            Stage::Stream(_) | Stage::Datagrams(_) | Stage::Watching(_) | Stage::Over => {}
+        }
+    }
+
+    /// Bytes held for what is to come, about.
+    pub fn held(&self) -> usize {
+        match &self.stage {
+            Stage::Stream(recogniser) => recogniser.held_len(),
+            Stage::Dns(dns) => dns.held(),
+            Stage::Http(http) => http.held(),
+            Stage::Tls(tls) => tls.held(),
+            Stage::Dtls(dtls) => dtls.held(),
+            Stage::Ssh(ssh) => ssh.held(),
+            Stage::Datagrams(_) | Stage::Watching(_) | Stage::Over => 0,
+        }
+    }
+
+    /// Whether bytes of a side that began with a hole are to be passed over. A parser that was
+    /// found by the other side is told of the hole once there is something after it.
+    fn is_deaf_to(&mut self, side: Side, ts: Timestamp, sink: &mut dyn Sink) -> bool {
+        if matches!(self.stage, Stage::Stream(_)) {
+            return true;
+        }
+        *self.deaf.get_mut(side) = false;
+        self.gap(side, ts, 1, sink) == Progress::Done
+    }
+
+    const fn progress(&self) -> Progress {
+        if matches!(self.stage, Stage::Over) {
+            Progress::Done
+        } else {
+            Progress::Going
+        }
+    }
+
+    /// Goes over to what was recognised, and gives it what was held.
+    fn begin(&mut self, protocol: Protocol, ts: Timestamp, sink: &mut dyn Sink) {
+        let stage = match protocol {
+            Protocol::Dns => Stage::Dns(Box::new(Dns::new(self.id.proto, self.id.resp))),
+            Protocol::Http => Stage::Http(Box::new(Http::new(self.measure))),
+            Protocol::Tls => Stage::Tls(Box::default()),
+            Protocol::Dtls => Stage::Dtls(Box::default()),
+            Protocol::Ssh => Stage::Ssh(Box::default()),
+            other => {
+                sink.confirm(other.service(self.id.proto));
+                if other.may_start_tls() {
+                    Stage::Watching(MAX_WATCHED)
+                } else {
+                    Stage::Over
+                }
+            }
+        };
+        let before = std::mem::replace(&mut self.stage, stage);
+        let Stage::Stream(recogniser) = before else {
+            return;
+        };
+        let (first, held) = recogniser.held();
+        for side in [first, first.peer()] {
+            let bytes = match side {
+                Side::Orig => &held.orig,
+                Side::Resp => &held.resp,
+            };
+            if !bytes.is_empty() && !matches!(self.stage, Stage::Over) {
+                // What comes of it shows in the stage.
+                let _ = self.parse(side, ts, bytes, sink);
+            }
+        }
+    }
+
+    fn parse(&mut self, side: Side, ts: Timestamp, bytes: &[u8], sink: &mut dyn Sink) -> Progress {
+        let progress = match &mut self.stage {
+            Stage::Dns(dns) => dns.data(side, ts, bytes, sink),
+            Stage::Http(http) => http.data(side, ts, bytes, sink),
+            Stage::Tls(tls) => tls.data(side, ts, bytes, sink),
+            Stage::Dtls(dtls) => dtls.data(side, ts, bytes, sink),
+            Stage::Ssh(ssh) => ssh.data(side, ts, bytes, sink),
+            Stage::Stream(_) | Stage::Datagrams(_) | Stage::Watching(_) | Stage::Over => {
+                Progress::Going
+            }
+        };
+        match progress {
+            Progress::Going => {}
+            Progress::Done => self.finish(ts, sink),
+            Progress::Inner(used) => {
+                self.finish(ts, sink);
+                self.layers += 1;
+                if self.layers < MAX_LAYERS {
+                    self.stage = Stage::Stream(Box::default());
+                    let rest = bytes.get(used..).unwrap_or_default();
+                    if !rest.is_empty() {
+                        return self.data(side, ts, rest, sink);
+                    }
+                }
+            }
+        }
+        self.progress()
+    }
+}
+
+#[cfg(test)]
+mod tests;

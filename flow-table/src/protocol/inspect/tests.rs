@@ -1,0 +1,197 @@
+use proptest::prelude::*;
+
+use super::super::{Findings, Record, Service};
+use super::*;
+use crate::Endpoint;
+
+use Side::{Orig, Resp};
+
+const T0: Timestamp = Timestamp::new(1_700_000_000, 0);
+
+fn inspector(proto: IpProto, port: u16) -> Inspector {
+    let end = |addr: [u8; 4], port| Endpoint {
+        addr: addr.into(),
+        port,
+    };
+    let id = FlowId {
+        orig: end([10, 0, 0, 1], 40_000),
+        resp: end([10, 0, 0, 2], port),
+        proto,
+    };
+    Inspector::new(id, Measure::AsSent).unwrap()
+}
+
+/// Who sends what, in turn.
+type Parts = &'static [(Side, &'static [u8])];
+
+fn play(proto: IpProto, port: u16, parts: Parts, cut: usize) -> Findings {
+    let (mut flow, mut findings) = (inspector(proto, port), Findings::default());
+    for (side, bytes) in parts {
+        for part in bytes.chunks(cut) {
+            if flow.data(*side, T0, part, &mut findings) == Progress::Done {
+                assert_eq!(flow.held(), 0);
+            }
+        }
+    }
+    flow.finish(T0, &mut findings);
+    findings
+}
+
+fn kinds(findings: &Findings) -> Vec<&'static str> {
+    let kind = |record: &Record| match record {
+        Record::Dns(_) => "dns",
+        Record::Http(_) => "http",
+        Record::Ssh(_) => "ssh",
+        Record::Ssl(_) => "ssl",
+        Record::X509(_) => "x509",
+    };
+    findings.records.iter().map(kind).collect()
+}
+
+const HELLO: &[u8] = b"\x16\x03\x01\x00\x2f\x01\x00\x00\x2b\x03\x03\
+    \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
+    \x00\x00\x02\xc0\x2f\x01\x00\x00\x00";
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+/// Port, what is sent, the services and the logs.
+type Case = (
+    &'static str,
+    u16,
+    Parts,
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
+const STREAMS: [Case; 7] = [
+    (
+        "HTTP",
+        4444,
+        &[(Orig, GET), (Resp, OK)],
+        &["http"],
+        &["http"],
+    ),
+    ("TLS", 443, &[(Orig, HELLO)], &["ssl"], &["ssl"]),
+    (
+        "SSH",
+        22,
+        &[(Resp, b"SSH-2.0-s\r\n"), (Orig, b"SSH-2.0-c\r\n")],
+        &[],
+        &["ssh"],
+    ),
+    (
+        "TLS through a proxy",
+        3128,
+        &[
+            (Orig, b"CONNECT h:443 HTTP/1.1\r\n\r\n"),
+            (Resp, b"HTTP/1.1 200 OK\r\n\r\n"),
+            (Orig, HELLO),
+        ],
+        &["http", "ssl"],
+        &["http", "ssl"],
+    ),
+    (
+        "STARTTLS",
+        25,
+        &[
+            (Resp, b"220 mx ESMTP\r\n"),
+            (Orig, b"STARTTLS\r\n"),
+            (Resp, b"220 go\r\n"),
+            (Orig, HELLO),
+        ],
+        &["smtp", "ssl"],
+        &["ssl"],
+    ),
+    (
+        "without a parser",
+        6379,
+        &[(Orig, b"*1\r\n$4\r\nPING\r\n"), (Orig, GET)],
+        &["redis"],
+        &[],
+    ),
+    (
+        "nothing",
+        9,
+        &[(Orig, &[0xaa; 200]), (Resp, &[0xbb; 200]), (Orig, GET)],
+        &[],
+        &[],
+    ),
+];
+
+#[test]
+fn streams_go_their_way() {
+    for (name, port, parts, services, logs) in STREAMS {
+        let findings = play(IpProto::TCP, port, parts, usize::MAX);
+        let services: Vec<Service> = services.iter().map(|name| Service(name)).collect();
+        assert_eq!(
+            (findings.services.as_slice(), kinds(&findings).as_slice()),
+            (services.as_slice(), logs),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn datagrams_go_their_way() {
+    let query: Parts = &[(
+        Orig,
+        b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x00\x00\x01\x00\x01",
+    )];
+    assert_eq!(kinds(&play(IpProto::UDP, 53, query, usize::MAX)), ["dns"]);
+    assert_eq!(
+        kinds(&play(IpProto::UDP, 9_953, query, usize::MAX)),
+        ["dns"]
+    );
+    assert_eq!(
+        play(IpProto::UDP, 9, &[(Orig, &[1; 40])], usize::MAX),
+        Findings::default()
+    );
+}
+
+#[test]
+fn gaps_end_what_cannot_go_on() {
+    let (mut flow, mut findings) = (inspector(IpProto::TCP, 443), Findings::default());
+    assert_eq!(flow.data(Orig, T0, HELLO, &mut findings), Progress::Going);
+    assert_eq!(flow.gap(Resp, T0, 1, &mut findings), Progress::Done);
+    assert_eq!(kinds(&findings), ["ssl"]);
+    assert_eq!(flow.data(Resp, T0, GET, &mut findings), Progress::Done);
+    // A hole at the beginning of one side: the other is read, up to where the first is needed.
+    let (mut flow, mut findings) = (inspector(IpProto::TCP, 443), Findings::default());
+    assert_eq!(flow.gap(Resp, T0, 1, &mut findings), Progress::Going);
+    assert_eq!(flow.data(Resp, T0, GET, &mut findings), Progress::Going);
+    assert_eq!(flow.data(Orig, T0, HELLO, &mut findings), Progress::Going);
+    assert_eq!(flow.data(Resp, T0, OK, &mut findings), Progress::Done);
+    assert_eq!(kinds(&findings), ["ssl"]);
+}
+
+#[test]
+fn other_transports_have_none() {
+    let id = inspector(IpProto::TCP, 1).id;
+    let icmp = FlowId {
+        proto: IpProto::ICMP,
+        ..id
+    };
+    assert!(Inspector::new(icmp, Measure::AsSent).is_none());
+}
+
+proptest! {
+    /// Except for STARTTLS, which is looked for where segments begin.
+    #[test]
+    fn however_streams_are_cut_the_findings_are_the_same(case in prop_oneof![0..4_usize, 5..7_usize], cut in 1..40_usize) {
+        let (_, port, parts, ..) = STREAMS[case];
+        prop_assert_eq!(play(IpProto::TCP, port, parts, cut), play(IpProto::TCP, port, parts, usize::MAX));
+    }
+
+    #[test]
+    fn random_bytes_do_no_harm(parts in prop::collection::vec((any::<bool>(), prop::collection::vec(any::<u8>(), 0..60)), 0..9), tcp in any::<bool>()) {
+        let proto = if tcp { IpProto::TCP } else { IpProto::UDP };
+        let (mut flow, mut findings) = (inspector(proto, 53), Findings::default());
+        for (orig, bytes) in parts {
+            let side = if orig { Orig } else { Resp };
+            let _ = flow.data(side, T0, &bytes, &mut findings);
+            let _ = flow.gap(side, T0, 3, &mut findings);
+            flow.end_of(side, T0, &mut findings);
+        }
+        flow.finish(T0, &mut findings);
+    }
+}

@@ -1,0 +1,408 @@
+//! Which protocol a flow speaks, from the first bytes of both sides, on any port.
+//!
+//! Fires when   the beginning of one side, or of both together, is that of a protocol and of no
+//!              ordinary text. Ports count only for what cannot be told by content (DNS, NTP and
+//!              RADIUS have hardly any), and never against it.
+//! Blind to     what begins with more than [`LOOK`] bytes of something else; flows picked up
+//!              midstream; protocols inside others, which get a recogniser of their own.
+//! Known noise  four fixed bytes are enough for some (SSH, DNP3 with its checksum); a peer that
+//!              wants to can imitate each.
+//! State        up to [`LOOK`] bytes of each side, until it is decided.
+
+mod binary;
+mod datagram;
+mod text;
+
+use super::Service;
+use crate::{IpProto, PerSide, Side};
+
+/// Bytes of each side that are looked at.
+pub const LOOK: usize = 160;
+
+/// Segments of a flow that are looked at while only one side says anything new.
+const MAX_SEGMENTS: u8 = 200;
+
+/// A protocol that can be recognised.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[expect(missing_docs, reason = "they are the names of protocols")]
+pub enum Protocol {
+    BitTorrent,
+    DceRpc,
+    Dhcp,
+    Dnp3,
+    Dns,
+    Dtls,
+    Ftp,
+    Http,
+    Imap,
+    Irc,
+    Kerberos,
+    Ldap,
+    Modbus,
+    Mqtt,
+    Mysql,
+    Ntp,
+    Pop3,
+    Postgresql,
+    Quic,
+    Radius,
+    Rdp,
+    Redis,
+    Rfb,
+    Rtp,
+    Sip,
+    Smb,
+    Smtp,
+    Snmp,
+    Ssh,
+    Stun,
+    Syslog,
+    Telnet,
+    Tls,
+}
+
+impl Protocol {
+    /// What conn.log calls it over `proto`.
+    pub const fn service(self, proto: IpProto) -> Service {
+        let tcp = proto.0 == IpProto::TCP.0;
+        Service(match self {
+            Self::BitTorrent => "bittorrent",
+            Self::DceRpc => "dce_rpc",
+            Self::Dhcp => "dhcp",
+            Self::Dnp3 if tcp => "dnp3_tcp",
+            Self::Dnp3 => "dnp3_udp",
+            Self::Dns => "dns",
+            Self::Dtls => "dtls",
+            Self::Ftp => "ftp",
+            Self::Http => "http",
+            Self::Imap => "imap",
+            Self::Irc => "irc",
+            Self::Kerberos if tcp => "krb_tcp",
+            Self::Kerberos => "krb",
+            Self::Ldap if tcp => "ldap_tcp",
+            Self::Ldap => "ldap_udp",
+            Self::Modbus => "modbus",
+            Self::Mqtt => "mqtt",
+            Self::Mysql => "mysql",
+            Self::Ntp => "ntp",
+            Self::Pop3 => "pop3",
+            Self::Postgresql => "postgresql",
+            Self::Quic => "quic",
+            Self::Radius => "radius",
+            Self::Rdp => "rdp",
+            Self::Redis => "redis",
+            Self::Rfb => "rfb",
+            Self::Rtp => "rtp",
+            Self::Sip => "sip",
+            Self::Smb => "smb",
+            Self::Smtp => "smtp",
+            Self::Snmp => "snmp",
+            Self::Ssh => "ssh",
+            Self::Stun => "stun",
+            Self::Syslog => "syslog",
+            Self::Telnet => "telnet",
+            Self::Tls => "ssl",
+        })
+    }
+
+    /// Whether a service on `port` is where one expects it.
+    pub const fn is_at_home(self, port: u16) -> bool {
+        match self {
+            // Peers agree on ports as they like.
+            Self::BitTorrent | Self::DceRpc | Self::Dtls | Self::Rtp | Self::Stun => true,
+            Self::Dhcp => matches!(port, 67 | 68 | 4011),
+            Self::Dnp3 => port == 20000,
+            Self::Dns => matches!(port, 53 | 137 | 5353 | 5355),
+            Self::Ftp => matches!(port, 21 | 2811),
+            Self::Http => matches!(
+                port,
+                80 | 81 | 631 | 1080 | 3128 | 8000..=8090 | 8888 | 5985
+            ),
+            Self::Imap => matches!(port, 143 | 993),
+            Self::Irc => matches!(port, 6660..=6669 | 6697 | 7000),
+            Self::Kerberos => matches!(port, 88 | 464),
+            Self::Ldap => matches!(port, 389 | 636 | 3268 | 3269),
+            Self::Modbus => port == 502,
+            Self::Mqtt => matches!(port, 1883 | 8883),
+            Self::Mysql => matches!(port, 3306 | 33060 | 1434),
+            Self::Ntp => port == 123,
+            Self::Pop3 => matches!(port, 110 | 995),
+            Self::Postgresql => port == 5432,
+            Self::Quic => matches!(port, 443 | 80 | 853 | 8443),
+            Self::Radius => matches!(port, 1812 | 1813 | 1645 | 1646),
+            Self::Rdp => port == 3389,
+            Self::Redis => matches!(port, 6379 | 26379),
+            Self::Rfb => matches!(port, 5900..=5999),
+            Self::Sip => matches!(port, 5060 | 5061),
+            Self::Smb => matches!(port, 139 | 445),
+            Self::Smtp => matches!(port, 25 | 465 | 587 | 2525),
+            Self::Snmp => matches!(port, 161 | 162),
+            Self::Ssh => matches!(port, 22 | 830),
+            Self::Syslog => matches!(port, 514 | 601 | 6514),
+            Self::Telnet => matches!(port, 23 | 992),
+            Self::Tls => is_tls_port(port),
+        }
+    }
+}
+
+impl Protocol {
+    /// Whether it may go over to TLS in midstream, by STARTTLS or the like: who recognised it
+    /// should look for [a hello](is_client_hello) at the beginning of segments.
+    pub const fn may_start_tls(self) -> bool {
+        matches!(
+            self,
+            Self::Ftp
+                | Self::Imap
+                | Self::Irc
+                | Self::Ldap
+                | Self::Mysql
+                | Self::Pop3
+                | Self::Postgresql
+                | Self::Rdp
+                | Self::Smtp
+        )
+    }
+}
+
+/// Whether bytes begin with the hello of a TLS client.
+pub fn is_client_hello(bytes: &[u8]) -> bool {
+    bytes.get(5) == Some(&1) && binary::tls(bytes) == Match::Yes
+}
+
+const fn is_tls_port(port: u16) -> bool {
+    matches!(
+        port,
+        443 | 465
+            | 563
+            | 585
+            | 614
+            | 636
+            | 853
+            | 989
+            | 990
+            | 992
+            | 993
+            | 995
+            | 3269
+            | 5061
+            | 5223
+            | 5228
+            | 5671
+            | 6514
+            | 6697
+            | 8443
+            | 8883
+            | 9443
+    )
+}
+
+/// How bytes compare with what a protocol begins with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Match {
+    Yes,
+    /// As far as they go.
+    Maybe,
+    No,
+}
+
+impl Match {
+    /// `Yes` if `known`.
+    const fn yes_if(known: Option<bool>) -> Self {
+        match known {
+            Some(true) => Self::Yes,
+            Some(false) => Self::No,
+            None => Self::Maybe,
+        }
+    }
+
+    /// The better of two.
+    const fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Yes, _) | (_, Self::Yes) => Self::Yes,
+            (Self::Maybe, _) | (_, Self::Maybe) => Self::Maybe,
+            (Self::No, Self::No) => Self::No,
+        }
+    }
+
+    /// The worse of two.
+    const fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::No, _) | (_, Self::No) => Self::No,
+            (Self::Maybe, _) | (_, Self::Maybe) => Self::Maybe,
+            (Self::Yes, Self::Yes) => Self::Yes,
+        }
+    }
+}
+
+/// Whether `bytes` begin with `start`.
+fn begins(bytes: &[u8], start: &[u8]) -> Match {
+    // Nearly always the first byte decides.
+    match bytes.first() {
+        None => Match::Maybe,
+        first if first != start.first() => Match::No,
+        _ if bytes.starts_with(start) => Match::Yes,
+        _ if start.starts_with(bytes) => Match::Maybe,
+        _ => Match::No,
+    }
+}
+
+/// Whether `bytes` begin with `word`, which is in upper case, in either case.
+fn begins_word(bytes: &[u8], word: &[u8]) -> Match {
+    let first = bytes.first().map(u8::to_ascii_uppercase);
+    if first.is_some() && first.as_ref() != word.first() {
+        return Match::No;
+    }
+    let len = bytes.len().min(word.len());
+    match (bytes.get(..len), word.get(..len)) {
+        (Some(bytes), Some(start)) if bytes.eq_ignore_ascii_case(start) => {
+            Match::yes_if((len == word.len()).then_some(true))
+        }
+        _ => Match::No,
+    }
+}
+
+/// What both sides of a TCP flow began with.
+#[derive(Clone, Copy, Debug)]
+struct Starts<'a> {
+    orig: &'a [u8],
+    resp: &'a [u8],
+    /// The responder spoke before the originator did.
+    server_first: bool,
+    port: u16,
+}
+
+impl Starts<'_> {
+    /// What holds for either side.
+    fn either(&self, test: impl Fn(&[u8]) -> Match) -> Match {
+        test(self.orig).or(test(self.resp))
+    }
+
+    fn verdict(&self) -> Verdict {
+        let mut verdict = Verdict::Unknown;
+        for (protocol, test) in text::TESTS.iter().chain(&binary::TESTS) {
+            match test(self) {
+                Match::Yes => return Verdict::Is(*protocol),
+                Match::Maybe => verdict = Verdict::Undecided,
+                Match::No => {}
+            }
+        }
+        verdict
+    }
+}
+
+/// What is known of a flow.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It speaks this.
+    Is(Protocol),
+    /// More has to be seen.
+    Undecided,
+    /// Nothing that is known here.
+    Unknown,
+}
+
+/// The recogniser of one TCP flow.
+#[derive(Clone, Default, Debug)]
+pub struct Recogniser {
+    first: Option<Side>,
+    held: PerSide<Vec<u8>>,
+    seen: u8,
+    over: bool,
+}
+
+impl Recogniser {
+    /// Looks at the next bytes of `side` of a flow to `port`. Once the verdict is not
+    /// [`Verdict::Undecided`], it is final. A parser is then to be given what was
+    /// [held](Self::held), and these bytes.
+    pub fn data(&mut self, side: Side, bytes: &[u8], port: u16) -> Verdict {
+        if self.over || bytes.is_empty() {
+            return self.undecided();
+        }
+        let first = *self.first.get_or_insert(side);
+        self.seen = self.seen.saturating_add(1);
+        let held = self.held.get_mut(side);
+        if held.len() >= LOOK {
+            self.over = self.seen >= MAX_SEGMENTS;
+            return self.undecided();
+        }
+        let verdict = {
+            let joined;
+            let start = if held.is_empty() {
+                bytes.get(..LOOK).unwrap_or(bytes)
+            } else {
+                joined = [held, bytes].concat();
+                joined.get(..LOOK).unwrap_or(&joined)
+            };
+            let (orig, resp) = match side {
+                Side::Orig => (start, self.held.resp.as_slice()),
+                Side::Resp => (self.held.orig.as_slice(), start),
+            };
+            let server_first = first == Side::Resp;
+            let starts = Starts {
+                orig,
+                resp,
+                server_first,
+                port,
+            };
+            starts.verdict()
+        };
+        if verdict == Verdict::Undecided {
+            let held = self.held.get_mut(side);
+            let room = LOOK.saturating_sub(held.len());
+            held.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+            self.over = self.held.orig.len() >= LOOK && self.held.resp.len() >= LOOK;
+            return self.undecided();
+        }
+        self.over = verdict == Verdict::Unknown;
+        verdict
+    }
+
+    const fn undecided(&self) -> Verdict {
+        if self.over {
+            Verdict::Unknown
+        } else {
+            Verdict::Undecided
+        }
+    }
+
+    /// Bytes held.
+    pub const fn held_len(&self) -> usize {
+        self.held.orig.len() + self.held.resp.len()
+    }
+
+    /// What each side sent before the bytes that decided, and who spoke first. If more than
+    /// [`LOOK`] bytes came undecided from a side, the rest of them is gone: what parses that side
+    /// has a gap there.
+    pub fn held(&self) -> (Side, &PerSide<Vec<u8>>) {
+        (self.first.unwrap_or(Side::Orig), &self.held)
+    }
+}
+
+/// The recogniser of one UDP flow. Most protocols show in any datagram; RTP shows only in several.
+#[derive(Clone, Default, Debug)]
+pub struct DatagramRecogniser {
+    rtp: datagram::Rtp,
+    seen: u8,
+}
+
+/// Datagrams of a flow that are looked at.
+const MAX_DATAGRAMS: u8 = 8;
+
+impl DatagramRecogniser {
+    /// Looks at a datagram between these ports, the originator's first.
+    pub fn data(&mut self, bytes: &[u8], ports: (u16, u16)) -> Verdict {
+        if self.seen >= MAX_DATAGRAMS {
+            return Verdict::Unknown;
+        }
+        self.seen += 1;
+        match datagram::protocol(bytes, ports).or_else(|| self.rtp.protocol(bytes)) {
+            Some(protocol) => Verdict::Is(protocol),
+            None if self.seen >= MAX_DATAGRAMS => Verdict::Unknown,
+            None => Verdict::Undecided,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,225 @@
+//! Protocols of lines over TCP.
+
+use super::{Match, Protocol, Starts, begins, begins_word};
+
+type Test = (Protocol, fn(&Starts<'_>) -> Match);
+
+pub(super) const TESTS: [Test; 9] = [
+    (Protocol::Ssh, |starts| {
+        starts.either(|bytes| begins(bytes, b"SSH-").and(version(bytes)))
+    }),
+    (Protocol::Sip, |starts| starts.either(sip)),
+    (Protocol::Http, |starts| {
+        request(starts.orig).or(starts.either(|bytes| any_of(bytes, &HTTP_REPLIES)))
+    }),
+    (Protocol::Smtp, smtp),
+    (Protocol::Ftp, ftp),
+    (Protocol::Pop3, pop3),
+    (Protocol::Imap, |starts| {
+        server(starts, &[b"* OK", b"* PREAUTH", b"* BYE"])
+    }),
+    (Protocol::Redis, redis),
+    (Protocol::Irc, irc),
+];
+
+const HTTP_METHODS: [&[u8]; 24] = [
+    b"GET ",
+    b"POST ",
+    b"HEAD ",
+    b"PUT ",
+    b"DELETE ",
+    b"OPTIONS ",
+    b"TRACE ",
+    b"CONNECT ",
+    b"PATCH ",
+    b"QUERY ",
+    b"PROPFIND ",
+    b"PROPPATCH ",
+    b"MKCOL ",
+    b"COPY ",
+    b"MOVE ",
+    b"LOCK ",
+    b"UNLOCK ",
+    b"POLL ",
+    b"REPORT ",
+    b"SUBSCRIBE ",
+    b"BMOVE ",
+    b"SEARCH ",
+    b"M-SEARCH ",
+    b"NOTIFY ",
+];
+
+const HTTP_REPLIES: [&[u8]; 3] = [b"HTTP/1.", b"HTTP/0.9", b"http/1."];
+
+/// A request of HTTP, and not one of SIP's with the same word.
+fn request(bytes: &[u8]) -> Match {
+    let http = any_of(bytes, &HTTP_METHODS);
+    match sip(bytes) {
+        Match::Maybe => http.and(Match::Maybe),
+        Match::Yes | Match::No => http,
+    }
+}
+
+fn any_of(bytes: &[u8], starts: &[&[u8]]) -> Match {
+    let tests = starts.iter().map(|start| begins(bytes, start));
+    tests.fold(Match::No, Match::or)
+}
+
+/// As [`any_of`], in either case.
+fn any_word(bytes: &[u8], words: &[&[u8]]) -> Match {
+    let tests = words.iter().map(|word| begins_word(bytes, word));
+    tests.fold(Match::No, Match::or)
+}
+
+/// What a server says before its client has said anything.
+fn server(starts: &Starts<'_>, greetings: &[&[u8]]) -> Match {
+    if !starts.orig.is_empty() && !starts.server_first {
+        return Match::No;
+    }
+    any_of(starts.resp, greetings)
+}
+
+/// `SSH-1.` or `SSH-2.`.
+fn version(bytes: &[u8]) -> Match {
+    Match::yes_if(
+        bytes
+            .get(4..6)
+            .map(|version| matches!(version, [b'1' | b'2', b'.'])),
+    )
+}
+
+/// A request to a SIP address, or a reply (RFC 3261, 7).
+pub(super) fn sip(bytes: &[u8]) -> Match {
+    const METHODS: [&[u8]; 13] = [
+        b"INVITE ",
+        b"ACK ",
+        b"BYE ",
+        b"CANCEL ",
+        b"REGISTER ",
+        b"OPTIONS ",
+        b"PRACK ",
+        b"SUBSCRIBE ",
+        b"NOTIFY ",
+        b"PUBLISH ",
+        b"INFO ",
+        b"REFER ",
+        b"MESSAGE ",
+    ];
+    let reply = begins(bytes, b"SIP/2.0 ");
+    let requests = METHODS.iter().map(|method| match begins(bytes, method) {
+        Match::Yes => {
+            let target = bytes.get(method.len()..).unwrap_or_default();
+            any_of(target, &[b"sip:", b"sips:", b"tel:"])
+        }
+        other => other,
+    });
+    requests.fold(reply, Match::or)
+}
+
+/// Greeted with 220, as FTP is; the greeting or the client's first word tell which.
+fn greeted(starts: &Starts<'_>) -> Match {
+    server(starts, &[b"220 ", b"220-"])
+}
+
+/// Whether the greeting, once it is whole, has this word in it.
+fn names(starts: &Starts<'_>, word: &[u8]) -> bool {
+    if starts.resp.len() < super::LOOK && !starts.resp.contains(&b'\n') {
+        return false;
+    }
+    let upper = starts.resp.to_ascii_uppercase();
+    upper.windows(word.len()).any(|window| window == word)
+}
+
+fn smtp(starts: &Starts<'_>) -> Match {
+    let said = any_word(starts.orig, &[b"EHLO ", b"HELO ", b"LHLO "]);
+    if greeted(starts) == Match::Yes && names(starts, b"SMTP") && said != Match::No {
+        return Match::Yes;
+    }
+    // Seen from one side only, the client is enough.
+    if starts.resp.is_empty() || !starts.server_first {
+        return said;
+    }
+    greeted(starts).and(said)
+}
+
+fn ftp(starts: &Starts<'_>) -> Match {
+    const COMMANDS: [&[u8]; 9] = [
+        b"USER ", b"AUTH ", b"FEAT", b"SYST", b"PASS ", b"OPTS ", b"HOST ", b"CLNT ", b"QUIT",
+    ];
+    let greeted = greeted(starts);
+    if greeted == Match::Yes && names(starts, b"FTP") && !names(starts, b"SMTP") {
+        return Match::Yes;
+    }
+    greeted.and(any_word(starts.orig, &COMMANDS))
+}
+
+/// Redis greets nobody: what begins with `+OK` unasked is a mailbox.
+fn pop3(starts: &Starts<'_>) -> Match {
+    const COMMANDS: [&[u8]; 6] = [b"USER ", b"CAPA", b"AUTH", b"APOP ", b"STLS", b"QUIT"];
+    server(starts, &[b"+OK"]).and(any_word(starts.orig, &COMMANDS))
+}
+
+/// An array of bulk strings: `*1\r\n$4\r\nPING\r\n`.
+fn redis(starts: &Starts<'_>) -> Match {
+    let [b'*', rest @ ..] = starts.orig else {
+        return begins(starts.orig, b"*");
+    };
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    match (digits, rest.get(digits..).unwrap_or_default()) {
+        (1..=7, after) => begins(after, b"\r\n$"),
+        (0, []) => Match::Maybe,
+        _ => Match::No,
+    }
+}
+
+fn irc(starts: &Starts<'_>) -> Match {
+    let client = if starts.server_first && begins(starts.resp, b":") == Match::No {
+        Match::No
+    } else {
+        any_word(starts.orig, &[b"NICK ", b"CAP LS", b"CAP REQ"]).or(signs_in(starts.orig))
+    };
+    let server = any_word(starts.resp, &[b"NOTICE AUTH ", b"NOTICE * :"]);
+    client.or(server).or(irc_prefix(starts.resp))
+}
+
+/// `USER name mode unused :real name`, or `PASS word` and then `NICK` (RFC 2812, 3.1): alone, FTP
+/// and POP3 have these words too.
+fn signs_in(bytes: &[u8]) -> Match {
+    let word = any_word(bytes, &[b"USER ", b"PASS "]);
+    if word != Match::Yes {
+        return word;
+    }
+    let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
+        return if bytes.len() < super::LOOK {
+            Match::Maybe
+        } else {
+            Match::No
+        };
+    };
+    let (line, rest) = bytes.split_at_checked(end + 1).unwrap_or((bytes, &[]));
+    if line.windows(2).any(|pair| pair == b" :") && line.starts_with(b"USER") {
+        return Match::Yes;
+    }
+    any_word(rest, &[b"NICK "])
+}
+
+/// `:server 001 …` or `:server NOTICE …`.
+fn irc_prefix(bytes: &[u8]) -> Match {
+    let [b':', rest @ ..] = bytes else {
+        return begins(bytes, b":");
+    };
+    let Some(space) = rest.iter().position(|byte| *byte == b' ') else {
+        return if rest.len() < 64 {
+            Match::Maybe
+        } else {
+            Match::No
+        };
+    };
+    let command = rest.get(space + 1..).unwrap_or_default();
+    any_of(
+        command,
+        &[
+            b"001 ", b"020 ", b"NOTICE ", b"CAP ", b"451 ", b"433 ", b"670 ",
+        ],
+    )
+}

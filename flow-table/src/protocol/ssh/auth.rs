@@ -1,0 +1,58 @@
+//! Guessing from sizes whether somebody signed in.
+
+use crate::Side;
+
+/// How much smaller the message is that lets one in than the one that offers to try: one byte
+/// against seventeen, both filled up to eight.
+const SUCCESS_IS_SMALLER_BY: usize = 16;
+/// Bytes by which a banner exceeds what would be a refusal.
+const BANNER: usize = 256;
+
+/// What is known of the sizes so far.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Guess {
+    client_spoke: bool,
+    skipped_banner: bool,
+    decided: bool,
+    /// Of the server's acceptance of the authentication service.
+    accept: usize,
+    /// Of its first refusal, which only lists methods.
+    failure: usize,
+}
+
+impl Guess {
+    /// Takes the size of an encrypted segment: whether it ends an attempt, and how.
+    pub(super) const fn segment(&mut self, side: Side, len: usize) -> Option<bool> {
+        if self.decided {
+            return None;
+        }
+        if matches!(side, Side::Orig) {
+            self.client_spoke = true;
+            return None;
+        }
+        if !self.client_spoke {
+            return None;
+        }
+        if self.accept == 0 {
+            self.accept = len;
+            return None;
+        }
+        let success = len + SUCCESS_IS_SMALLER_BY == self.accept;
+        if self.failure == 0 && !success {
+            if !self.skipped_banner && len > self.accept + BANNER {
+                self.skipped_banner = true;
+            } else {
+                self.failure = len;
+            }
+            return None;
+        }
+        if self.failure == len {
+            return Some(false);
+        }
+        if success {
+            self.decided = true;
+            return Some(true);
+        }
+        None
+    }
+}
