@@ -69,7 +69,7 @@ pub(crate) struct Slab<T> {
 }
 
 /// Slots in a chunk.
-const CHUNK: usize = 128;
+const CHUNK: usize = 64;
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {

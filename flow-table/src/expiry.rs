@@ -13,7 +13,7 @@ use crate::{Span, Timestamp};
 /// Time that one slot covers.
 const STEP: Span = Span::from_millis(500);
 /// Number of slots: what waits longer comes up early, and is filed again.
-const SLOTS: i64 = 1024;
+const SLOTS: i64 = 768;
 /// The offset of an entry that is due after the steps the wheel has.
 const BEYOND: u32 = u32::MAX;
 

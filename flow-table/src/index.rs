@@ -146,9 +146,9 @@ impl Index {
         self.set(at, entry);
     }
 
-    /// A quarter more at a time: doubling would leave half of it empty.
+    /// An eighth more at a time: doubling would leave half of it empty.
     fn grow(&mut self) {
-        let larger = (self.entries.len() / 4 * 5)
+        let larger = (self.entries.len() / 8 * 9)
             .max(SMALLEST)
             .next_multiple_of(8);
         let entries = std::mem::replace(&mut self.entries, vec![Entry::EMPTY; larger]);
