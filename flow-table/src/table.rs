@@ -56,13 +56,30 @@ impl TableOutput {
 
 /// What the packets of a block have in common.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Block<'a> {
+pub struct Block<'a> {
     /// Packet time at each.
-    pub(crate) clock: &'a Clock<'a>,
+    pub clock: Clock<'a>,
     /// The tunnels they came through.
-    pub(crate) parents: &'a [FlowKey],
+    pub parents: &'a [FlowKey],
     /// What their link layers said, where that is asked for.
-    pub(crate) links: &'a [LinkInfo],
+    pub links: &'a [LinkInfo],
+    /// The bytes they were read in: [`Packet::payload`] lies there.
+    pub bytes: &'a [u8],
+    /// Datagrams that were put together from fragments.
+    pub beside: &'a [u8],
+}
+
+impl<'a> Block<'a> {
+    /// Packets of which nothing more is known than packet time at each.
+    pub const fn new(clock: Clock<'a>) -> Self {
+        Self {
+            clock,
+            parents: &[],
+            links: &[],
+            bytes: &[],
+            beside: &[],
+        }
+    }
 }
 
 /// The flows of one slice.
@@ -135,7 +152,7 @@ impl FlowTable {
 
     /// Takes a packet.
     pub(crate) fn take(&mut self, packet: &Packet, block: &Block<'_>, out: &mut TableOutput) {
-        let clock = block.clock;
+        let clock = &block.clock;
         let now = clock.at(packet.index);
         if packet.ts < now {
             self.late = Some(now);
