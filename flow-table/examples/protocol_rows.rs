@@ -258,6 +258,10 @@ fn row(flow: &Flow, record: &Record) -> (&'static str, String) {
             ssh_row(&mut json, row);
             "ssh"
         }
+        Record::Weird(row) => {
+            json.string("name", row.name);
+            "weird"
+        }
         Record::X509(row) => {
             json = Json(String::from("{"));
             x509_row(&mut json, row);

@@ -64,6 +64,8 @@ pub enum Record {
     Ssl(Box<tls::SslRecord>),
     /// Of x509.log: a certificate that was seen in the clear.
     X509(Box<x509::X509Record>),
+    /// Of weird.log. Parsers have a [way of their own](Sink::weird) to say it.
+    Weird(Box<Weird>),
 }
 
 /// What is said of a body before it comes.

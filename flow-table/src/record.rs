@@ -2,6 +2,7 @@
 
 use crate::flow::{Flow, PerSide};
 use crate::history::History;
+use crate::inspection::Services;
 use crate::key::FlowKey;
 use crate::packet::LinkInfo;
 use crate::{ConnState, FlowId, Span, Timestamp, Traffic, Uid};
@@ -32,13 +33,21 @@ pub struct FlowRecord {
     /// Keys of the tunnels it was seen in: their uids are known to whoever saw every
     /// [`TunnelEvent`](crate::TunnelEvent).
     pub parents: Vec<FlowKey>,
+    /// What it was found to speak.
+    pub services: Services,
     /// What the link layer of its first packet said, where that was asked for.
     pub link: Option<Box<LinkInfo>>,
 }
 
 impl FlowRecord {
     /// The record of `flow`, which leaves the table at `end`.
-    pub(crate) fn of(flow: Flow, seed: u64, end: Timestamp, evicted: Evicted) -> Self {
+    pub(crate) fn of(
+        flow: Flow,
+        services: Services,
+        seed: u64,
+        end: Timestamp,
+        evicted: Evicted,
+    ) -> Self {
         let (traffic, state) = (flow.traffic(), flow.conn_state());
         let mut common = flow.common;
         let history = common.take_history();
@@ -55,6 +64,7 @@ impl FlowRecord {
             missed_bytes: rare.map_or(0, |rare| rare.missed_bytes),
             evicted: evicted == Evicted::Yes,
             parents: rare.map(|rare| rare.parents.clone()).unwrap_or_default(),
+            services,
             link: rare.and_then(|rare| rare.link).map(Box::new),
         }
     }

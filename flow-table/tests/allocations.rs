@@ -9,8 +9,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use flow_table::{
-    Block, Checksums, Clock, Decoder, FlowConfig, Frame, LinkType, Packet, Shard, ShardId, Span,
-    TableOutput, Timestamp,
+    Block, Checksums, Clock, Decoder, FlowConfig, Frame, InspectionConfig, LinkType, Packet, Shard,
+    ShardId, Span, TableOutput, Timestamp,
 };
 
 thread_local! {
@@ -135,6 +135,7 @@ impl Bench {
             seed: 1,
             progress_interval: Span::from_secs(10),
             memory: 1 << 28,
+            inspection: InspectionConfig::NONE,
         };
         Self {
             decoder: Decoder::new(1, Checksums::Ignore),
