@@ -262,7 +262,10 @@ impl Counted<'_> {
         let mut counters = vec![
             ("packets processed".to_owned(), self.totals.processed),
             ("flow events".to_owned(), self.stage.events),
+            ("protocol rows".to_owned(), self.stage.protocol_rows),
             ("flows evicted".to_owned(), self.stage.evicted),
+            ("inspections given up".to_owned(), self.stage.given_up),
+            ("early segments not held".to_owned(), self.stage.not_held),
         ];
         let inner = self.totals.inner_dropped.iter();
         let inner = inner.filter(|(_, packets, _)| *packets > 0);
