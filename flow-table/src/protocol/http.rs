@@ -249,9 +249,9 @@ impl Http {
     pub fn held(&self) -> usize {
         let half = |half: &Half| {
             let inflate = half.inflate.as_ref().map_or(0, |_| inflate::SIZE);
-            half.lines.held() + half.held.len() + inflate
+            half.lines.held() + half.held.len() + half.head.size() + inflate
         };
-        half(&self.orig) + half(&self.resp) + self.rows.len() * size_of::<HttpRecord>()
+        half(&self.orig) + half(&self.resp) + self.rows.size() + self.upgrade_to.len()
     }
 
     /// The flow ended.

@@ -38,7 +38,7 @@ pub(super) const X509: Kind = Kind::of(
 );
 
 /// Names of a kind that a row shows, as in Zeek.
-const MAX_NAMES: usize = 100;
+const MAX_NAMES: usize = 500;
 
 pub(super) fn write(fields: &mut Fields<'_>, row: &X509Record) {
     fields.time(row.ts);
