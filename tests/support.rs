@@ -63,9 +63,9 @@ pub(crate) fn logs(out: &Path) -> BTreeMap<String, Vec<u8>> {
         .map(|entry| entry.unwrap().path());
     files
         .filter_map(|path| {
-            let name = path.file_name()?.to_str()?;
-            let log = name.ends_with(".log").then(|| fs::read(&path).unwrap())?;
-            Some((name.to_owned(), log))
+            let name = path.file_name()?.to_str()?.to_owned();
+            let is_log = path.extension().is_some_and(|extension| extension == "log");
+            is_log.then(|| (name, fs::read(&path).unwrap()))
         })
         .collect()
 }

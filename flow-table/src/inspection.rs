@@ -106,11 +106,8 @@ impl Inspections {
     /// Whether a packet that the flow took is to be looked into.
     #[inline]
     pub(crate) const fn want(flow: &Flow, packet: &Packet) -> bool {
-        match flow.common.told.looked() {
-            Looked::Never => !packet.payload.is_empty(),
-            Looked::Live => true,
-            Looked::Over | Looked::Named => false,
-        }
+        let told = flow.common.told;
+        told.is_looked_into() || (told.is_untouched() && !packet.payload.is_empty())
     }
 
     /// Looks into such a packet of the flow in `slot`.
@@ -172,6 +169,7 @@ impl Inspections {
     }
 
     /// The flow was turned round.
+    #[cold]
     pub(crate) fn turn(&mut self, slot: u32, flow: &Flow) {
         if let Some(Entry::Live(live)) = self.by_slot.get_mut(&slot) {
             live.turn(flow, self.measure);

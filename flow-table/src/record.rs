@@ -1,6 +1,6 @@
 //! A finished flow: a row of conn.log.
 
-use crate::flow::{Flow, PerSide};
+use crate::flow::{Flow, Kind, PerSide};
 use crate::history::History;
 use crate::inspection::Services;
 use crate::key::FlowKey;
@@ -40,20 +40,21 @@ pub struct FlowRecord {
 }
 
 impl FlowRecord {
-    /// The record of `flow`, which leaves the table at `end`.
+    /// The record of `flow`, which leaves the table at `end`; its name and what it moved are known.
     pub(crate) fn of(
         flow: Flow,
         services: Services,
-        seed: u64,
+        (uid, traffic): (Uid, PerSide<Traffic>),
         end: Timestamp,
         evicted: Evicted,
     ) -> Self {
-        let (traffic, state) = (flow.traffic(), flow.conn_state());
+        let state = flow.conn_state();
+        let is_udp = matches!(flow.kind, Kind::Udp(_));
         let mut common = flow.common;
         let history = common.take_history();
         let rare = common.rare.as_deref();
         Self {
-            uid: common.uid(seed),
+            uid,
             id: common.id(),
             start: common.start,
             last: common.last,
@@ -64,7 +65,10 @@ impl FlowRecord {
             missed_bytes: rare.map_or(0, |rare| rare.missed_bytes),
             evicted: evicted == Evicted::Yes,
             parents: rare.map(|rare| rare.parents.clone()).unwrap_or_default(),
-            services,
+            services: match rare.and_then(|rare| rare.carries) {
+                Some(kind) if is_udp => services.and(kind.service()),
+                _ => services,
+            },
             link: rare.and_then(|rare| rare.link).map(Box::new),
         }
     }

@@ -10,7 +10,7 @@ use crate::event::{FlowEvent, FlowEventKind};
 use crate::eviction::{Rank, Victims};
 use crate::expiry::{Step, Wheel};
 use crate::flow::{Flow, Kind, PendingSlot, PerSide};
-use crate::index::Index;
+use crate::index::SlotIndex;
 use crate::inspection::{Inspections, ProtocolRow};
 use crate::key::{FlowKey, KeyHasher};
 use crate::packet::{Body, LinkInfo, Packet};
@@ -102,7 +102,7 @@ impl<'a> Block<'a> {
 pub(crate) struct FlowTable {
     config: TableConfig,
     hasher: KeyHasher,
-    index: Index,
+    index: SlotIndex,
     flows: Slab<Flow>,
     /// Where in the wheel each slot's flow is filed.
     filed: Vec<Step>,
@@ -126,7 +126,7 @@ impl FlowTable {
         Self {
             config,
             hasher: KeyHasher::new(config.seed),
-            index: Index::default(),
+            index: SlotIndex::default(),
             flows: Slab::default(),
             filed: Vec::new(),
             wheel: Wheel::default(),
@@ -164,6 +164,18 @@ impl FlowTable {
         let at = usize::try_from(slot).unwrap_or(usize::MAX);
         if let Some(filed) = self.filed.get(at) {
             prefetch(filed);
+        }
+    }
+
+    /// The flow in a slot leaves soon: fetches it.
+    pub(crate) fn prefetch_slot(&self, slot: u32) {
+        self.flows.prefetch(slot);
+    }
+
+    /// The flow in a slot leaves very soon: fetches where the index has it.
+    pub(crate) fn prefetch_index_of(&self, slot: u32) {
+        if let Some(flow) = self.flows.get(slot) {
+            self.index.prefetch(self.hasher.hash(&flow.common.key()));
         }
     }
 
@@ -294,19 +306,20 @@ impl FlowTable {
         self.index.remove(hash, slot);
         self.set_filed(slot, Step::NEVER);
         let services = self.inspections.leave(slot, &mut flow, now, out);
+        let named = (flow.common.uid(self.config.seed), flow.traffic());
         let mut teller = self.teller(out);
         teller.tunnel_ends(&flow, now);
         if matches!(flow.kind, Kind::Tunnel) {
             return;
         }
-        if flow.common.told.seq > 0 || flow.traffic() != PerSide::default() {
+        if flow.common.told.seq > 0 || named.1 != PerSide::default() {
             teller.open_if_not(&mut flow, now);
             let (state, last) = (flow.conn_state(), flow.common.last);
-            teller.tell(&mut flow, now, FlowEventKind::Closed { state, last });
+            teller.tell_of(named, &mut flow, now, FlowEventKind::Closed { state, last });
         }
         teller.forget(&mut flow);
         out.evicted += u64::from(evicted == Evicted::Yes);
-        let record = FlowRecord::of(flow, services, self.config.seed, now, evicted);
+        let record = FlowRecord::of(flow, services, named, now, evicted);
         out.records.push(record);
     }
 
@@ -337,9 +350,6 @@ impl FlowTable {
             teller.tell_milestones(flow, milestones, now);
         }
         let looks = Inspections::want(flow, packet);
-        if looks {
-            self.inspections.take(slot, flow, packet, block, out);
-        }
         // Nearly every packet only puts off what is due, and the wheel need not know.
         let after = flow.common.pending;
         if flow.common.due() < own || (pending.is_none() && after.is_some()) {
@@ -347,12 +357,17 @@ impl FlowTable {
             self.file_sooner(slot, report.map_or(own, |due| due.min(own)));
         }
         if looks {
-            self.give_up_inspections(now, out);
+            self.look(slot, packet, block, out);
         }
     }
 
-    /// Makes room for those that began last.
-    fn give_up_inspections(&mut self, now: Timestamp, out: &mut TableOutput) {
+    /// Looks into a packet; whose inspection began first makes room where there is none.
+    #[inline(never)]
+    fn look(&mut self, slot: u32, packet: &Packet, block: &Block<'_>, out: &mut TableOutput) {
+        let now = block.clock.at(packet.index);
+        if let Some(flow) = self.flows.get_mut(slot) {
+            self.inspections.take(slot, flow, packet, block, out);
+        }
         while let Some(slot) = self.inspections.excess() {
             if let Some(flow) = self.flows.get_mut(slot) {
                 self.inspections.give_up(slot, flow, now, out);
@@ -452,16 +467,16 @@ impl FlowTable {
                 last: flow.common.last,
             })
         };
-        if let Some(slot) = self.victims.next(rank_of) {
-            return Some(slot);
+        let victim = self.victims.next(rank_of).or_else(|| {
+            self.victims.choose(flows.slots(), rank_of);
+            self.victims.next(rank_of)
+        });
+        // Its turn comes when this table is full again: not before, but then at once.
+        if let Some(slot) = self.victims.peek() {
+            self.prefetch_slot(slot);
+            self.prefetch_index_of(slot);
         }
-        for slot in self.victims.choose(flows.slots(), rank_of) {
-            if let Some(flow) = flows.get(slot) {
-                prefetch(flow);
-                self.index.prefetch(self.hasher.hash(&flow.common.key()));
-            }
-        }
-        self.victims.next(rank_of)
+        victim
     }
 
     /// Evicts a flow if the table is full.

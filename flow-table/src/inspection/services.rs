@@ -30,6 +30,14 @@ impl Services {
         matches!(self.0, List::None)
     }
 
+    /// These and another.
+    pub(crate) fn and(mut self, service: Option<Service>) -> Self {
+        if let Some(service) = service {
+            self.add(service);
+        }
+        self
+    }
+
     pub(super) fn add(&mut self, service: Service) {
         if self.as_slice().contains(&service) {
             return;
