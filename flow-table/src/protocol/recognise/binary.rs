@@ -344,9 +344,7 @@ fn modbus(starts: &Starts<'_>) -> Match {
     match (adu(starts.orig), adu(starts.resp)) {
         (Some((false, ..)), _) | (_, Some((false, ..))) => Match::No,
         (Some((_, asked, unit, function)), Some((_, answered, who, did))) => {
-            // On its own port requests may overtake replies.
-            let fits = asked == answered && unit == who && function == did;
-            Match::yes_if(Some(fits || starts.port == 502))
+            Match::yes_if(Some(asked == answered && unit == who && function == did))
         }
         _ => match (starts.orig.get(2..4), starts.resp.get(2..4)) {
             (Some(protocol), _) | (_, Some(protocol)) if protocol != [0, 0] => Match::No,
