@@ -151,11 +151,6 @@ impl Common {
         self.key().id(self.way)
     }
 
-    /// Whether no packet was counted yet.
-    pub(crate) fn is_uncounted(&self) -> bool {
-        self.counts == PerSide::default()
-    }
-
     /// The name it carries through every log.
     pub(crate) fn uid(&self, seed: u64) -> Uid {
         let stored = self.rare.as_ref().and_then(|rare| rare.uid);
