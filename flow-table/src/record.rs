@@ -40,15 +40,19 @@ pub struct FlowRecord {
 }
 
 impl FlowRecord {
-    /// The record of `flow`, which leaves the table at `end`; its name and what it moved are known.
+    /// The record of `flow`, which leaves the table at `end`.
     pub(crate) fn of(
         flow: Flow,
+        known: Known,
         services: Services,
-        (uid, traffic): (Uid, PerSide<Traffic>),
         end: Timestamp,
         evicted: Evicted,
     ) -> Self {
-        let state = flow.conn_state();
+        let Known {
+            uid,
+            traffic,
+            state,
+        } = known;
         let is_udp = matches!(flow.kind, Kind::Udp(_));
         let mut common = flow.common;
         let history = common.take_history();
@@ -76,6 +80,24 @@ impl FlowRecord {
     /// Time between its first and its last packet.
     pub const fn duration(&self) -> Span {
         self.last.since(self.start)
+    }
+}
+
+/// What more than one asks of a flow that leaves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    pub(crate) uid: Uid,
+    pub(crate) traffic: PerSide<Traffic>,
+    pub(crate) state: ConnState,
+}
+
+impl Known {
+    pub(crate) fn of(flow: &Flow, seed: u64) -> Self {
+        Self {
+            uid: flow.common.uid(seed),
+            traffic: flow.traffic(),
+            state: flow.conn_state(),
+        }
     }
 }
 

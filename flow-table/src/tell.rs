@@ -31,11 +31,7 @@ impl Teller<'_> {
     /// A flow is about to move something: remembers what it had moved when last told of.
     pub(crate) fn remember(&mut self, flow: &mut Flow, now: Timestamp) {
         if flow.common.pending.is_none() && !matches!(flow.kind, Kind::Tunnel) {
-            let before = if flow.common.is_uncounted() {
-                PerSide::default()
-            } else {
-                flow.traffic()
-            };
+            let before = flow.traffic();
             let slot = self.pending.insert(Pending { since: now, before });
             flow.common.pending = PendingSlot::new(slot.saturating_add(1));
         }
