@@ -10,6 +10,7 @@ mod bytes;
 pub mod dns;
 pub mod http;
 pub mod inspect;
+pub mod mime;
 pub mod recognise;
 pub mod ssh;
 pub mod stream;

@@ -43,8 +43,8 @@ impl FlowRecord {
     /// The record of `flow`, which leaves the table at `end`.
     pub(crate) fn of(
         flow: Flow,
-        services: Services,
         known: Known,
+        services: Services,
         end: Timestamp,
         evicted: Evicted,
     ) -> Self {

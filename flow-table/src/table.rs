@@ -243,7 +243,7 @@ impl FlowTable {
         })
     }
 
-    #[cfg(test)]
+    /// What looks into its flows.
     pub(crate) const fn inspections(&self) -> &Inspections {
         &self.inspections
     }
@@ -320,7 +320,7 @@ impl FlowTable {
         }
         teller.forget(&mut flow);
         out.evicted += u64::from(evicted == Evicted::Yes);
-        let record = FlowRecord::of(flow, services, known, now, evicted);
+        let record = FlowRecord::of(flow, known, services, now, evicted);
         out.records.push(record);
     }
 

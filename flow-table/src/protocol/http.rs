@@ -24,7 +24,7 @@ use head::Head;
 use inflate::Inflate;
 use lines::{Found, LineCount, Lines};
 use rows::Rows;
-pub use rows::{HttpRecord, MAX_PENDING};
+pub use rows::{FileNote, HttpRecord, MAX_PENDING};
 use start::Version;
 
 /// Bytes that a line of a head may have.
@@ -69,6 +69,10 @@ struct Half {
     head: Head,
     body_len: u64,
     body_began: bool,
+    /// How the body begins, while that may yet tell what it is.
+    beginning: Vec<u8>,
+    /// A gap came after it.
+    beginning_over: bool,
     inflate: Option<Box<Inflate>>,
 }
 
@@ -82,6 +86,8 @@ impl Default for Half {
             head: Head::default(),
             body_len: 0,
             body_began: false,
+            beginning: Vec::new(),
+            beginning_over: false,
             inflate: None,
         }
     }
@@ -94,6 +100,8 @@ impl Half {
         self.head = Head::default();
         self.body_len = 0;
         self.body_began = false;
+        self.beginning.clear();
+        self.beginning_over = false;
         self.inflate = None;
         self.held.clear();
     }
@@ -233,6 +241,7 @@ impl Http {
             return self.progress();
         }
         half.body_len += len;
+        half.beginning_over = true;
         at.sink.body(side, Body::Gap(len));
         self.advance(&mut at, len);
         self.progress()
@@ -249,7 +258,7 @@ impl Http {
     pub fn held(&self) -> usize {
         let half = |half: &Half| {
             let inflate = half.inflate.as_ref().map_or(0, |_| inflate::SIZE);
-            half.lines.held() + half.held.len() + half.head.size() + inflate
+            half.lines.held() + half.held.len() + half.head.size() + half.beginning.len() + inflate
         };
         half(&self.orig) + half(&self.resp) + self.rows.size() + self.upgrade_to.len()
     }

@@ -1,5 +1,5 @@
-//! http.log: a row for each request with its reply. Files are not looked into yet: their columns
-//! are unset.
+//! http.log: a row for each request with its reply. Bodies are told by type and name; there is no
+//! log of files yet, so they have no ids.
 
 use flow_table::protocol::http::HttpRecord;
 
@@ -36,8 +36,6 @@ pub(super) const HTTP: Kind = Kind::of_flows(
     ],
 );
 
-const FILE_COLUMNS: usize = 6;
-
 pub(super) fn write(fields: &mut Fields<'_>, row: &HttpRecord) {
     fields.count(row.trans_depth.into());
     fields.text(row.method.as_ref());
@@ -58,7 +56,9 @@ pub(super) fn write(fields: &mut Fields<'_>, row: &HttpRecord) {
     // Passwords are never logged, as in Zeek.
     fields.unset();
     fields.texts(&row.proxied);
-    for _ in 0..FILE_COLUMNS {
+    for file in [&row.orig_file, &row.resp_file] {
         fields.unset();
+        fields.texts(file.name.as_slice());
+        fields.texts(file.mime_type.as_slice());
     }
 }

@@ -4,7 +4,7 @@ use super::head::Coding;
 use super::lines::LineCount;
 use super::{At, Body, BodyHead, Ended, Http, Inflate, Method, State, Version, head, text};
 use crate::Side;
-use crate::protocol::Service;
+use crate::protocol::{Service, mime};
 
 impl Http {
     /// Whether a reply to the oldest request, with this code, may have a body (RFC 9110, 6.4.1).
@@ -101,6 +101,11 @@ impl Http {
             at.sink.body(at.side, Body::Begin(head));
         }
         at.sink.body(at.side, Body::Data(bytes));
+        let room = mime::LOOK.saturating_sub(half.beginning.len());
+        if room > 0 && !half.beginning_over && !half.head.is_partial() {
+            let part = bytes.get(..room).unwrap_or(bytes);
+            half.beginning.extend_from_slice(part);
+        }
     }
 
     pub(super) fn advance(&mut self, at: &mut At<'_>, len: u64) {
@@ -143,7 +148,11 @@ impl Http {
         }
         if half.body_began {
             at.sink.body(at.side, Body::End);
+            let kind = mime::of(&half.beginning);
+            let name = half.head.filename.take();
+            self.rows.file(at, kind, name);
         }
+        let half = self.half(at.side);
         let body_len = half.body_len;
         half.inflate = None;
         half.state = State::StartLine;

@@ -25,6 +25,15 @@ pub(super) struct Head {
 }
 
 impl Head {
+    /// Whether the body is a part of something, or has parts.
+    pub(super) fn is_partial(&self) -> bool {
+        let parts = |kind: &Text| {
+            kind.get(..10)
+                .is_some_and(|s| s.eq_ignore_ascii_case(b"multipart/"))
+        };
+        self.range_length.is_some() || self.content_type.as_ref().is_some_and(parts)
+    }
+
     /// Bytes it takes beside itself.
     pub(super) fn size(&self) -> usize {
         let texts = [&self.filename, &self.content_type];

@@ -15,7 +15,16 @@ pub const MAX_PENDING: usize = 100;
 /// Headers that tell of proxies, kept of one request.
 const MAX_PROXIED: usize = 100;
 
-/// A row of http.log. Names and types of files are for who looks into bodies.
+/// What is known of a body.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct FileNote {
+    /// The name it is to be saved under.
+    pub name: Option<Text>,
+    /// Its media type by how it begins.
+    pub mime_type: Option<&'static str>,
+}
+
+/// A row of http.log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HttpRecord {
     /// When the request (or else the reply) was seen.
@@ -52,10 +61,14 @@ pub struct HttpRecord {
     pub username: Option<Text>,
     /// Headers that proxies add, `NAME -> value`, sorted.
     pub proxied: Vec<Text>,
+    /// What the request's body is.
+    pub orig_file: FileNote,
+    /// What the reply's body is.
+    pub resp_file: FileNote,
 }
 
 impl HttpRecord {
-    const fn new(ts: Timestamp, trans_depth: u32) -> Self {
+    fn new(ts: Timestamp, trans_depth: u32) -> Self {
         Self {
             ts,
             trans_depth,
@@ -74,6 +87,8 @@ impl HttpRecord {
             info_msg: None,
             username: None,
             proxied: Vec::new(),
+            orig_file: FileNote::default(),
+            resp_file: FileNote::default(),
         }
     }
 
@@ -89,6 +104,8 @@ impl HttpRecord {
             &self.status_msg,
             &self.info_msg,
             &self.username,
+            &self.orig_file.name,
+            &self.resp_file.name,
         ];
         let len = |text: &Text| size_of::<Text>() + text.len();
         size_of::<Self>()
@@ -211,6 +228,22 @@ impl Rows {
             if at.side == Side::Orig {
                 row.header(name, value);
             }
+        });
+    }
+
+    /// A body ended.
+    pub(super) fn file(
+        &mut self,
+        at: &At<'_>,
+        mime_type: Option<&'static str>,
+        name: Option<Text>,
+    ) {
+        self.change(at, |row| {
+            let file = match at.side {
+                Side::Orig => &mut row.orig_file,
+                Side::Resp => &mut row.resp_file,
+            };
+            *file = FileNote { name, mime_type };
         });
     }
 
