@@ -41,6 +41,18 @@ impl Packets {
         self.inner_dropped = DropCounts::new();
     }
 
+    /// The list of the shard that owns a hash.
+    #[inline]
+    fn list(&mut self, hash: u64) -> &mut Vec<Packet> {
+        match self.lists.as_mut_slice() {
+            [list] => list,
+            lists => {
+                let shard = shard_of(hash, lists.len());
+                lists.get_mut(shard).unwrap_or(&mut self.homeless)
+            }
+        }
+    }
+
     /// Puts a block's fragments together with those of the blocks before, in their order.
     pub(super) fn reassemble(
         &mut self,
@@ -72,10 +84,14 @@ impl Packets {
 }
 
 impl PacketSink for Packets {
+    #[inline]
     fn packet(&mut self, hash: u64) -> &mut Packet {
-        let shard = shard_of(hash, self.lists.len());
-        let list = self.lists.get_mut(shard).unwrap_or(&mut self.homeless);
-        list.push_mut(Packet::EMPTY)
+        self.list(hash).push_mut(Packet::EMPTY)
+    }
+
+    #[inline]
+    fn put(&mut self, packet: Packet) {
+        self.list(packet.hash).push(packet);
     }
 
     fn link(&mut self, info: LinkInfo) -> LinkPlace {
@@ -146,7 +162,9 @@ impl BlockDecoder {
                 Ok(Decoded::Held) => {}
                 Err(reason) => self.totals.dropped.add(reason, bytes.len()),
             }
-            count_held(packets, held, len);
+            if packets.fragments.len() > held {
+                count_held(packets, held, len);
+            }
         }
     }
 
