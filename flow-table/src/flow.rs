@@ -167,6 +167,38 @@ impl Flow {
         milestones
     }
 
+    /// Takes a packet that changes no more than what it moved, as [`Self::take`] would, where the
+    /// detectors need not hear of it. Returns whether it was one; any other has changed nothing.
+    #[inline]
+    pub(crate) fn take_plain(&mut self, packet: &Packet) -> bool {
+        let Self { common, kind } = self;
+        // Opened for them, with a report of what it moves on its way.
+        if common.told.seq == 0 || common.pending.is_none() {
+            return false;
+        }
+        let from = common.side_of(packet);
+        let payload = match (kind, packet.body.get()) {
+            (Kind::Tcp(tcp), Body::Tcp(segment)) => {
+                let told = common.told.has(Told::ANSWERED) && common.told.has(Told::COMPLETED);
+                if !told || !tcp.take_plain(common, from, &segment) {
+                    return false;
+                }
+                segment.len
+            }
+            (Kind::Udp(udp), Body::Udp(datagram)) => {
+                let told = from == Side::Orig || common.told.has(Told::ANSWERED);
+                if !told || !udp.take_plain(from, datagram) {
+                    return false;
+                }
+                datagram.len
+            }
+            _ => return false,
+        };
+        common.last = packet.ts;
+        common.count(from, packet, payload);
+        true
+    }
+
     /// Payload bytes of each end, as conn.log counts them.
     fn bytes(&self) -> PerSide<u64> {
         let counted = |bytes: Option<U48>| bytes.map_or(0, U48::get);
@@ -241,6 +273,19 @@ fn answered(from: Side) -> Milestones {
 }
 
 impl Udp {
+    /// Adds a datagram that is not the first of its end.
+    #[inline]
+    fn take_plain(&mut self, from: Side, datagram: Datagram) -> bool {
+        let noted = *self.noted.get_mut(from);
+        match self.bytes.get_mut(from) {
+            Some(bytes) if noted => {
+                bytes.add(datagram.len.into());
+                true
+            }
+            _ => false,
+        }
+    }
+
     fn take(&mut self, common: &mut Common, from: Side, datagram: Datagram, ts: Timestamp) {
         common.last = ts;
         let first = self.bytes == PerSide::default();

@@ -354,6 +354,10 @@ impl TcpFlags {
     pub const fn rst(self) -> bool {
         self.0 & 0x04 != 0
     }
+    /// ACK, and neither SYN, FIN nor RST.
+    pub const fn is_mere_ack(self) -> bool {
+        self.0 & 0x17 == 0x10
+    }
     /// ACK.
     pub const fn ack(self) -> bool {
         self.0 & 0x10 != 0

@@ -4,6 +4,8 @@
 //! Timers act at the packet time at which they would have fired had every packet of every flow
 //! come by here, whenever this table gets to look: see [`Clock`].
 
+mod plain;
+
 use crate::clock::Clock;
 use crate::compact::Slab;
 use crate::event::{FlowEvent, FlowEventKind};
@@ -138,22 +140,42 @@ impl FlowTable {
         self.index.prefetch(hash);
     }
 
-    /// A packet with this hash comes very soon: fetches its flow.
-    pub(crate) fn prefetch_flow(&self, hash: u64) {
-        let Some(slot) = self.index.likely(hash) else {
-            return;
-        };
+    /// A packet with this hash comes very soon: fetches its flow. Returns where that probably is.
+    #[inline]
+    pub(crate) fn prefetch_flow(&self, hash: u64) -> Option<u32> {
+        let slot = self.index.likely(hash)?;
         self.flows.prefetch(slot);
         let at = usize::try_from(slot).unwrap_or(usize::MAX);
         if let Some(filed) = self.filed.get(at) {
             prefetch(filed);
         }
+        Some(slot)
     }
 
-    /// Takes a packet.
-    pub(crate) fn take(&mut self, packet: &Packet, block: &Block<'_>, out: &mut TableOutput) {
+    /// Takes a packet whose flow is probably in the slot `likely`.
+    #[inline]
+    pub(crate) fn take(
+        &mut self,
+        packet: &Packet,
+        likely: Option<u32>,
+        block: &Block<'_>,
+        out: &mut TableOutput,
+    ) {
+        let now = block.clock.at(packet.index);
+        if !likely.is_some_and(|slot| self.take_plain(slot, packet, now)) {
+            self.take_any(packet, block, now, out);
+        }
+    }
+
+    /// Takes a packet of any kind.
+    fn take_any(
+        &mut self,
+        packet: &Packet,
+        block: &Block<'_>,
+        now: Timestamp,
+        out: &mut TableOutput,
+    ) {
         let clock = &block.clock;
-        let now = clock.at(packet.index);
         if packet.ts < now {
             self.late = Some(now);
         }

@@ -210,6 +210,33 @@ impl Tcp {
         (me, self.milestones(before, me, seg))
     }
 
+    /// Takes a segment in the middle of an established flow, in order and telling nothing new: for
+    /// nearly every one [`Self::segment`] would come to no more than this. Returns whether it was
+    /// one; any other has changed nothing.
+    #[inline]
+    pub(crate) fn take_plain(&mut self, common: &Common, from: Side, seg: &Segment) -> bool {
+        let ([orig, resp], [seen_orig, seen_resp]) = (&mut self.ends, self.seen);
+        let (me, peer, seen) = match from {
+            Side::Orig => (orig, resp, seen_orig),
+            Side::Resp => (resp, orig, seen_resp),
+        };
+        let letter = if seg.len > 0 { Seen::DATA } else { Seen::ACK };
+        let tells_nothing = seg.flags.is_mere_ack()
+            && seg.window != 0
+            && seen.0 & (Seen::PACKET | letter) == Seen::PACKET | letter;
+        if !tells_nothing || !me.is_plain() || !peer.is_plain() {
+            return false;
+        }
+        let apart = || !stretches(common.rare.as_deref(), from).is_empty();
+        let (Some(sent), Some(acked)) = (me.plain_sent(seg, apart), peer.plain_acked(seg.ack))
+        else {
+            return false;
+        };
+        me.note_plain_sent(sent);
+        peer.note_plain_acked(acked);
+        true
+    }
+
     fn both_closed(&self) -> bool {
         self.end(Side::Orig).did(Did::Close) && self.end(Side::Resp).did(Did::Close)
     }
