@@ -73,6 +73,7 @@ pub use event::{ConnState, FlowEvent, FlowEventKind, Traffic};
 pub use flow::{PerSide, Side};
 pub use history::History;
 pub use id::{Endpoint, FlowId, IpProto};
+pub use index::SlotIndex;
 pub use key::{FlowKey, KEY_GROUPS, Way};
 pub use leaving::Leaving;
 pub use packet::{

@@ -37,14 +37,19 @@ pub struct FlowRecord {
 }
 
 impl FlowRecord {
-    /// The record of `flow`, which leaves the table at `end`.
-    pub(crate) fn of(flow: Flow, seed: u64, end: Timestamp, evicted: Evicted) -> Self {
-        let (traffic, state) = (flow.traffic(), flow.conn_state());
+    /// The record of `flow`, which leaves the table at `end`; its name and what it moved are known.
+    pub(crate) fn of(
+        flow: Flow,
+        (uid, traffic): (Uid, PerSide<Traffic>),
+        end: Timestamp,
+        evicted: Evicted,
+    ) -> Self {
+        let state = flow.conn_state();
         let mut common = flow.common;
         let history = common.take_history();
         let rare = common.rare.as_deref();
         Self {
-            uid: common.uid(seed),
+            uid,
             id: common.id(),
             start: common.start,
             last: common.last,

@@ -112,6 +112,20 @@ impl Shard {
         &self.tables
     }
 
+    /// The flow in a slot of a table leaves soon: fetches it.
+    pub(crate) fn prefetch_flow(&self, table: u32, slot: u32) {
+        if let Some(table) = self.tables.get(table as usize) {
+            table.prefetch_slot(slot);
+        }
+    }
+
+    /// The same flow leaves very soon: fetches where the index has it.
+    pub(crate) fn prefetch_index(&self, table: u32, slot: u32) {
+        if let Some(table) = self.tables.get(table as usize) {
+            table.prefetch_index_of(slot);
+        }
+    }
+
     /// Ends the flow in a slot of a table.
     pub(crate) fn end(&mut self, table: u32, slot: u32, now: Timestamp, out: &mut TableOutput) {
         let table = usize::try_from(table).unwrap_or(usize::MAX);

@@ -12,7 +12,7 @@ use crate::event::{FlowEvent, FlowEventKind};
 use crate::eviction::{Rank, Victims};
 use crate::expiry::{Step, Wheel};
 use crate::flow::{Flow, Kind, PendingSlot, PerSide};
-use crate::index::Index;
+use crate::index::SlotIndex;
 use crate::key::{FlowKey, KeyHasher};
 use crate::packet::{Body, LinkInfo, Packet};
 use crate::prefetch::prefetch;
@@ -89,7 +89,7 @@ impl<'a> Block<'a> {
 pub(crate) struct FlowTable {
     config: TableConfig,
     hasher: KeyHasher,
-    index: Index,
+    index: SlotIndex,
     flows: Slab<Flow>,
     /// Where in the wheel each slot's flow is filed.
     filed: Vec<Step>,
@@ -112,7 +112,7 @@ impl FlowTable {
         Self {
             config,
             hasher: KeyHasher::new(config.seed),
-            index: Index::default(),
+            index: SlotIndex::default(),
             flows: Slab::default(),
             filed: Vec::new(),
             wheel: Wheel::default(),
@@ -150,6 +150,18 @@ impl FlowTable {
             prefetch(filed);
         }
         Some(slot)
+    }
+
+    /// The flow in a slot leaves soon: fetches it.
+    pub(crate) fn prefetch_slot(&self, slot: u32) {
+        self.flows.prefetch(slot);
+    }
+
+    /// The flow in a slot leaves very soon: fetches where the index has it.
+    pub(crate) fn prefetch_index_of(&self, slot: u32) {
+        if let Some(flow) = self.flows.get(slot) {
+            self.index.prefetch(self.hasher.hash(&flow.common.key()));
+        }
     }
 
     /// Takes a packet whose flow is probably in the slot `likely`.
@@ -293,19 +305,20 @@ impl FlowTable {
         let hash = self.hasher.hash(&flow.common.key());
         self.index.remove(hash, slot);
         self.set_filed(slot, Step::NEVER);
+        let named = (flow.common.uid(self.config.seed), flow.traffic());
         let mut teller = self.teller(out);
         teller.tunnel_ends(&flow, now);
         if matches!(flow.kind, Kind::Tunnel) {
             return;
         }
-        if flow.common.told.seq > 0 || flow.traffic() != PerSide::default() {
+        if flow.common.told.seq > 0 || named.1 != PerSide::default() {
             teller.open_if_not(&mut flow, now);
             let (state, last) = (flow.conn_state(), flow.common.last);
-            teller.tell(&mut flow, now, FlowEventKind::Closed { state, last });
+            teller.tell_of(named, &mut flow, now, FlowEventKind::Closed { state, last });
         }
         teller.forget(&mut flow);
         out.evicted += u64::from(evicted == Evicted::Yes);
-        let record = FlowRecord::of(flow, self.config.seed, now, evicted);
+        let record = FlowRecord::of(flow, named, now, evicted);
         out.records.push(record);
     }
 
@@ -434,16 +447,16 @@ impl FlowTable {
                 last: flow.common.last,
             })
         };
-        if let Some(slot) = self.victims.next(rank_of) {
-            return Some(slot);
+        let victim = self.victims.next(rank_of).or_else(|| {
+            self.victims.choose(flows.slots(), rank_of);
+            self.victims.next(rank_of)
+        });
+        // Its turn comes when this table is full again: not before, but then at once.
+        if let Some(slot) = self.victims.peek() {
+            self.prefetch_slot(slot);
+            self.prefetch_index_of(slot);
         }
-        for slot in self.victims.choose(flows.slots(), rank_of) {
-            if let Some(flow) = flows.get(slot) {
-                prefetch(flow);
-                self.index.prefetch(self.hasher.hash(&flow.common.key()));
-            }
-        }
-        self.victims.next(rank_of)
+        victim
     }
 
     /// Evicts a flow if the table is full.

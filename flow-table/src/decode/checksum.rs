@@ -92,9 +92,11 @@ mod wide {
             even = _mm256_add_epi32(even, pairs(half));
         }
         let added = 64 * steps.len() + 32 * halves.len();
-        let sum = i64::from(total(_mm256_add_epi32(even, odd))) + (added as i64 / 2 << 15);
+        let sum = i64::from(total(_mm256_add_epi32(even, odd)));
         let rest = bytes.get(added..).unwrap_or_default();
-        u64::try_from(sum).unwrap_or_default() + end(bytes, rest)
+        // Of every two bytes added, 2^15 are missing.
+        let missing = (added as u64) << 14;
+        missing.saturating_add_signed(sum) + end(bytes, rest)
     }
 
     /// The sum of the last bytes of `bytes`, fewer than 32.
