@@ -219,8 +219,7 @@ impl Decoder {
             Links::Skip => LinkPlace::NONE,
             Links::Note => sink.link(link::info(frame.link, frame.bytes)),
         };
-        if let Some(packet) = self.usual(&frame, link) {
-            sink.put(packet);
+        if self.usual(&frame, link, sink).is_some() {
             return Ok(Decoded::Processed);
         }
         self.layers(&frame, link, sink)

@@ -172,27 +172,28 @@ impl Flow {
     #[inline]
     pub(crate) fn take_plain(&mut self, packet: &Packet) -> bool {
         let Self { common, kind } = self;
-        // Opened for them, with a report of what it moves on its way.
-        if common.told.seq == 0 || common.pending.is_none() {
+        if common.told.seq == 0 {
             return false;
         }
         let from = common.side_of(packet);
-        let payload = match (kind, packet.body.get()) {
-            (Kind::Tcp(tcp), Body::Tcp(segment)) => {
-                let told = common.told.has(Told::ANSWERED) && common.told.has(Told::COMPLETED);
-                if !told || !tcp.take_plain(common, from, &segment) {
-                    return false;
-                }
-                segment.len
+        let payload = if let Kind::Tcp(tcp) = kind
+            && let Some(segment) = packet.body.tcp()
+        {
+            let told = common.told.has_all(Told::ANSWERED | Told::COMPLETED);
+            if !told || !tcp.take_plain(common, from, &segment) {
+                return false;
             }
-            (Kind::Udp(udp), Body::Udp(datagram)) => {
-                let told = from == Side::Orig || common.told.has(Told::ANSWERED);
-                if !told || !udp.take_plain(from, datagram) {
-                    return false;
-                }
-                datagram.len
+            segment.len
+        } else if let Kind::Udp(udp) = kind
+            && let Body::Udp(datagram) = packet.body.get()
+        {
+            let told = from == Side::Orig || common.told.has(Told::ANSWERED);
+            if !told || !udp.take_plain(from, datagram) {
+                return false;
             }
-            _ => return false,
+            datagram.len
+        } else {
+            return false;
         };
         common.last = packet.ts;
         common.count(from, packet, payload);

@@ -245,6 +245,26 @@ impl FlatBody {
         }
     }
 
+    /// The same as a TCP segment, if it is one.
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "parts of words are taken out"
+    )]
+    pub(crate) const fn tcp(&self) -> Option<Segment> {
+        if (self.head as u8) & !HOLDS != TCP {
+            return None;
+        }
+        Some(Segment {
+            seq: self.numbers as u32,
+            ack: (self.numbers >> 32) as u32,
+            len: (self.head >> 32) as u32,
+            window: (self.head >> 16) as u16,
+            flags: TcpFlags((self.head >> 8) as u8),
+            whole: self.head as u8 & HOLDS != 0,
+        })
+    }
+
     /// The same as one of its kinds.
     #[inline]
     #[expect(

@@ -174,25 +174,31 @@ impl FlowTable {
         out: &mut TableOutput,
     ) {
         let now = block.clock.at(packet.index);
-        if !likely.is_some_and(|slot| self.take_plain(slot, packet, now)) {
-            self.take_any(packet, block, now, out);
+        let slot = match likely.filter(|slot| self.holds(*slot, packet)) {
+            None => self.find(packet),
+            likely => likely,
+        };
+        match slot {
+            Some(slot) if self.take_plain(slot, packet, now) => {}
+            slot => self.take_any(slot, packet, block, out),
         }
     }
 
-    /// Takes a packet of any kind.
+    /// Takes a packet of any kind, whose flow is in `slot` if there is one.
     fn take_any(
         &mut self,
+        slot: Option<u32>,
         packet: &Packet,
         block: &Block<'_>,
-        now: Timestamp,
         out: &mut TableOutput,
     ) {
         let clock = &block.clock;
+        let now = clock.at(packet.index);
         if packet.ts < now {
             self.late = Some(now);
         }
         let mut again = false;
-        if let Some(slot) = self.find(packet) {
+        if let Some(slot) = slot {
             if self.is_due(slot, now) {
                 self.fire(slot, clock, now, out);
             }
@@ -254,10 +260,15 @@ impl FlowTable {
     }
 
     fn find(&self, packet: &Packet) -> Option<u32> {
-        self.index.find(packet.hash, |slot| {
-            let flow = self.flows.get(slot);
-            flow.is_some_and(|flow| flow.common.has_key(&packet.key))
-        })
+        self.index
+            .find(packet.hash, |slot| self.holds(slot, packet))
+    }
+
+    /// Whether the flow of a packet is in a slot.
+    #[inline]
+    fn holds(&self, slot: u32, packet: &Packet) -> bool {
+        let flow = self.flows.get(slot);
+        flow.is_some_and(|flow| flow.common.has_key(&packet.key))
     }
 
     /// Whether a flow has anything to do at `now` before its packet is taken.

@@ -224,17 +224,8 @@ impl Tcp {
         let tells_nothing = seg.flags.is_mere_ack()
             && seg.window != 0
             && seen.0 & (Seen::PACKET | letter) == Seen::PACKET | letter;
-        if !tells_nothing || !me.is_plain() || !peer.is_plain() {
-            return false;
-        }
         let apart = || !stretches(common.rare.as_deref(), from).is_empty();
-        let (Some(sent), Some(acked)) = (me.plain_sent(seg, apart), peer.plain_acked(seg.ack))
-        else {
-            return false;
-        };
-        me.note_plain_sent(sent);
-        peer.note_plain_acked(acked);
-        true
+        tells_nothing && me.take_plain(peer, seg, apart)
     }
 
     fn both_closed(&self) -> bool {

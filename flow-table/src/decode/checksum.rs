@@ -9,7 +9,6 @@ pub(super) fn sum(bytes: &[u8]) -> u64 {
 }
 
 /// The sum of `bytes` as little-endian words, not folded yet: it has room for as much again.
-#[inline]
 pub(super) fn sum_swapped(bytes: &[u8]) -> u64 {
     #[cfg(target_arch = "x86_64")]
     if let Some(sum) = wide::sum(bytes) {
@@ -110,7 +109,13 @@ mod wide {
             [a, b] => word(a) + word(b),
             [a, b, c, ..] => word(a) + word(b) + word(c),
         };
-        words + super::halves(super::last_word(bytes, rest))
+        let missing = 8 * (8 - rest.len());
+        match bytes.last_chunk() {
+            Some(last) if !rest.is_empty() => {
+                words + super::halves(u64::from_le_bytes(*last) >> missing)
+            }
+            _ => words,
+        }
     }
 
     /// The sums of two words each, every word less by 2^15: the instruction takes them for signed.

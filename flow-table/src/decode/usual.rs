@@ -5,7 +5,7 @@
 //! same packet for the frames that are handled here. Checksums come first: what is known before
 //! that long call would have to be kept elsewhere meanwhile.
 
-use super::{Checksums, Decoder, Frame, LinkType, checksum, transport, tunnel};
+use super::{Checksums, Decoder, Frame, LinkType, PacketSink, checksum, transport, tunnel};
 use crate::IpProto;
 use crate::key::{Addr, End, FlowKey, KeyHasher, Way};
 use crate::packet::{
@@ -94,9 +94,14 @@ struct Transport {
 }
 
 impl Decoder {
-    /// The packet of a usual frame; `None` if it is not one.
+    /// Puts the packet of a usual frame into `sink`; `None` if it is not one.
     #[inline(never)]
-    pub(super) fn usual(&self, frame: &Frame<'_>, link: LinkPlace) -> Option<Packet> {
+    pub(super) fn usual(
+        &self,
+        frame: &Frame<'_>,
+        link: LinkPlace,
+        sink: &mut impl PacketSink,
+    ) -> Option<()> {
         if frame.link != LinkType::Ethernet {
             return None;
         }
@@ -111,10 +116,11 @@ impl Decoder {
         let wire_len = usize::try_from(frame.wire_len).unwrap_or(usize::MAX);
         let wire_len = wire_len.saturating_sub(at).max(bytes.len());
         match version {
-            IPV4 => self.above(&v4(bytes, wire_len, self.checksums)?, frame, at, link),
-            IPV6 => self.above(&v6(bytes, wire_len, self.checksums)?, frame, at, link),
-            _ => None,
+            IPV4 => sink.put(self.above(&v4(bytes, wire_len, self.checksums)?, frame, at, link)?),
+            IPV6 => sink.put(self.above(&v6(bytes, wire_len, self.checksums)?, frame, at, link)?),
+            _ => return None,
         }
+        Some(())
     }
 
     /// The packet of an IP packet that begins `at` in its frame.

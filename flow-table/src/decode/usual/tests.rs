@@ -51,11 +51,11 @@ fn frame(bytes: &[u8], wire_len: usize) -> Frame<'_> {
 fn both(bytes: &[u8], wire_len: usize, checksums: Checksums) -> (bool, String, String) {
     let decoder = Decoder::new(3, checksums).with_links(Links::Skip);
     let frame = frame(bytes, wire_len);
-    let mut slow = Vec::new();
-    let fast = Vec::from_iter(decoder.usual(&frame, LinkPlace::NONE));
+    let (mut fast, mut slow) = (Vec::new(), Vec::new());
+    let usual = decoder.usual(&frame, LinkPlace::NONE, &mut fast).is_some();
     let layers = decoder.layers(&frame, LinkPlace::NONE, &mut slow);
     (
-        !fast.is_empty(),
+        usual,
         format!(
             "{:?} {fast:?}",
             Ok::<_, ()>(super::super::Decoded::Processed)

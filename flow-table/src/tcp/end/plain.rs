@@ -1,104 +1,77 @@
-//! What an end has to do with a plain segment, see [`Tcp::take_plain`](crate::tcp::Tcp).
+//! What the two ends of a flow have to do with a plain segment.
 //!
-//! Numbers are compared as they are here, not in sequence space: an end of which one has gone
+//! Numbers are compared as they are here, not in sequence space: a flow of which one has gone
 //! through zero has no plain segments.
 
-use super::{EndState, TcpEnd};
+use super::{Did, EndState, TcpEnd};
 use crate::packet::Segment;
 
 /// Sequence numbers further apart than this have no order (RFC 1982).
 const HALF: u32 = 1 << 31;
 
-/// What a plain segment changes at the end it comes from.
-#[derive(Clone, Copy)]
-pub(in crate::tcp) struct Sent {
-    last: u32,
-    delivered: Option<u64>,
-}
-
-/// What it changes at the other end, which it acknowledges.
-#[derive(Clone, Copy)]
-pub(in crate::tcp) struct Acked {
-    ack: u32,
-    trimmed: u64,
-}
-
 impl TcpEnd {
     /// Whether there is nothing to be told of it but what it sends.
     #[inline]
-    pub(in crate::tcp) fn is_plain(&self) -> bool {
-        let did_nothing = self.flags & 0x0f == 0;
-        self.state == EndState::Established
-            && did_nothing
-            && self.last_wraps == 0
-            && self.ack_wraps == 0
+    const fn is_plain(&self) -> bool {
+        const DID: u8 = Did::Close as u8 | Did::Fin as u8 | Did::Eof as u8;
+        let established = matches!(self.state, EndState::Established);
+        established && self.flags & DID == 0 && self.last_wraps | self.ack_wraps == 0
     }
 
-    /// `seq` relative to the start.
+    /// `seq` relative to the start: past half of all numbers, if it is before that.
     #[inline]
-    fn plain_relative(&self, seq: u32) -> Option<u32> {
-        seq.checked_sub(self.start)
-            .filter(|relative| *relative < HALF)
-    }
-
-    /// What a segment of its own changes, if that is plain: bytes that were not sent before and
-    /// follow the ones delivered, or none at all. `apart` tells that there are bytes above a hole.
-    #[inline]
-    pub(in crate::tcp) fn plain_sent(
-        &self,
-        segment: &Segment,
-        apart: impl FnOnce() -> bool,
-    ) -> Option<Sent> {
-        let first = self.plain_relative(segment.seq)?;
-        let past = self.plain_relative(segment.seq.checked_add(segment.len)?)?;
-        let last = self.plain_relative(self.last_seq)?;
-        if segment.len == 0 {
-            let last = self.start + last.max(past);
-            let delivered = None;
-            return Some(Sent { last, delivered });
-        }
-        if past <= last {
-            return None;
-        }
-        let delivered = if segment.whole {
-            let acked = self.plain_relative(self.ack_seq)?;
-            if acked <= 1 || apart() {
-                return None;
-            }
-            Some(
-                self.delivery
-                    .plain_sent(first.into(), past.into(), acked.into())?,
-            )
+    const fn after_start(&self, seq: u32) -> u32 {
+        if seq < self.start {
+            u32::MAX
         } else {
-            None
+            seq - self.start
+        }
+    }
+
+    /// Takes a segment that acknowledges and does nothing else but, maybe, send: bytes that were
+    /// not sent before and follow the ones delivered. It must acknowledge no less than before and
+    /// nothing that was not seen. `apart` tells that bytes were seen above a hole. Returns whether
+    /// the segment is like that; any other has changed nothing.
+    #[inline]
+    pub(in crate::tcp) fn take_plain(
+        &mut self,
+        peer: &mut Self,
+        seg: &Segment,
+        apart: impl FnOnce() -> bool,
+    ) -> bool {
+        let (acked, acked_before) = (peer.after_start(seg.ack), peer.after_start(peer.ack_seq));
+        let (first, last) = (self.after_start(seg.seq), self.after_start(self.last_seq));
+        let past = first.saturating_add(seg.len);
+        let in_order = (acked | acked_before | first | last | past) < HALF && acked >= acked_before;
+        if !in_order || !self.is_plain() || !peer.is_plain() {
+            return false;
+        }
+        let Some(trimmed) = peer.delivery.plain_acked(acked.into()) else {
+            return false;
         };
-        let last = self.start + past;
-        Some(Sent { last, delivered })
-    }
-
-    /// What an acknowledgement of its bytes changes, if that is plain: it leaves no gap.
-    #[inline]
-    pub(in crate::tcp) fn plain_acked(&self, ack: u32) -> Option<Acked> {
-        let acked = self.plain_relative(ack)?;
-        let before = self.plain_relative(self.ack_seq)?;
-        if acked < before {
-            return None;
+        if seg.len > 0 {
+            if past <= last {
+                return false;
+            }
+            if seg.whole {
+                let acked = self.after_start(self.ack_seq);
+                if acked <= 1 || acked >= HALF || apart() {
+                    return false;
+                }
+                let (first, past) = (u64::from(first), u64::from(past));
+                let Some(reached) = self.delivery.plain_sent(first, past, acked.into()) else {
+                    return false;
+                };
+                self.delivery.note_plain_sent(reached);
+            }
         }
-        let trimmed = self.delivery.plain_acked(acked.into())?;
-        Some(Acked { ack, trimmed })
-    }
-
-    #[inline]
-    pub(in crate::tcp) fn note_plain_sent(&mut self, sent: Sent) {
-        self.last_seq = sent.last;
-        if let Some(delivered) = sent.delivered {
-            self.delivery.note_plain_sent(delivered);
+        if past > last {
+            self.last_seq = self.start + past;
         }
-    }
-
-    #[inline]
-    pub(in crate::tcp) fn note_plain_acked(&mut self, acked: Acked) {
-        self.ack_seq = acked.ack;
-        self.delivery.note_plain_acked(acked.trimmed);
+        if acked > acked_before {
+            peer.ack_seq = seg.ack;
+            peer.delivery.note_plain_acked(trimmed);
+        }
+        true
     }
 }
