@@ -104,7 +104,7 @@ impl PayloadPlace {
     #[inline]
     pub fn in_block(at: usize, len: usize) -> Self {
         match (u32::try_from(at), u32::try_from(len)) {
-            (Ok(at), Ok(len)) if at & BESIDE == 0 => Self { at, len },
+            (Ok(at), Ok(len)) if (at | len) & BESIDE == 0 => Self { at, len },
             _ => Self::NONE,
         }
     }

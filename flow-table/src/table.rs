@@ -11,7 +11,7 @@ use crate::compact::Slab;
 use crate::event::{FlowEvent, FlowEventKind};
 use crate::eviction::{Rank, Victims};
 use crate::expiry::{Step, Wheel};
-use crate::flow::{Flow, Kind, PendingSlot, PerSide};
+use crate::flow::{Common, Flow, Kind, PendingSlot, PerSide};
 use crate::index::SlotIndex;
 use crate::key::{FlowKey, KeyHasher};
 use crate::packet::{Body, LinkInfo, Packet};
@@ -174,14 +174,17 @@ impl FlowTable {
         out: &mut TableOutput,
     ) {
         let now = block.clock.at(packet.index);
-        let slot = match likely.filter(|slot| self.holds(*slot, packet)) {
-            None => self.find(packet),
-            likely => likely,
-        };
-        match slot {
-            Some(slot) if self.take_plain(slot, packet, now) => {}
-            slot => self.take_any(slot, packet, block, out),
+        // None where it was opened since it was looked for, or is not there at all.
+        let probable = likely.or_else(|| self.find(packet));
+        if probable.is_some_and(|slot| self.take_plain(slot, packet, now)) {
+            return;
         }
+        let slot = if likely.is_some() {
+            self.find(packet)
+        } else {
+            probable
+        };
+        self.take_any(slot, packet, block, out);
     }
 
     /// Takes a packet of any kind, whose flow is in `slot` if there is one.
@@ -199,7 +202,9 @@ impl FlowTable {
         }
         let mut again = false;
         if let Some(slot) = slot {
-            if self.is_due(slot, now) {
+            if let Some(flow) = self.flows.get(slot)
+                && self.is_due(slot, &flow.common, now)
+            {
                 self.fire(slot, clock, now, out);
             }
             match self.flows.get_mut(slot) {
@@ -259,28 +264,21 @@ impl FlowTable {
         self.remove(slot, now, Evicted::No, out);
     }
 
+    #[inline(never)]
     fn find(&self, packet: &Packet) -> Option<u32> {
-        self.index
-            .find(packet.hash, |slot| self.holds(slot, packet))
+        self.index.find(packet.hash, |slot| {
+            let flow = self.flows.get(slot);
+            flow.is_some_and(|flow| flow.common.has_key(&packet.key))
+        })
     }
 
-    /// Whether the flow of a packet is in a slot.
-    #[inline]
-    fn holds(&self, slot: u32, packet: &Packet) -> bool {
-        let flow = self.flows.get(slot);
-        flow.is_some_and(|flow| flow.common.has_key(&packet.key))
-    }
-
-    /// Whether a flow has anything to do at `now` before its packet is taken.
-    fn is_due(&self, slot: u32, now: Timestamp) -> bool {
-        let Some(flow) = self.flows.get(slot) else {
-            return false;
-        };
+    /// Whether the flow in a slot has anything to do at `now` before its packet is taken.
+    fn is_due(&self, slot: u32, common: &Common, now: Timestamp) -> bool {
         // The wheel's entry is never later than a report: most packets need not look for one.
-        flow.common.due() <= now
+        common.due() <= now
             || (self.filed_at(slot).may_be_due(now)
                 && self
-                    .report_due(flow.common.pending)
+                    .report_due(common.pending)
                     .is_some_and(|due| due <= now))
     }
 

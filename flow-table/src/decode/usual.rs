@@ -18,17 +18,38 @@ const TAGGED: u16 = 0x8100;
 
 const ETHERNET_HEADER: usize = 14;
 const TAG: usize = 4;
+const ETHERNET_LEN: u32 = ETHERNET_HEADER as u32;
+const TAGGED_LEN: u32 = ETHERNET_LEN + TAG as u32;
 const HEADER_V4: usize = 20;
 const HEADER_V6: usize = 40;
 const TCP_HEADER: usize = 20;
 const UDP_HEADER: usize = 8;
+
+/// Bytes of which more may have been on the wire.
+#[derive(Clone, Copy)]
+struct Cut<'a> {
+    bytes: &'a [u8],
+    wire_len: u32,
+}
+
+impl<'a> Cut<'a> {
+    /// What was captured of the first `len` bytes; `None` if not even the wire had so many.
+    #[inline]
+    fn first(self, len: u32) -> Option<&'a [u8]> {
+        match self.bytes.get(..usize::try_from(len).ok()?) {
+            None if self.wire_len < len => None,
+            None => Some(self.bytes),
+            first => first,
+        }
+    }
+}
 
 /// An IP packet.
 struct Ip<'a, Ends> {
     ends: Ends,
     proto: IpProto,
     /// Bytes behind the header, by the header.
-    len: usize,
+    len: u16,
     /// What was captured of them.
     payload: &'a [u8],
 }
@@ -50,7 +71,7 @@ struct V6<'a> {
 /// What both versions of IP have: each has code of its own made for it.
 trait Ends: Copy {
     /// Bytes of the header.
-    const HEADER: usize;
+    const HEADER: u16;
     /// Whether UDP may do without a checksum.
     const MAY_LACK_CHECKSUM: bool;
     /// The key, which way the packet goes, and the key's hash.
@@ -58,7 +79,7 @@ trait Ends: Copy {
 }
 
 impl Ends for V4 {
-    const HEADER: usize = HEADER_V4;
+    const HEADER: u16 = HEADER_V4 as u16;
     const MAY_LACK_CHECKSUM: bool = true;
 
     #[inline]
@@ -69,7 +90,7 @@ impl Ends for V4 {
 }
 
 impl Ends for V6<'_> {
-    const HEADER: usize = HEADER_V6;
+    const HEADER: u16 = HEADER_V6 as u16;
     const MAY_LACK_CHECKSUM: bool = false;
 
     #[inline]
@@ -88,7 +109,7 @@ struct Transport {
     src_port: u16,
     dst_port: u16,
     body: FlatBody,
-    header_len: usize,
+    header_len: u8,
     /// Bytes that were captured behind its header.
     captured: usize,
 }
@@ -109,21 +130,24 @@ impl Decoder {
         let (version, bytes, at) = match be16([ethernet[12], ethernet[13]]) {
             TAGGED => {
                 let (tag, behind) = behind.split_first_chunk::<TAG>()?;
-                (be16([tag[2], tag[3]]), behind, ETHERNET_HEADER + TAG)
+                (be16([tag[2], tag[3]]), behind, TAGGED_LEN)
             }
-            version => (version, behind, ETHERNET_HEADER),
+            version => (version, behind, ETHERNET_LEN),
         };
-        let wire_len = usize::try_from(frame.wire_len).unwrap_or(usize::MAX);
-        let wire_len = wire_len.saturating_sub(at).max(bytes.len());
+        let bytes = Cut {
+            bytes,
+            wire_len: frame.wire_len.saturating_sub(at),
+        };
+        let at = frame.at + usize::try_from(at).unwrap_or_default();
         match version {
-            IPV4 => sink.put(self.above(&v4(bytes, wire_len, self.checksums)?, frame, at, link)?),
-            IPV6 => sink.put(self.above(&v6(bytes, wire_len, self.checksums)?, frame, at, link)?),
+            IPV4 => sink.put(self.above(&v4(bytes, self.checksums)?, frame, at, link)?),
+            IPV6 => sink.put(self.above(&v6(bytes, self.checksums)?, frame, at, link)?),
             _ => return None,
         }
         Some(())
     }
 
-    /// The packet of an IP packet that begins `at` in its frame.
+    /// The packet of an IP packet that begins `at` in its block.
     #[inline]
     fn above<E: Ends>(
         &self,
@@ -139,12 +163,13 @@ impl Decoder {
         };
         let (src, dst) = (above.src_port, above.dst_port);
         let (key, way, hash) = ip.ends.names(src, dst, ip.proto, &self.hasher);
-        let payload_at = frame.at + at + E::HEADER + above.header_len;
+        let headers = E::HEADER + u16::from(above.header_len);
+        let payload_at = at + usize::from(headers);
         Some(Packet {
             ts: frame.ts,
             hash,
             index: frame.index,
-            ip_len: u32::try_from(E::HEADER + ip.len).unwrap_or(u32::MAX),
+            ip_len: u32::from(E::HEADER) + u32::from(ip.len),
             key,
             way,
             link,
@@ -158,15 +183,15 @@ impl Decoder {
 
 /// The packet with this header, if its checksums are right.
 #[inline]
-fn v4(bytes: &[u8], wire_len: usize, checksums: Checksums) -> Option<Ip<'_, V4>> {
-    let header = bytes.first_chunk::<HEADER_V4>()?;
+fn v4(bytes: Cut<'_>, checksums: Checksums) -> Option<Ip<'_, V4>> {
+    let header = bytes.bytes.first_chunk::<HEADER_V4>()?;
     let [a, b, c, src, dst] = words(header)?;
     let [version, _, len_high, len_low] = a.to_le_bytes();
     let [_, _, fragment_high, fragment_low] = b.to_le_bytes();
     let [_, proto, _, _] = c.to_le_bytes();
-    let len = usize::from(be16([len_high, len_low]));
+    let len = be16([len_high, len_low]);
     let is_fragment = be16([fragment_high, fragment_low]) & 0x3fff != 0;
-    if version != 0x45 || is_fragment || wire_len < len {
+    if version != 0x45 || is_fragment {
         return None;
     }
     let ip = Ip {
@@ -175,8 +200,8 @@ fn v4(bytes: &[u8], wire_len: usize, checksums: Checksums) -> Option<Ip<'_, V4>>
             dst: dst.swap_bytes(),
         },
         proto: IpProto(proto),
-        len: len.checked_sub(HEADER_V4)?,
-        payload: bytes.get(..len).unwrap_or(bytes).get(HEADER_V4..)?,
+        len: len.checked_sub(V4::HEADER)?,
+        payload: bytes.first(len.into())?.get(HEADER_V4..)?,
     };
     if checksums == Checksums::Verify {
         let addresses = u64::from(src) + u64::from(dst);
@@ -198,16 +223,16 @@ fn words(header: &[u8; HEADER_V4]) -> Option<[u32; 5]> {
 
 /// The packet with this header, if the checksum behind it is right.
 #[inline]
-fn v6(bytes: &[u8], wire_len: usize, checksums: Checksums) -> Option<Ip<'_, V6<'_>>> {
-    let header = bytes.first_chunk::<HEADER_V6>()?;
+fn v6(bytes: Cut<'_>, checksums: Checksums) -> Option<Ip<'_, V6<'_>>> {
+    let header = bytes.bytes.first_chunk::<HEADER_V6>()?;
     let (&[version, _, _, _, len_high, len_low, proto, _], addresses) =
         header.split_first_chunk()?;
     let (src, dst) = addresses.split_first_chunk()?;
-    let len = usize::from(be16([len_high, len_low]));
-    if version >> 4 != 6 || len == 0 || wire_len < HEADER_V6 + len {
+    let len = be16([len_high, len_low]);
+    if version >> 4 != 6 || len == 0 {
         return None;
     }
-    let behind = bytes.get(HEADER_V6..)?;
+    let all = bytes.first(u32::from(V6::HEADER) + u32::from(len))?;
     let ip = Ip {
         ends: V6 {
             src,
@@ -215,7 +240,7 @@ fn v6(bytes: &[u8], wire_len: usize, checksums: Checksums) -> Option<Ip<'_, V6<'
         },
         proto: IpProto(proto),
         len,
-        payload: behind.get(..len).unwrap_or(behind),
+        payload: all.get(HEADER_V6..)?,
     };
     if checksums == Checksums::Verify && ip.is_wrong(checksum::sum_words(addresses)) {
         return None;
@@ -226,9 +251,13 @@ fn v6(bytes: &[u8], wire_len: usize, checksums: Checksums) -> Option<Ip<'_, V6<'
 impl<E: Ends> Ip<'_, E> {
     /// Whether the checksum behind the header can be told to be wrong: it can only where all of
     /// the packet is there. `addresses` are added up as [`checksum::sum_swapped`] does.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "one call for each version of IP, for nearly every packet"
+    )]
     fn is_wrong(&self, addresses: u64) -> bool {
-        if self.payload.len() < self.len {
+        if self.payload.len() < usize::from(self.len) {
             return false;
         }
         if E::MAY_LACK_CHECKSUM
@@ -237,27 +266,27 @@ impl<E: Ends> Ip<'_, E> {
         {
             return false;
         }
-        let len = u16::try_from(self.len).unwrap_or_default();
-        let pseudo = u64::from(len.swap_bytes()) + (u64::from(self.proto.0) << 8) + addresses;
+        let pseudo = u64::from(self.len.swap_bytes()) + (u64::from(self.proto.0) << 8) + addresses;
         !checksum::is_right(pseudo + checksum::sum_swapped(self.payload))
     }
 }
 
 #[inline]
-fn tcp(len: usize, payload: &[u8]) -> Option<Transport> {
+fn tcp(len: u16, payload: &[u8]) -> Option<Transport> {
     let h = payload.first_chunk::<TCP_HEADER>()?;
-    let header_len = usize::from(h[12] >> 4) * 4;
-    let captured = payload.len().checked_sub(header_len)?;
-    if header_len < TCP_HEADER {
+    let header_len = (h[12] >> 4) * 4;
+    let captured = payload.len().checked_sub(header_len.into())?;
+    let carried = u32::from(len).checked_sub(header_len.into())?;
+    if usize::from(header_len) < TCP_HEADER {
         return None;
     }
     let segment = Segment {
         seq: u32::from_be_bytes([h[4], h[5], h[6], h[7]]),
         ack: u32::from_be_bytes([h[8], h[9], h[10], h[11]]),
-        len: u32::try_from(len - header_len).unwrap_or(u32::MAX),
+        len: carried,
         window: be16([h[14], h[15]]),
         flags: TcpFlags(h[13]),
-        whole: payload.len() >= len,
+        whole: payload.len() >= usize::from(len),
     };
     Some(Transport {
         src_port: be16([h[0], h[1]]),
@@ -284,7 +313,7 @@ fn udp(payload: &[u8]) -> Option<Transport> {
         src_port,
         dst_port,
         body: Body::Udp(datagram).into(),
-        header_len: UDP_HEADER,
+        header_len: UDP_HEADER as u8,
         captured: behind.len().min(len.into()),
     })
 }

@@ -10,8 +10,8 @@ use crate::packet::{Packet, Parent};
 use crate::tell::remember;
 
 impl FlowTable {
-    /// Takes a plain packet of the flow in `slot`. Returns whether it was one: any other has
-    /// changed nothing.
+    /// Takes a packet if it is a plain one of the flow in `slot`. Returns whether it was: any other
+    /// has changed nothing.
     #[inline]
     pub(super) fn take_plain(&mut self, slot: u32, packet: &Packet, now: Timestamp) -> bool {
         // A late packet, or one of a tunnel.
@@ -19,18 +19,18 @@ impl FlowTable {
             return false;
         }
         // Timers come first. The wheel mostly knows at once that there is none.
-        if self.wheel.may_have_due(now) && self.is_due(slot, now) {
+        if self.wheel.may_have_due(now) && self.has_due(slot, now) {
             return false;
         }
         let Some(flow) = self.flows.get_mut(slot) else {
             return false;
         };
+        if !flow.common.has_key(&packet.key) {
+            return false;
+        }
         // The detectors may have been told everything so far.
-        let first = flow
-            .common
-            .pending
-            .is_none()
-            .then(|| (flow.common.due(), flow.traffic()));
+        let first = flow.common.pending.is_none();
+        let first = first.then(|| (flow.common.due(), flow.traffic()));
         if !flow.take_plain(packet) {
             return false;
         }
@@ -39,5 +39,10 @@ impl FlowTable {
             self.file_sooner(slot, own);
         }
         true
+    }
+
+    fn has_due(&self, slot: u32, now: Timestamp) -> bool {
+        let flow = self.flows.get(slot);
+        flow.is_some_and(|flow| self.is_due(slot, &flow.common, now))
     }
 }

@@ -147,16 +147,16 @@ impl BlockDecoder {
     /// Decodes `block` into `packets`.
     pub(super) fn decode(&mut self, block: &Block, packets: &mut Packets) {
         packets.clear(self.shards);
+        // In packets and bytes.
+        let (mut all, mut processed) = ((0, 0), (0, 0));
         for (index, record) in (0..).zip(&block.records) {
             let bytes = block.bytes_of(record);
             let len = bytes.len() as u64;
-            self.totals.packets += 1;
-            self.totals.bytes += len;
+            all = (all.0 + 1, all.1 + len);
             let held = packets.fragments.len();
             match self.packet(bytes, record, index, packets) {
                 Ok(Decoded::Processed) => {
-                    self.totals.processed += 1;
-                    self.totals.processed_bytes += len;
+                    processed = (processed.0 + 1, processed.1 + len);
                 }
                 // Counted when its datagram is complete or given up.
                 Ok(Decoded::Held) => {}
@@ -166,6 +166,10 @@ impl BlockDecoder {
                 count_held(packets, held, len);
             }
         }
+        self.totals.packets += all.0;
+        self.totals.bytes += all.1;
+        self.totals.processed += processed.0;
+        self.totals.processed_bytes += processed.1;
     }
 
     fn packet(
