@@ -70,12 +70,11 @@ impl Detectors {
             return;
         }
         self.advance(event.time);
-        let sides = self.observer.sides(event);
-        let mut takers = self.takers.of(event, sides) & self.on;
+        let seen = self.observer.see(event);
+        let mut takers = self.takers.of(&seen) & self.on;
         if takers == 0 {
             return;
         }
-        let seen = self.observer.see(event, sides);
         if seen.connects {
             // Most of these come from who was seen before, but a flood's do not.
             self.fetch(&seen, takers);

@@ -37,14 +37,13 @@ pub struct FlowRecord {
 }
 
 impl FlowRecord {
-    /// The record of `flow`, which leaves the table at `end`; its name and what it moved are known.
-    pub(crate) fn of(
-        flow: Flow,
-        (uid, traffic): (Uid, PerSide<Traffic>),
-        end: Timestamp,
-        evicted: Evicted,
-    ) -> Self {
-        let state = flow.conn_state();
+    /// The record of `flow`, which leaves the table at `end`.
+    pub(crate) fn of(flow: Flow, known: Known, end: Timestamp, evicted: Evicted) -> Self {
+        let Known {
+            uid,
+            traffic,
+            state,
+        } = known;
         let mut common = flow.common;
         let history = common.take_history();
         let rare = common.rare.as_deref();
@@ -67,6 +66,24 @@ impl FlowRecord {
     /// Time between its first and its last packet.
     pub const fn duration(&self) -> Span {
         self.last.since(self.start)
+    }
+}
+
+/// What more than one asks of a flow that leaves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    pub(crate) uid: Uid,
+    pub(crate) traffic: PerSide<Traffic>,
+    pub(crate) state: ConnState,
+}
+
+impl Known {
+    pub(crate) fn of(flow: &Flow, seed: u64) -> Self {
+        Self {
+            uid: flow.common.uid(seed),
+            traffic: flow.traffic(),
+            state: flow.conn_state(),
+        }
     }
 }
 

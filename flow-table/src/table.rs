@@ -16,7 +16,7 @@ use crate::index::SlotIndex;
 use crate::key::{FlowKey, KeyHasher};
 use crate::packet::{Body, LinkInfo, Packet};
 use crate::prefetch::prefetch;
-use crate::record::{Evicted, FlowRecord};
+use crate::record::{Evicted, FlowRecord, Known};
 use crate::tell::{Pending, Teller};
 use crate::timers::{DNS_INTERVAL, DNS_SILENCE, LINGER, SESSION_TIMER, Timer};
 use crate::tunnels::TunnelEvent;
@@ -314,20 +314,21 @@ impl FlowTable {
         let hash = self.hasher.hash(&flow.common.key());
         self.index.remove(hash, slot);
         self.set_filed(slot, Step::NEVER);
-        let named = (flow.common.uid(self.config.seed), flow.traffic());
+        let known = Known::of(&flow, self.config.seed);
         let mut teller = self.teller(out);
         teller.tunnel_ends(&flow, now);
         if matches!(flow.kind, Kind::Tunnel) {
             return;
         }
-        if flow.common.told.seq > 0 || named.1 != PerSide::default() {
+        if flow.common.told.seq > 0 || known.traffic != PerSide::default() {
             teller.open_if_not(&mut flow, now);
-            let (state, last) = (flow.conn_state(), flow.common.last);
-            teller.tell_of(named, &mut flow, now, FlowEventKind::Closed { state, last });
+            let (state, last) = (known.state, flow.common.last);
+            let closed = FlowEventKind::Closed { state, last };
+            teller.tell_of((known.uid, known.traffic), &mut flow, now, closed);
         }
         teller.forget(&mut flow);
         out.evicted += u64::from(evicted == Evicted::Yes);
-        let record = FlowRecord::of(flow, named, now, evicted);
+        let record = FlowRecord::of(flow, known, now, evicted);
         out.records.push(record);
     }
 

@@ -42,11 +42,7 @@ impl Teller<'_> {
     /// A flow is about to move something: remembers what it had moved when last told of.
     pub(crate) fn remember(&mut self, flow: &mut Flow, now: Timestamp) {
         if flow.common.pending.is_none() && !matches!(flow.kind, Kind::Tunnel) {
-            let before = if flow.common.is_uncounted() {
-                PerSide::default()
-            } else {
-                flow.traffic()
-            };
+            let before = flow.traffic();
             remember(self.pending, flow, before, now);
         }
     }

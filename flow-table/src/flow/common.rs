@@ -1,9 +1,8 @@
 //! What every flow has, whatever its protocol: ends, counters, timers, history, name.
 
-use std::hash::Hasher;
 use std::net::IpAddr;
 
-use siphasher::sip128::{Hasher128, SipHasher13};
+use siphasher::sip128::SipHasher13;
 
 use super::{PerSide, Side};
 use crate::compact::{Scaled, U48};
@@ -154,11 +153,6 @@ impl Common {
     /// Its ends as they stand now.
     pub(crate) fn id(&self) -> crate::FlowId {
         self.key().id(self.way)
-    }
-
-    /// Whether no packet was counted yet.
-    pub(crate) fn is_uncounted(&self) -> bool {
-        self.counts == PerSide::default()
     }
 
     /// The name it carries through every log.
@@ -330,7 +324,7 @@ pub(super) fn uid(
     seed: u64,
     nth: u64,
 ) -> Uid {
-    let mut hasher = SipHasher13::new_with_keys(seed, 0x666c_6f77_6861_776b);
+    let hasher = SipHasher13::new_with_keys(seed, 0x666c_6f77_6861_776b);
     let (from, to) = (key.source(way), key.destination(way));
     let numbers = [
         ts.as_nanos().cast_unsigned(),
@@ -338,13 +332,13 @@ pub(super) fn uid(
         nth,
     ];
     // The hash is that of all bytes in a row; in one piece it takes them much faster.
-    match (IpAddr::from(from.addr), IpAddr::from(to.addr)) {
+    let hash = match (IpAddr::from(from.addr), IpAddr::from(to.addr)) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
             let ends = [
                 (u32::from_le_bytes(src.octets()), from.port),
                 (u32::from_le_bytes(dst.octets()), to.port),
             ];
-            hasher.write(&short(ends, key.proto(), numbers));
+            hasher.hash(&short(ends, key.proto(), numbers))
         }
         (src, dst) => {
             let mut bytes = Bytes::default();
@@ -354,10 +348,10 @@ pub(super) fn uid(
             for number in numbers {
                 bytes.push(&number.to_le_bytes());
             }
-            hasher.write(bytes.get());
+            hasher.hash(bytes.get())
         }
-    }
-    Uid::from_bits(hasher.finish128().as_u128())
+    };
+    Uid::from_bits(hash.as_u128())
 }
 
 /// Two addresses and ports, a protocol, two timestamps and a number; of IPv4, and of IPv6.
