@@ -16,14 +16,13 @@ const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
 const TAGGED: u16 = 0x8100;
 
-const ETHERNET_HEADER: usize = 14;
-const TAG: usize = 4;
-const ETHERNET_LEN: u32 = ETHERNET_HEADER as u32;
-const TAGGED_LEN: u32 = ETHERNET_LEN + TAG as u32;
-const HEADER_V4: usize = 20;
-const HEADER_V6: usize = 40;
-const TCP_HEADER: usize = 20;
-const UDP_HEADER: usize = 8;
+/// Lengths of headers.
+const ETHERNET: u8 = 14;
+const TAG: u8 = 4;
+const HEADER_V4: u8 = 20;
+const HEADER_V6: u8 = 40;
+const TCP: u8 = 20;
+const UDP: u8 = 8;
 
 /// Bytes of which more may have been on the wire.
 #[derive(Clone, Copy)]
@@ -71,7 +70,7 @@ struct V6<'a> {
 /// What both versions of IP have: each has code of its own made for it.
 trait Ends: Copy {
     /// Bytes of the header.
-    const HEADER: u16;
+    const HEADER: u8;
     /// Whether UDP may do without a checksum.
     const MAY_LACK_CHECKSUM: bool;
     /// The key, which way the packet goes, and the key's hash.
@@ -79,7 +78,7 @@ trait Ends: Copy {
 }
 
 impl Ends for V4 {
-    const HEADER: u16 = HEADER_V4 as u16;
+    const HEADER: u8 = HEADER_V4;
     const MAY_LACK_CHECKSUM: bool = true;
 
     #[inline]
@@ -90,7 +89,7 @@ impl Ends for V4 {
 }
 
 impl Ends for V6<'_> {
-    const HEADER: u16 = HEADER_V6 as u16;
+    const HEADER: u8 = HEADER_V6;
     const MAY_LACK_CHECKSUM: bool = false;
 
     #[inline]
@@ -126,19 +125,19 @@ impl Decoder {
         if frame.link != LinkType::Ethernet {
             return None;
         }
-        let (ethernet, behind) = frame.bytes.split_first_chunk::<ETHERNET_HEADER>()?;
+        let (ethernet, behind) = frame.bytes.split_first_chunk::<{ ETHERNET as usize }>()?;
         let (version, bytes, at) = match be16([ethernet[12], ethernet[13]]) {
             TAGGED => {
-                let (tag, behind) = behind.split_first_chunk::<TAG>()?;
-                (be16([tag[2], tag[3]]), behind, TAGGED_LEN)
+                let (tag, behind) = behind.split_first_chunk::<{ TAG as usize }>()?;
+                (be16([tag[2], tag[3]]), behind, ETHERNET + TAG)
             }
-            version => (version, behind, ETHERNET_LEN),
+            version => (version, behind, ETHERNET),
         };
         let bytes = Cut {
             bytes,
-            wire_len: frame.wire_len.saturating_sub(at),
+            wire_len: frame.wire_len.saturating_sub(at.into()),
         };
-        let at = frame.at + usize::try_from(at).unwrap_or_default();
+        let at = frame.at + usize::from(at);
         match version {
             IPV4 => sink.put(self.above(&v4(bytes, self.checksums)?, frame, at, link)?),
             IPV6 => sink.put(self.above(&v6(bytes, self.checksums)?, frame, at, link)?),
@@ -163,7 +162,7 @@ impl Decoder {
         };
         let (src, dst) = (above.src_port, above.dst_port);
         let (key, way, hash) = ip.ends.names(src, dst, ip.proto, &self.hasher);
-        let headers = E::HEADER + u16::from(above.header_len);
+        let headers = E::HEADER + above.header_len;
         let payload_at = at + usize::from(headers);
         Some(Packet {
             ts: frame.ts,
@@ -184,7 +183,7 @@ impl Decoder {
 /// The packet with this header, if its checksums are right.
 #[inline]
 fn v4(bytes: Cut<'_>, checksums: Checksums) -> Option<Ip<'_, V4>> {
-    let header = bytes.bytes.first_chunk::<HEADER_V4>()?;
+    let header = bytes.bytes.first_chunk::<{ HEADER_V4 as usize }>()?;
     let [a, b, c, src, dst] = words(header)?;
     let [version, _, len_high, len_low] = a.to_le_bytes();
     let [_, _, fragment_high, fragment_low] = b.to_le_bytes();
@@ -200,8 +199,8 @@ fn v4(bytes: Cut<'_>, checksums: Checksums) -> Option<Ip<'_, V4>> {
             dst: dst.swap_bytes(),
         },
         proto: IpProto(proto),
-        len: len.checked_sub(V4::HEADER)?,
-        payload: bytes.first(len.into())?.get(HEADER_V4..)?,
+        len: len.checked_sub(HEADER_V4.into())?,
+        payload: bytes.first(len.into())?.get(usize::from(HEADER_V4)..)?,
     };
     if checksums == Checksums::Verify {
         let addresses = u64::from(src) + u64::from(dst);
@@ -215,7 +214,7 @@ fn v4(bytes: Cut<'_>, checksums: Checksums) -> Option<Ip<'_, V4>> {
 
 /// A header of IPv4 as words whose bytes are swapped.
 #[inline]
-fn words(header: &[u8; HEADER_V4]) -> Option<[u32; 5]> {
+fn words(header: &[u8; HEADER_V4 as usize]) -> Option<[u32; 5]> {
     let (words, _) = header.as_chunks::<4>();
     let words: &[[u8; 4]; 5] = words.try_into().ok()?;
     Some(words.map(u32::from_le_bytes))
@@ -224,7 +223,7 @@ fn words(header: &[u8; HEADER_V4]) -> Option<[u32; 5]> {
 /// The packet with this header, if the checksum behind it is right.
 #[inline]
 fn v6(bytes: Cut<'_>, checksums: Checksums) -> Option<Ip<'_, V6<'_>>> {
-    let header = bytes.bytes.first_chunk::<HEADER_V6>()?;
+    let header = bytes.bytes.first_chunk::<{ HEADER_V6 as usize }>()?;
     let (&[version, _, _, _, len_high, len_low, proto, _], addresses) =
         header.split_first_chunk()?;
     let (src, dst) = addresses.split_first_chunk()?;
@@ -232,7 +231,7 @@ fn v6(bytes: Cut<'_>, checksums: Checksums) -> Option<Ip<'_, V6<'_>>> {
     if version >> 4 != 6 || len == 0 {
         return None;
     }
-    let all = bytes.first(u32::from(V6::HEADER) + u32::from(len))?;
+    let all = bytes.first(u32::from(HEADER_V6) + u32::from(len))?;
     let ip = Ip {
         ends: V6 {
             src,
@@ -240,7 +239,7 @@ fn v6(bytes: Cut<'_>, checksums: Checksums) -> Option<Ip<'_, V6<'_>>> {
         },
         proto: IpProto(proto),
         len,
-        payload: all.get(HEADER_V6..)?,
+        payload: all.get(usize::from(HEADER_V6)..)?,
     };
     if checksums == Checksums::Verify && ip.is_wrong(checksum::sum_words(addresses)) {
         return None;
@@ -273,11 +272,11 @@ impl<E: Ends> Ip<'_, E> {
 
 #[inline]
 fn tcp(len: u16, payload: &[u8]) -> Option<Transport> {
-    let h = payload.first_chunk::<TCP_HEADER>()?;
+    let h = payload.first_chunk::<{ TCP as usize }>()?;
     let header_len = (h[12] >> 4) * 4;
     let captured = payload.len().checked_sub(header_len.into())?;
     let carried = u32::from(len).checked_sub(header_len.into())?;
-    if usize::from(header_len) < TCP_HEADER {
+    if header_len < TCP {
         return None;
     }
     let segment = Segment {
@@ -299,7 +298,7 @@ fn tcp(len: u16, payload: &[u8]) -> Option<Transport> {
 
 #[inline]
 fn udp(payload: &[u8]) -> Option<Transport> {
-    let (h, behind) = payload.split_first_chunk::<UDP_HEADER>()?;
+    let (h, behind) = payload.split_first_chunk::<{ UDP as usize }>()?;
     let (src_port, dst_port) = (be16([h[0], h[1]]), be16([h[2], h[3]]));
     if tunnel::may_be_in_udp(src_port, dst_port, behind) {
         return None;
@@ -313,7 +312,7 @@ fn udp(payload: &[u8]) -> Option<Transport> {
         src_port,
         dst_port,
         body: Body::Udp(datagram).into(),
-        header_len: UDP_HEADER as u8,
+        header_len: UDP,
         captured: behind.len().min(len.into()),
     })
 }

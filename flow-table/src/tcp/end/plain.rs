@@ -41,8 +41,11 @@ impl TcpEnd {
     ) -> bool {
         let (acked, acked_before) = (peer.after_start(seg.ack), peer.after_start(peer.ack_seq));
         let (first, last) = (self.after_start(seg.seq), self.after_start(self.last_seq));
-        let past = first.saturating_add(seg.len);
-        let in_order = (acked | acked_before | first | last | past) < HALF && acked >= acked_before;
+        let (end, through_zero) = seg.seq.overflowing_add(seg.len);
+        let past = self.after_start(end);
+        let in_order = !through_zero
+            && (acked | acked_before | first | last | past) < HALF
+            && acked >= acked_before;
         if !in_order || !self.is_plain() || !peer.is_plain() {
             return false;
         }
@@ -66,7 +69,7 @@ impl TcpEnd {
             }
         }
         if past > last {
-            self.last_seq = self.start + past;
+            self.last_seq = end;
         }
         if acked > acked_before {
             peer.ack_seq = seg.ack;
