@@ -9,6 +9,7 @@ mod open;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
 
 use flow_table::{Span, Timestamp};
 use hashbrown::HashTable;
@@ -44,8 +45,19 @@ pub(crate) struct Over<'a> {
     pub(crate) baseline: Option<BaselineEvidence>,
     pub(crate) numbers: &'a [(&'static str, f64)],
     pub(crate) samples: &'a Samples,
+    /// The names it concerns.
+    pub(crate) about: About<'a>,
     /// Says the measure as a clause that follows its subject: “scanned 25 ports on 2 hosts (…)”.
     pub(crate) clause: fn(&Facts<'_>) -> String,
+}
+
+/// Names that a measure concerns.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct About<'a> {
+    /// The registered domain, where the measure is of one; empty otherwise.
+    pub(crate) domain: &'a str,
+    /// Some of the names asked for.
+    pub(crate) names: &'a [Arc<str>],
 }
 
 /// What a clause is made of.
@@ -53,6 +65,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) value: f64,
     pub(crate) threshold: f64,
     pub(crate) window: Span,
+    pub(crate) domain: &'a str,
     pub(crate) numbers: &'a [(&'static str, f64)],
 }
 

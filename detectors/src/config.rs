@@ -9,11 +9,11 @@
 //!
 //! | what | default |
 //! |---|---|
-//! | tables of the twelve signals: `max_memory` each | 12 × 32 MiB |
+//! | tables of the fifteen signals: `max_memory` each | 15 × 32 MiB |
 //! | flows FAN_OUT_SCAN has yet to judge: `max_undecided` × 96 bytes | 24 MiB |
 //! | open signals: `max_open_signals` × 2 KiB | 32 MiB |
-//! | groups of the built-in rules: `rules.max_memory` each | 5 × 8 MiB |
-//! | all | 480 MiB |
+//! | groups of the built-in rules: `rules.max_memory` each | 6 × 8 MiB |
+//! | all | 584 MiB |
 //!
 //! [`Config::fit`] scales all of these down into one budget. A quarter of each table's `max_memory`
 //! is kept for what subjects hold beside their place in it, so it may be full with fewer than
@@ -30,8 +30,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) use budget::PER_UNDECIDED;
 pub use limits::{Bytes, Count, Moment, Positive, Ratio, WindowSpan};
 pub use per_signal::{
-    CommandExchange, ConnectionSpike, DataStaging, DestinationDiversity, FanInDdos, FanOutScan,
-    OutboundSpike, PeriodicBeacon, PersistentDestination, PortScan, PrivilegedAccess, SynBurst,
+    CommandExchange, ConnectionSpike, DataStaging, DestinationDiversity, DnsQueryBurst,
+    EncodedTunnelingPattern, FanInDdos, FanOutScan, HighEntropyDns, OutboundSpike, PeriodicBeacon,
+    PersistentDestination, PortScan, PrivilegedAccess, SynBurst,
 };
 
 use crate::SignalKind;
@@ -76,6 +77,12 @@ pub struct Config {
     pub fan_out_scan: FanOutScan,
     /// SYN_BURST.
     pub syn_burst: SynBurst,
+    /// DNS_QUERY_BURST.
+    pub dns_query_burst: DnsQueryBurst,
+    /// HIGH_ENTROPY_DNS.
+    pub high_entropy_dns: HighEntropyDns,
+    /// ENCODED_TUNNELING_PATTERN.
+    pub encoded_tunneling_pattern: EncodedTunnelingPattern,
     /// What holds for all correlation rules.
     pub rules: RulesConfig,
     /// What is known and not to be alerted on.
@@ -103,6 +110,9 @@ impl Default for Config {
             fan_in_ddos: FanInDdos::default(),
             fan_out_scan: FanOutScan::default(),
             syn_burst: SynBurst::default(),
+            dns_query_burst: DnsQueryBurst::default(),
+            high_entropy_dns: HighEntropyDns::default(),
+            encoded_tunneling_pattern: EncodedTunnelingPattern::default(),
             rules: RulesConfig::default(),
             suppressions: Vec::new(),
         }
@@ -188,6 +198,8 @@ impl Config {
         let (staging, outbound) = (&self.data_staging, &self.outbound_spike);
         let (diversity, fan_out) = (&self.destination_diversity, &self.fan_out_scan);
         let (ddos, syn) = (&self.fan_in_ddos, &self.syn_burst);
+        let (queries, entropy) = (&self.dns_query_burst, &self.high_entropy_dns);
+        let encoded = &self.encoded_tunneling_pattern;
         vec![
             (
                 "port_scan.limit, high, critical",
@@ -232,6 +244,18 @@ impl Config {
             (
                 "syn_burst.high, critical",
                 numbers(&[syn.high, syn.critical]),
+            ),
+            (
+                "dns_query_burst.limit, high",
+                counts(&[queries.limit, queries.high]),
+            ),
+            (
+                "high_entropy_dns.limit, critical",
+                counts(&[entropy.limit, entropy.critical]),
+            ),
+            (
+                "encoded_tunneling_pattern.limit, critical",
+                counts(&[encoded.limit, encoded.critical]),
             ),
         ]
     }

@@ -1,11 +1,11 @@
 //! The whole of it: events in, findings out.
 
-use flow_table::{FlowEvent, Timestamp};
+use flow_table::{FlowEvent, ProtocolRow, Timestamp};
 
 use crate::board::{Board, Task};
 use crate::correlate::Correlator;
 use crate::hash::KeyedHash;
-use crate::seen::{Observer, Seen};
+use crate::seen::{Observer, Seen, Side};
 use crate::signals::{self, Detector};
 use crate::wants::{Takers, Wants};
 use crate::{Config, Counters, Finding, Rule, SignalKind};
@@ -84,6 +84,26 @@ impl Detectors {
                 detector.put(&seen, &mut self.board);
             }
             takers &= takers - 1;
+        }
+    }
+
+    /// Takes a row of a protocol's log, in the order (time, uid, seq) among rows and events.
+    pub fn put_row(&mut self, row: &ProtocolRow) {
+        if row.time + self.allowed_lateness < self.board.now {
+            self.late_events += 1;
+            return;
+        }
+        self.advance(row.time);
+        let Some(asked) = self.observer.question(row) else {
+            return;
+        };
+        if !asked.client.inside() || asked.server.side == Side::Neither {
+            return;
+        }
+        for (number, detector) in self.signals.iter_mut().enumerate() {
+            if self.on & 1 << number != 0 {
+                detector.asked(&asked, &mut self.board);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
-//! What one needs to check a signal by hand, from conn.log.
+//! What one needs to check a signal by hand, from conn.log and dns.log.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use flow_table::Uid;
 use serde::Serialize;
@@ -24,6 +25,12 @@ pub struct Evidence {
     /// Some of the flows, as named in conn.log.
     #[serde(serialize_with = "as_text")]
     pub uids: Vec<Uid>,
+    /// The registered domain it concerns, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<Arc<str>>,
+    /// Some of the names that were asked for, as in dns.log, long ones cut.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<Arc<str>>,
 }
 
 /// The baseline a measure was held against.

@@ -30,6 +30,10 @@ impl KeyedHash {
         self.bits(bits)
     }
 
+    pub(crate) fn name(&self, name: &[u8]) -> u64 {
+        self.0.hash(name)
+    }
+
     pub(crate) fn bits(&self, bits: u128) -> u64 {
         self.0.hash(&bits.to_le_bytes())
     }
@@ -81,6 +85,15 @@ impl IdHash {
                 next.0.write(&v6.octets());
                 next
             }
+        }
+    }
+
+    /// A name, if it is one.
+    pub(crate) fn about(self, name: &str) -> Self {
+        if name.is_empty() {
+            self
+        } else {
+            self.text(name)
         }
     }
 

@@ -19,6 +19,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod asked;
 mod baseline;
 mod board;
 pub mod config;
@@ -28,6 +29,7 @@ mod detection;
 mod detectors;
 mod evidence;
 mod hash;
+mod names;
 mod rule;
 mod samples;
 mod seen;

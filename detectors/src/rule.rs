@@ -79,12 +79,16 @@ pub struct RuleError {
 }
 
 /// The rules shipped with the sensor, by file name.
-const BUILTIN: [(&str, &str); 5] = [
+const BUILTIN: [(&str, &str); 6] = [
     (
         "c2_beaconing.yml",
         include_str!("../rules/c2_beaconing.yml"),
     ),
     ("ddos_flood.yml", include_str!("../rules/ddos_flood.yml")),
+    (
+        "dns_exfiltration.yml",
+        include_str!("../rules/dns_exfiltration.yml"),
+    ),
     (
         "large_volume_exfiltration.yml",
         include_str!("../rules/large_volume_exfiltration.yml"),

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use flow_table::{FlowEvent, Timestamp, Uid};
 
+use crate::asked::Asked;
+
 /// One flow, in 40 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Sample {
@@ -25,6 +27,16 @@ impl Sample {
             uid: ShortUid::of(event.uid),
             peer,
             port: event.id.resp.port,
+        }
+    }
+
+    /// The flow in which a name was asked for.
+    pub(crate) fn of_question(asked: &Asked<'_>) -> Self {
+        Self {
+            time: asked.at,
+            uid: ShortUid::of(asked.row.uid),
+            peer: asked.server.addr,
+            port: asked.row.id.resp.port,
         }
     }
 

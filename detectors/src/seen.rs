@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use flow_table::{FlowEvent, FlowEventKind, IpProto, Timestamp};
+use flow_table::{FlowEvent, FlowEventKind, IpProto, ProtocolRow, Timestamp};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use crate::asked::{Asked, Question};
 use crate::hash::{KeyedHash, join};
 
 /// Where an address belongs.
@@ -128,6 +129,14 @@ impl Observer {
         };
         this.lately = vec![this.meet(IpAddr::from([0, 0, 0, 0])); LATELY];
         this
+    }
+
+    /// A question of DNS, if its row says what was asked for, and of whom.
+    pub(crate) fn question<'a>(&mut self, row: &'a ProtocolRow) -> Option<Asked<'a>> {
+        let question = Question::of(row)?;
+        let client = self.party(row.id.orig.addr);
+        let server = self.party(row.id.resp.addr);
+        Some(Asked::new(row, question, (client, server), &self.hash))
     }
 
     pub(crate) fn see<'a>(&mut self, event: &'a FlowEvent) -> Seen<'a> {

@@ -152,11 +152,14 @@ pub enum SignalKind {
     FanInDdos,
     FanOutScan,
     SynBurst,
+    DnsQueryBurst,
+    HighEntropyDns,
+    EncodedTunnelingPattern,
 }
 
 impl SignalKind {
     /// Every kind, in the order of all outputs.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::PortScan,
         Self::ConnectionSpike,
         Self::PrivilegedAccess,
@@ -169,6 +172,9 @@ impl SignalKind {
         Self::FanInDdos,
         Self::FanOutScan,
         Self::SynBurst,
+        Self::DnsQueryBurst,
+        Self::HighEntropyDns,
+        Self::EncodedTunnelingPattern,
     ];
 
     /// The kind of this name.
@@ -191,6 +197,9 @@ impl SignalKind {
             Self::FanInDdos => "FAN_IN_DDOS",
             Self::FanOutScan => "FAN_OUT_SCAN",
             Self::SynBurst => "SYN_BURST",
+            Self::DnsQueryBurst => "DNS_QUERY_BURST",
+            Self::HighEntropyDns => "HIGH_ENTROPY_DNS",
+            Self::EncodedTunnelingPattern => "ENCODED_TUNNELING_PATTERN",
         }
     }
 }

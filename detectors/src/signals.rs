@@ -6,8 +6,11 @@ mod command_exchange;
 mod connection_spike;
 mod data_staging;
 mod destination_diversity;
+mod dns_query_burst;
+mod encoded_tunneling_pattern;
 mod fan_in_ddos;
 mod fan_out_scan;
+mod high_entropy_dns;
 mod outbound_spike;
 mod periodic_beacon;
 mod persistent_destination;
@@ -15,6 +18,7 @@ mod port_scan;
 mod privileged_access;
 mod syn_burst;
 
+use crate::asked::Asked;
 use crate::board::Board;
 use crate::hash::KeyedHash;
 use crate::seen::Seen;
@@ -29,7 +33,9 @@ pub(crate) trait Detector: Send {
     /// An event that it wants is put soon: fetches what it will look at, if that is likely far.
     fn fetch(&self, _seen: &Seen<'_>) {}
     /// An event that it wants happened.
-    fn put(&mut self, seen: &Seen<'_>, board: &mut Board);
+    fn put(&mut self, _seen: &Seen<'_>, _board: &mut Board) {}
+    /// A host inside asked for a name.
+    fn asked(&mut self, _asked: &Asked<'_>, _board: &mut Board) {}
     /// The subject's signal is no longer open.
     fn closed(&mut self, subject: &Subject, key: u64);
     /// A moment came that [`Board::wake_at`] was asked for.
@@ -124,6 +130,18 @@ fn make(kind: SignalKind, config: &Config, general: General) -> Box<dyn Detector
         SignalKind::FanInDdos => Box::new(fan_in_ddos::Floods::new(&config.fan_in_ddos, general)),
         SignalKind::FanOutScan => Box::new(fan_out_scan::Scans::new(&config.fan_out_scan, general)),
         SignalKind::SynBurst => Box::new(syn_burst::Bursts::new(&config.syn_burst, general)),
+        SignalKind::DnsQueryBurst => Box::new(dns_query_burst::Bursts::new(
+            &config.dns_query_burst,
+            general,
+        )),
+        SignalKind::HighEntropyDns => Box::new(high_entropy_dns::Riddles::new(
+            &config.high_entropy_dns,
+            general,
+        )),
+        SignalKind::EncodedTunnelingPattern => Box::new(encoded_tunneling_pattern::Tunnels::new(
+            &config.encoded_tunneling_pattern,
+            general,
+        )),
     }
 }
 

@@ -2,8 +2,11 @@
 
 use std::net::IpAddr;
 
+use flow_table::protocol::Record;
+use flow_table::protocol::dns::DnsRecord;
 use flow_table::{
-    ConnState, Endpoint, FlowEvent, FlowEventKind, FlowId, IpProto, Span, Timestamp, Traffic, Uid,
+    ConnState, Endpoint, FlowEvent, FlowEventKind, FlowId, IpProto, ProtocolRow, Span, Timestamp,
+    Traffic, Uid,
 };
 
 use crate::{Config, Detection, Detectors, Finding, Rule, Signal, SignalKind};
@@ -148,6 +151,53 @@ pub(crate) fn events(flows: &[Flow]) -> Vec<FlowEvent> {
         .collect();
     events.sort_by_key(|event| (event.time, event.uid, event.seq));
     events
+}
+
+/// Asks a server outside for a name of this type, and is answered a millisecond later.
+pub(crate) fn question(millis: i64, client: &str, name: &str, qtype: u16) -> ProtocolRow {
+    let flow = tcp(millis, client, "198.51.100.53", 53).udp();
+    let record = DnsRecord {
+        ts: at(millis),
+        proto: IpProto::UDP,
+        trans_id: 1,
+        rtt: Some(Span::from_millis(1)),
+        query: Some(name.as_bytes().into()),
+        qclass: Some(1),
+        qtype: Some(qtype),
+        rcode: Some(0),
+        aa: false,
+        tc: false,
+        rd: true,
+        ra: true,
+        z: 0,
+        answers: Vec::new(),
+        rejected: false,
+        opcode: 0,
+        netbios: false,
+    };
+    ProtocolRow {
+        time: at(millis + 1),
+        uid: Uid::from_bits(u128::from(millis.unsigned_abs()) + 1),
+        seq: 0,
+        id: flow.id,
+        record: Record::Dns(Box::new(record)),
+    }
+}
+
+/// The final form of every signal of a kind that questions give.
+pub(crate) fn signals_of_names(
+    config: &Config,
+    kind: SignalKind,
+    rows: &[ProtocolRow],
+) -> Vec<Signal> {
+    let mut detectors = Detectors::new(config, Vec::new());
+    rows.iter().for_each(|row| detectors.put_row(row));
+    detectors.finish();
+    let of_kind = |finding| match finding {
+        Finding::SignalClosed(signal) if signal.kind == kind => Some(signal),
+        _ => None,
+    };
+    detectors.drain().filter_map(of_kind).collect()
 }
 
 /// Everything found in these flows.

@@ -59,6 +59,11 @@ pub(crate) struct Wants {
 }
 
 impl Wants {
+    /// No event of a flow.
+    pub(crate) const NOTHING: Self = Self {
+        what: What(0),
+        between: &[],
+    };
     pub(crate) const INSIDE: &'static [(Side, Side)] = &[(Side::Inside, Side::Inside)];
     pub(crate) const INSIDE_OUT: &'static [(Side, Side)] = &[(Side::Inside, Side::Outside)];
     /// From a host inside to any.

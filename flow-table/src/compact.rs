@@ -4,23 +4,33 @@ use crate::prefetch::prefetch;
 
 /// A count below 2^48; it stops there instead of wrapping. Six bytes, aligned to two.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(crate) struct U48([u16; 3]);
+#[repr(Rust, packed(2))]
+pub(crate) struct U48 {
+    low: u32,
+    high: u16,
+}
 
 impl U48 {
-    const MAX: u64 = (1 << 48) - 1;
+    pub(crate) const MAX: u64 = (1 << 48) - 1;
 
     /// The nearest value that fits.
-    pub(crate) fn new(value: u64) -> Self {
-        let [low, middle, high, _] = words(value.min(Self::MAX));
-        Self([low, middle, high])
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "it is taken apart")]
+    pub(crate) const fn new(value: u64) -> Self {
+        let value = if value > Self::MAX { Self::MAX } else { value };
+        Self {
+            low: value as u32,
+            high: (value >> 32) as u16,
+        }
     }
 
-    pub(crate) fn get(self) -> u64 {
-        let [low, middle, high] = self.0;
-        u64::from(low) | u64::from(middle) << 16 | u64::from(high) << 32
+    #[inline]
+    pub(crate) const fn get(self) -> u64 {
+        self.low as u64 | (self.high as u64) << 32
     }
 
-    pub(crate) fn add(&mut self, more: u64) {
+    #[inline]
+    pub(crate) const fn add(&mut self, more: u64) {
         *self = Self::new(self.get().saturating_add(more));
     }
 }

@@ -12,6 +12,7 @@ mod link;
 mod reason;
 mod transport;
 mod tunnel;
+mod usual;
 mod wireless;
 
 #[cfg(test)]
@@ -59,6 +60,12 @@ pub struct Frame<'a> {
 pub trait PacketSink {
     /// Makes room for a packet whose key has this hash, to be filled in where it will stay.
     fn packet(&mut self, hash: u64) -> &mut Packet;
+    /// Takes a packet that is ready.
+    #[inline]
+    fn put(&mut self, packet: Packet) {
+        let hash = packet.hash;
+        *self.packet(hash) = packet;
+    }
     /// Remembers what a frame's link layer says, to be named by its packets.
     fn link(&mut self, info: LinkInfo) -> LinkPlace;
     /// Remembers the flow of a tunnel, to be named by the packets inside.
@@ -203,6 +210,7 @@ impl Decoder {
     ///
     /// A packet whose transport header or checksum is wrong still names a flow, so the sink gets
     /// it although the frame counts as dropped.
+    #[inline]
     pub fn decode(
         &self,
         frame: Frame<'_>,
@@ -212,6 +220,20 @@ impl Decoder {
             Links::Skip => LinkPlace::NONE,
             Links::Note => sink.link(link::info(frame.link, frame.bytes)),
         };
+        if self.usual(&frame, link, sink).is_some() {
+            return Ok(Decoded::Processed);
+        }
+        self.layers(&frame, link, sink)
+    }
+
+    /// Goes through a frame layer by layer.
+    #[inline(never)]
+    fn layers(
+        &self,
+        frame: &Frame<'_>,
+        link: LinkPlace,
+        sink: &mut impl PacketSink,
+    ) -> Result<Decoded, DropReason> {
         let place = Place {
             ts: frame.ts,
             index: frame.index,

@@ -103,6 +103,12 @@ impl Wheel {
         self.len
     }
 
+    /// Whether any entry may be due at `now`.
+    #[inline]
+    pub(crate) fn may_have_due(&self, now: Timestamp) -> bool {
+        self.earliest <= now
+    }
+
     /// Files a flow that is due at `due`. Returns where.
     pub(crate) fn insert(&mut self, due: Timestamp, slot: u32) -> Step {
         let step = step_of(due);

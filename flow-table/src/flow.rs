@@ -167,6 +167,39 @@ impl Flow {
         milestones
     }
 
+    /// Takes a packet that changes no more than what it moved, as [`Self::take`] would, where the
+    /// detectors need not hear of it. Returns whether it was one; any other has changed nothing.
+    #[inline]
+    pub(crate) fn take_plain(&mut self, packet: &Packet) -> bool {
+        let Self { common, kind } = self;
+        if common.told.seq == 0 {
+            return false;
+        }
+        let from = common.side_of(packet);
+        let payload = if let Kind::Tcp(tcp) = kind
+            && let Some(segment) = packet.body.tcp()
+        {
+            let told = common.told.has_all(Told::ANSWERED | Told::COMPLETED);
+            if !told || !tcp.take_plain(common, from, &segment) {
+                return false;
+            }
+            segment.len
+        } else if let Kind::Udp(udp) = kind
+            && let Body::Udp(datagram) = packet.body.get()
+        {
+            let told = from == Side::Orig || common.told.has(Told::ANSWERED);
+            if !told || !udp.take_plain(from, datagram) {
+                return false;
+            }
+            datagram.len
+        } else {
+            return false;
+        };
+        common.last = packet.ts;
+        common.count(from, packet, payload);
+        true
+    }
+
     /// Payload bytes of each end, as conn.log counts them.
     fn bytes(&self) -> PerSide<u64> {
         let counted = |bytes: Option<U48>| bytes.map_or(0, U48::get);
@@ -241,6 +274,19 @@ fn answered(from: Side) -> Milestones {
 }
 
 impl Udp {
+    /// Adds a datagram that is not the first of its end.
+    #[inline]
+    fn take_plain(&mut self, from: Side, datagram: Datagram) -> bool {
+        let noted = *self.noted.get_mut(from);
+        match self.bytes.get_mut(from) {
+            Some(bytes) if noted => {
+                bytes.add(datagram.len.into());
+                true
+            }
+            _ => false,
+        }
+    }
+
     fn take(&mut self, common: &mut Common, from: Side, datagram: Datagram, ts: Timestamp) {
         common.last = ts;
         let first = self.bytes == PerSide::default();

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
+use rapidhash::v3::{RapidSecrets, rapidhash_v3_inline, rapidhash_v3_seeded};
 
 use crate::{Endpoint, FlowId, IpProto};
 
@@ -157,6 +157,27 @@ impl FlowKey {
         }
     }
 
+    /// The same for addresses and ports of IPv4.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "words are taken apart")]
+    pub(crate) fn of_v4(src: (u32, u16), dst: (u32, u16), proto: IpProto) -> (Self, Way) {
+        let whole = |(addr, port): (u32, u16)| u64::from(addr) << 16 | u64::from(port);
+        let (src, dst) = (whole(src), whole(dst));
+        let (low, high) = (src.min(dst), src.max(dst));
+        let addr = |whole: u64| Addr {
+            high: 0,
+            low: Addr::V4_PREFIX | whole >> 16,
+        };
+        let key = Self {
+            low: addr(low),
+            high: addr(high),
+            low_port: low as u16,
+            high_port: high as u16,
+            proto,
+        };
+        (key, if src <= dst { Way::Up } else { Way::Down })
+    }
+
     /// The key of a message that nobody answers (one-way ICMP): each direction is a flow of its
     /// own, so the ends stay as the packet has them.
     pub const fn one_way(src: End, dst: End, proto: IpProto) -> (Self, Way) {
@@ -270,10 +291,16 @@ impl KeyHasher {
     #[inline]
     pub(crate) fn hash(&self, key: &FlowKey) -> u64 {
         if key.low.is_v4() && key.high.is_v4() {
-            rapidhash_v3_seeded(&key.bytes_v4(), &self.secrets)
+            self.hash_v4(key)
         } else {
             rapidhash_v3_seeded(&key.bytes(), &self.secrets)
         }
+    }
+
+    /// The hash of the key of an IPv4 packet.
+    #[inline]
+    pub(crate) fn hash_v4(&self, key: &FlowKey) -> u64 {
+        rapidhash_v3_inline::<true, false, false>(&key.bytes_v4(), &self.secrets)
     }
 }
 
@@ -313,6 +340,12 @@ mod tests {
             let hasher = KeyHasher::new(7);
             assert_eq!(hasher.hash(&there), hasher.hash(&back));
             assert_ne!(hasher.hash(&there), KeyHasher::new(8).hash(&there));
+            if a.addr.is_v4() && b.addr.is_v4() {
+                let [a, b] = [a, b].map(|end| (end.addr.v4_word(), end.port));
+                assert_eq!(FlowKey::of_v4(a, b, IpProto::UDP), (there, up));
+                assert_eq!(FlowKey::of_v4(b, a, IpProto::UDP), (there, down));
+                assert_eq!(hasher.hash_v4(&there), hasher.hash(&there));
+            }
         }
     }
 

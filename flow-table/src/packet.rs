@@ -104,7 +104,7 @@ impl PayloadPlace {
     #[inline]
     pub fn in_block(at: usize, len: usize) -> Self {
         match (u32::try_from(at), u32::try_from(len)) {
-            (Ok(at), Ok(len)) if at & BESIDE == 0 => Self { at, len },
+            (Ok(at), Ok(len)) if (at | len) & BESIDE == 0 => Self { at, len },
             _ => Self::NONE,
         }
     }
@@ -245,6 +245,26 @@ impl FlatBody {
         }
     }
 
+    /// The same as a TCP segment, if it is one.
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "parts of words are taken out"
+    )]
+    pub(crate) const fn tcp(&self) -> Option<Segment> {
+        if (self.head as u8) & !HOLDS != TCP {
+            return None;
+        }
+        Some(Segment {
+            seq: self.numbers as u32,
+            ack: (self.numbers >> 32) as u32,
+            len: (self.head >> 32) as u32,
+            window: (self.head >> 16) as u16,
+            flags: TcpFlags((self.head >> 8) as u8),
+            whole: self.head as u8 & HOLDS != 0,
+        })
+    }
+
     /// The same as one of its kinds.
     #[inline]
     #[expect(
@@ -353,6 +373,10 @@ impl TcpFlags {
     /// RST.
     pub const fn rst(self) -> bool {
         self.0 & 0x04 != 0
+    }
+    /// ACK, and neither SYN, FIN nor RST.
+    pub const fn is_mere_ack(self) -> bool {
+        self.0 & 0x17 == 0x10
     }
     /// ACK.
     pub const fn ack(self) -> bool {

@@ -41,6 +41,8 @@ const INDEX_BYTES: usize = 40;
 
 /// How many packets ahead flows are fetched: by then memory has answered, by measurement.
 const LOOK_AHEAD: usize = 12;
+/// More than that.
+const SLOTS: usize = 16;
 
 /// The share of one table.
 fn per_group(memory: u64) -> usize {
@@ -50,8 +52,9 @@ fn per_group(memory: u64) -> usize {
 /// The tables of one share.
 #[derive(Debug)]
 pub struct Shard {
-    id: ShardId,
     tables: Vec<FlowTable>,
+    /// Which of them belongs to a group, where one does.
+    places: [u8; KEY_GROUPS],
 }
 
 impl Shard {
@@ -67,8 +70,8 @@ impl Shard {
         };
         let groups = (0..KEY_GROUPS).filter(|group| group % id.of == id.index);
         Self {
-            id,
             tables: groups.map(|_| FlowTable::new(table)).collect(),
+            places: std::array::from_fn(|group| u8::try_from(group / id.of).unwrap_or_default()),
         }
     }
 
@@ -76,9 +79,11 @@ impl Shard {
     /// the block's time made due.
     pub fn take(&mut self, packets: &[Packet], block: &Block<'_>, out: &mut TableOutput) {
         // Those whose index, and those whose flow, is fetched meanwhile.
-        let mut far = packets.iter().skip(2 * LOOK_AHEAD);
-        let mut near = packets.iter().skip(LOOK_AHEAD);
-        for packet in packets {
+        let ahead = |by: usize| packets.get(by..).unwrap_or_default().iter();
+        let (mut far, mut near) = (ahead(2 * LOOK_AHEAD), ahead(LOOK_AHEAD));
+        // Where the flows are that were fetched.
+        let mut likely = [None; SLOTS];
+        for (at, packet) in packets.iter().enumerate() {
             if let Some(Packet { hash, .. }) = far.next()
                 && let Some(table) = self.tables.get(self.table_of(*hash))
             {
@@ -86,12 +91,14 @@ impl Shard {
             }
             if let Some(Packet { hash, .. }) = near.next()
                 && let Some(table) = self.tables.get(self.table_of(*hash))
+                && let Some(place) = likely.get_mut((at + LOOK_AHEAD) % SLOTS)
             {
-                table.prefetch_flow(*hash);
+                *place = table.prefetch_flow(*hash);
             }
             let table = self.table_of(packet.hash);
+            let likely = likely.get(at % SLOTS).copied().flatten();
             if let Some(table) = self.tables.get_mut(table) {
-                table.take(packet, block, out);
+                table.take(packet, likely, block, out);
             }
         }
         for table in &mut self.tables {
@@ -106,8 +113,9 @@ impl Shard {
     }
 
     /// Which of its tables has the flows of this hash.
-    const fn table_of(&self, hash: u64) -> usize {
-        group_of(hash) / self.id.of
+    fn table_of(&self, hash: u64) -> usize {
+        let table = self.places.get(group_of(hash)).copied();
+        table.unwrap_or_default().into()
     }
 
     pub(crate) fn tables(&self) -> &[FlowTable] {

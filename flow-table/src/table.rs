@@ -4,12 +4,14 @@
 //! Timers act at the packet time at which they would have fired had every packet of every flow
 //! come by here, whenever this table gets to look: see [`Clock`].
 
+mod plain;
+
 use crate::clock::Clock;
 use crate::compact::Slab;
 use crate::event::{FlowEvent, FlowEventKind};
 use crate::eviction::{Rank, Victims};
 use crate::expiry::{Step, Wheel};
-use crate::flow::{Flow, Kind, PendingSlot, PerSide};
+use crate::flow::{Common, Flow, Kind, PendingSlot, PerSide};
 use crate::index::SlotIndex;
 use crate::inspection::{Inspections, ProtocolRow};
 use crate::key::{FlowKey, KeyHasher};
@@ -155,16 +157,16 @@ impl FlowTable {
         self.index.prefetch(hash);
     }
 
-    /// A packet with this hash comes very soon: fetches its flow.
-    pub(crate) fn prefetch_flow(&self, hash: u64) {
-        let Some(slot) = self.index.likely(hash) else {
-            return;
-        };
+    /// A packet with this hash comes very soon: fetches its flow. Returns where that probably is.
+    #[inline]
+    pub(crate) fn prefetch_flow(&self, hash: u64) -> Option<u32> {
+        let slot = self.index.likely(hash)?;
         self.flows.prefetch(slot);
         let at = usize::try_from(slot).unwrap_or(usize::MAX);
         if let Some(filed) = self.filed.get(at) {
             prefetch(filed);
         }
+        Some(slot)
     }
 
     /// The flow in a slot leaves soon: fetches it.
@@ -179,16 +181,46 @@ impl FlowTable {
         }
     }
 
-    /// Takes a packet.
-    pub(crate) fn take(&mut self, packet: &Packet, block: &Block<'_>, out: &mut TableOutput) {
+    /// Takes a packet whose flow is probably in the slot `likely`.
+    #[inline]
+    pub(crate) fn take(
+        &mut self,
+        packet: &Packet,
+        likely: Option<u32>,
+        block: &Block<'_>,
+        out: &mut TableOutput,
+    ) {
+        // None where it was opened since it was looked for, or is not there at all.
+        let probable = likely.or_else(|| self.find(packet));
+        if probable.is_some_and(|slot| self.take_plain(slot, packet, block, out)) {
+            return;
+        }
+        let slot = if likely.is_some() {
+            self.find(packet)
+        } else {
+            probable
+        };
+        self.take_any(slot, packet, block, out);
+    }
+
+    /// Takes a packet of any kind, whose flow is in `slot` if there is one.
+    fn take_any(
+        &mut self,
+        slot: Option<u32>,
+        packet: &Packet,
+        block: &Block<'_>,
+        out: &mut TableOutput,
+    ) {
         let clock = &block.clock;
         let now = clock.at(packet.index);
         if packet.ts < now {
             self.late = Some(now);
         }
         let mut again = false;
-        if let Some(slot) = self.find(packet) {
-            if self.is_due(slot, now) {
+        if let Some(slot) = slot {
+            if let Some(flow) = self.flows.get(slot)
+                && self.is_due(slot, &flow.common, now)
+            {
                 self.fire(slot, clock, now, out);
             }
             match self.flows.get_mut(slot) {
@@ -253,6 +285,7 @@ impl FlowTable {
         self.remove(slot, now, Evicted::No, out);
     }
 
+    #[inline(never)]
     fn find(&self, packet: &Packet) -> Option<u32> {
         self.index.find(packet.hash, |slot| {
             let flow = self.flows.get(slot);
@@ -260,16 +293,13 @@ impl FlowTable {
         })
     }
 
-    /// Whether a flow has anything to do at `now` before its packet is taken.
-    fn is_due(&self, slot: u32, now: Timestamp) -> bool {
-        let Some(flow) = self.flows.get(slot) else {
-            return false;
-        };
+    /// Whether the flow in a slot has anything to do at `now` before its packet is taken.
+    fn is_due(&self, slot: u32, common: &Common, now: Timestamp) -> bool {
         // The wheel's entry is never later than a report: most packets need not look for one.
-        flow.common.due() <= now
+        common.due() <= now
             || (self.filed_at(slot).may_be_due(now)
                 && self
-                    .report_due(flow.common.pending)
+                    .report_due(common.pending)
                     .is_some_and(|due| due <= now))
     }
 

@@ -237,6 +237,24 @@ impl Tcp {
         end.did(Did::Fin).then(|| end.fin_seq().saturating_sub(1))
     }
 
+    /// Takes a segment in the middle of an established flow, in order and telling nothing new: for
+    /// nearly every one [`Self::segment`] would come to no more than this. Returns whether it was
+    /// one; any other has changed nothing.
+    #[inline]
+    pub(crate) fn take_plain(&mut self, common: &Common, from: Side, seg: &Segment) -> bool {
+        let ([orig, resp], [seen_orig, seen_resp]) = (&mut self.ends, self.seen);
+        let (me, peer, seen) = match from {
+            Side::Orig => (orig, resp, seen_orig),
+            Side::Resp => (resp, orig, seen_resp),
+        };
+        let letter = if seg.len > 0 { Seen::DATA } else { Seen::ACK };
+        let tells_nothing = seg.flags.is_mere_ack()
+            && seg.window != 0
+            && seen.0 & (Seen::PACKET | letter) == Seen::PACKET | letter;
+        let apart = || !stretches(common.rare.as_deref(), from).is_empty();
+        tells_nothing && me.take_plain(peer, seg, apart)
+    }
+
     fn both_closed(&self) -> bool {
         self.end(Side::Orig).did(Did::Close) && self.end(Side::Resp).did(Did::Close)
     }

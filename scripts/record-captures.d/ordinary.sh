@@ -228,3 +228,79 @@ record_raw_ip() {
     on ws-10 dig +time=1 +tries=1 @172.20.0.20 www.example >/dev/null || true
     capture_end
 }
+
+# An hour of what people, mail servers and antivirus programs ask for. Every name has an address.
+record_benign_dns() {
+    net_up
+    dns_up out resolver --listen-address=198.51.100.53 --bind-interfaces --local=/example/ \
+        --address=/example/198.51.100.10 --address=/example/2001:db8:11::10 \
+        --txt-record=_dmarc.example,v=DMARC1
+    local n
+    for n in 41 42 43; do host_up "ws-$n" "$n"; done
+    host_up mail 44
+    capture_on sw br0 "$RAW"
+    local until=$((SECONDS + ${BENIGN_DNS_SECONDS:-3600})) askers=()
+    for n in 41 42 43; do
+        ask_as_browser "ws-$n" "$n" "$until" &
+        askers+=("$!")
+    done
+    ask_as_mail_server mail "$until" &
+    askers+=("$!")
+    ask_as_antivirus ws-41 "$until" &
+    askers+=("$!")
+    wait "${askers[@]}"
+    capture_end
+}
+
+# ask HOST TYPE NAME...
+ask() {
+    local host=$1 type=$2
+    shift 2
+    on "$host" dig +short +time=1 +tries=1 -t "$type" "$@" @198.51.100.53 >/dev/null || true
+}
+
+# hex TEXT LENGTH: digits that look random and are the same every time.
+hex() { printf %s "$1" | md5sum | head -c "$2"; }
+
+# ask_as_browser HOST SEED SECONDS: a page every 20 to 80 seconds, and what it is made of.
+ask_as_browser() {
+    local page=0 site name type
+    RANDOM=$2
+    while [ "$SECONDS" -lt "$3" ]; do
+        page=$((page + 1))
+        site=site$((RANDOM % 60)).example
+        for name in "www.$site" "static.$site" "d$(hex "$site" 13).cdn.example" "api.$site" \
+            "e$((RANDOM % 9000)).dsc$((RANDOM % 9)).edge.example" "fonts.example" \
+            "$(hex "$site$page" 8)-$(hex "$site" 6).metrics.example"; do
+            for type in A AAAA HTTPS; do ask "$1" "$type" "$name"; done
+        done
+        [ $((RANDOM % 5)) -gt 0 ] || on "$1" dig +short -x 198.51.100.10 @198.51.100.53 >/dev/null || true
+        sleep $((20 + RANDOM % 60))
+    done
+}
+
+# ask_as_mail_server HOST SECONDS: who may send for a domain, and the key its letters are signed with.
+ask_as_mail_server() {
+    local letter=0 domain
+    while [ "$SECONDS" -lt "$2" ]; do
+        letter=$((letter + 1))
+        domain=sender$((letter % 40)).example
+        ask "$1" MX "$domain"
+        ask "$1" TXT "$domain"
+        ask "$1" TXT "_dmarc.$domain"
+        ask "$1" TXT "s$((letter % 40))-2026-$(hex "$domain" 12)._domainkey.$domain"
+        ask "$1" A "$((letter % 250)).2.0.192.blocklist.example"
+        sleep 25
+    done
+}
+
+# ask_as_antivirus HOST SECONDS: a file's hash as a name, below one domain: known noise, and close to
+# what tunnels look like.
+ask_as_antivirus() {
+    local file=0
+    while [ "$SECONDS" -lt "$2" ]; do
+        file=$((file + 1))
+        ask "$1" TXT "$(hex "file $file" 32).hashes.reputation.example"
+        sleep 95
+    done
+}

@@ -51,8 +51,8 @@ pub(crate) struct Block {
 impl Block {
     /// The captured bytes of `record`.
     pub(crate) fn bytes_of(&self, record: &Record) -> &[u8] {
-        let end = record.offset.saturating_add(record.len);
-        self.bytes.get(record.offset..end).unwrap_or_default()
+        let bytes = self.bytes.get(record.offset..).unwrap_or_default();
+        bytes.get(..record.len).unwrap_or_default()
     }
 
     fn clear(&mut self) {

@@ -37,6 +37,8 @@ pub(crate) fn signal(id: u128, src: &str) -> Signal {
             peers: vec!["10.9.9.9".parse().unwrap(), "fe80::1".parse().unwrap()],
             ports: vec![22, 445],
             uids: vec![Uid::from_bits(7), Uid::from_bits(8)],
+            domain: None,
+            names: Vec::new(),
         },
         suppressed_by: None,
     }

@@ -8,6 +8,7 @@ use hashbrown::HashTable;
 
 use super::{Facts, Over};
 use crate::hash::IdHash;
+use crate::names;
 use crate::samples::Sample;
 use crate::{BaselineEvidence, Evidence, Severity, Signal, SignalKind, StableId, Subject, Window};
 
@@ -56,6 +57,8 @@ struct Peak {
     baseline: Option<BaselineEvidence>,
     numbers: Vec<(&'static str, f64)>,
     samples: Vec<Sample>,
+    domain: Arc<str>,
+    names: Vec<Arc<str>>,
     clause: fn(&Facts<'_>) -> String,
 }
 
@@ -89,6 +92,8 @@ impl OpenSignal {
     pub(super) fn heap(&self) -> usize {
         self.peak.numbers.capacity() * size_of::<(&str, f64)>()
             + self.peak.samples.capacity() * size_of::<Sample>()
+            + names::heap(&self.peak.names)
+            + self.peak.domain.len()
     }
 
     pub(super) fn closes(&self) -> Timestamp {
@@ -136,6 +141,7 @@ fn id(over: &Over<'_>, now: Timestamp) -> StableId {
         .number(dst_port.map_or(0, |port| u64::from(port) + 1))
         .number(over.window.start.as_nanos().unsigned_abs())
         .number(now.as_nanos().unsigned_abs())
+        .about(over.about.domain)
         .finish()
 }
 
@@ -150,6 +156,8 @@ impl Peak {
             baseline: over.baseline,
             numbers: over.numbers.to_vec(),
             samples: over.samples.all().to_vec(),
+            domain: Arc::from(over.about.domain),
+            names: over.about.names.to_vec(),
             clause: over.clause,
         }
     }
@@ -163,6 +171,8 @@ impl Peak {
         self.numbers.extend_from_slice(over.numbers);
         self.samples.clear();
         self.samples.extend_from_slice(over.samples.all());
+        self.names.clear();
+        self.names.extend_from_slice(over.about.names);
     }
 
     fn evidence(&self, window: Span, max: usize) -> Evidence {
@@ -170,6 +180,7 @@ impl Peak {
             value: self.value,
             threshold: self.threshold,
             window,
+            domain: &self.domain,
             numbers: &self.numbers,
         };
         let mut samples: Vec<Sample> = self
@@ -202,6 +213,8 @@ impl Peak {
                 max,
             ),
             uids: unique(samples.iter().map(Sample::uid).collect(), max),
+            domain: (!self.domain.is_empty()).then(|| self.domain.clone()),
+            names: unique(self.names.clone(), max),
         }
     }
 }

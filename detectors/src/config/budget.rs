@@ -52,12 +52,12 @@ impl Config {
 macro_rules! tables {
     ($config:ident: $($signal:ident)+) => {
         impl Config {
-            fn tables(&self) -> [(Count, Bytes); 12] {
+            fn tables(&self) -> [(Count, Bytes); 15] {
                 let $config = self;
                 [$(($config.$signal.max_subjects, $config.$signal.max_memory),)+]
             }
 
-            fn tables_mut(&mut self) -> [(&mut Count, &mut Bytes); 12] {
+            fn tables_mut(&mut self) -> [(&mut Count, &mut Bytes); 15] {
                 let $config = self;
                 [$((&mut $config.$signal.max_subjects, &mut $config.$signal.max_memory),)+]
             }
@@ -67,7 +67,7 @@ macro_rules! tables {
 
 tables!(config: port_scan connection_spike privileged_access periodic_beacon persistent_destination
     command_exchange data_staging outbound_spike destination_diversity fan_in_ddos fan_out_scan
-    syn_burst);
+    syn_burst dns_query_burst high_entropy_dns encoded_tunneling_pattern);
 
 #[cfg(test)]
 mod tests {
@@ -78,8 +78,8 @@ mod tests {
     #[test]
     fn what_fits_stays() {
         let mut config = Config::default();
-        assert_eq!(config.most_memory(5) / MIB, 12 * 32 + 5 * 8 + 24 + 32);
-        config.fit(config.most_memory(5), 5);
+        assert_eq!(config.most_memory(6) / MIB, 15 * 32 + 6 * 8 + 24 + 32);
+        config.fit(config.most_memory(6), 6);
         assert_eq!(config, Config::default());
         config.fit(u64::MAX, 5);
         assert_eq!(config, Config::default());

@@ -287,3 +287,55 @@ signal_config! {
         critical: Positive = Positive::known(5.0),
     }
 }
+
+signal_config! {
+    /// Numbers of DNS_QUERY_BURST, in queries.
+    DnsQueryBurst {
+        /// Window, also that of the baseline.
+        window: WindowSpan = WindowSpan::secs(300),
+        /// Fires from this many queries: medium.
+        limit: Count = Count::new(25),
+        /// This many queries: high.
+        high: Count = Count::new(40),
+        /// They must be for at least this many distinct names…
+        min_names: Count = Count::new(20),
+        /// …and more than so many standard deviations above the client's mean…
+        deviations: Positive = Positive::known(3.0),
+        /// …of which the deviation counts as at least this…
+        min_deviation: Positive = Positive::known(3.0),
+        /// …once it was learnt from this many windows with queries.
+        min_history: Count = Count::new(12),
+    }
+}
+
+signal_config! {
+    /// Numbers of HIGH_ENTROPY_DNS, in queries.
+    HighEntropyDns {
+        /// Window.
+        window: WindowSpan = WindowSpan::secs(300),
+        /// Fires from this many queries: high.
+        limit: Count = Count::new(10),
+        /// This many: critical.
+        critical: Count = Count::new(20),
+        /// What stands left of the registered domain must have at least this many characters…
+        min_length: Count = Count::new(24),
+        /// …of at least this many bits each (Shannon entropy).
+        min_entropy: Positive = Positive::known(3.5),
+    }
+}
+
+signal_config! {
+    /// Numbers of ENCODED_TUNNELING_PATTERN, in distinct encoded names below one registered domain.
+    EncodedTunnelingPattern {
+        /// Window.
+        window: WindowSpan = WindowSpan::secs(600),
+        /// Fires from this many names: high.
+        limit: Count = Count::new(12),
+        /// This many: critical.
+        critical: Count = Count::new(20),
+        /// What stands left of the registered domain must have at least this many characters…
+        min_length: Count = Count::new(24),
+        /// …of at least this many bits each (Shannon entropy).
+        min_entropy: Positive = Positive::known(3.5),
+    }
+}

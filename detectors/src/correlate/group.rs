@@ -284,6 +284,8 @@ fn weight(signal: &Signal) -> usize {
         + evidence.peers.len() * size_of::<std::net::IpAddr>()
         + evidence.ports.len() * size_of::<u16>()
         + evidence.uids.len() * size_of::<Uid>()
+        + evidence.domain.as_ref().map_or(0, |domain| domain.len())
+        + crate::names::heap(&evidence.names)
 }
 
 impl Made {

@@ -32,6 +32,7 @@ fn builtin_rules_are_sound() {
     let want = [
         "C2-BEACON-001",
         "DDOS-001",
+        "DNS-EXFIL-001",
         "EXFIL-001",
         "LM-001",
         "RECON-001",

@@ -13,7 +13,7 @@
 use flow_table::{FlowEventKind, Span, Timestamp};
 
 use super::{Detector, General, Usage, bytes_text, counted, reaching};
-use crate::board::{Board, Facts, Over};
+use crate::board::{About, Board, Facts, Over};
 use crate::config::CommandExchange;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
@@ -157,6 +157,7 @@ impl Detector for Exchanges {
                         ),
                     ],
                     samples: &session.samples,
+                    about: About::default(),
                     clause,
                 });
             }

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 use super::{Detector, General, Usage, above, counted, short};
 use crate::baseline::{Baseline, Prior};
-use crate::board::{Board, Facts, Over};
+use crate::board::{About, Board, Facts, Over};
 use crate::config::ConnectionSpike;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
@@ -105,6 +105,7 @@ impl Detector for Spikes {
                         baseline: Some(baseline),
                         numbers: &[("connections", connections), ("deviations", deviations)],
                         samples: &source.samples,
+                        about: About::default(),
                         clause,
                     });
                 }

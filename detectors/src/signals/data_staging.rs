@@ -18,7 +18,7 @@ use flow_table::{FlowEventKind, IpProto, Timestamp};
 
 use super::{Detector, General, Usage, above, bytes_text};
 use crate::baseline::{Baseline, Prior};
-use crate::board::{Board, Facts, Over};
+use crate::board::{About, Board, Facts, Over};
 use crate::config::DataStaging;
 use crate::hash::join;
 use crate::samples::{Sample, Samples};
@@ -192,6 +192,7 @@ impl Stagings {
                     baseline: Some(baseline),
                     numbers: &[("bytes_received", received)],
                     samples: &receiver.samples,
+                    about: About::default(),
                     clause,
                 });
             }

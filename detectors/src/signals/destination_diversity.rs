@@ -12,7 +12,7 @@
 use std::net::IpAddr;
 
 use super::{Detector, General, Usage, bytes_text, counted};
-use crate::board::{Board, Facts, Over};
+use crate::board::{About, Board, Facts, Over};
 use crate::config::DestinationDiversity;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
@@ -147,6 +147,7 @@ impl Detector for Uploads {
             baseline: None,
             numbers: &[("destinations", destinations), ("bytes_sent", sent)],
             samples: &source.samples,
+            about: About::default(),
             clause,
         });
     }

@@ -16,7 +16,7 @@ use flow_table::Timestamp;
 
 use super::{Detector, General, Usage, counted, reaching, short};
 use crate::baseline::{Baseline, Prior};
-use crate::board::{Board, Facts, Over};
+use crate::board::{About, Board, Facts, Over};
 use crate::config::FanInDdos;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
@@ -176,6 +176,7 @@ impl Detector for Floods {
                             ("times_the_limit", times),
                         ],
                         samples: &dst.samples,
+                        about: About::default(),
                         clause,
                     });
                 }

@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use flow_table::{FlowEventKind, Timestamp};
 
 use super::{Detector, General, Usage, above, counted, short};
-use crate::board::{Board, Facts, Over};
+use crate::board::{About, Board, Facts, Over};
 use crate::config::{FanOutScan, PER_UNDECIDED};
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
@@ -171,6 +171,7 @@ impl Scans {
                         ("ports", source.ports.counted() as f64),
                     ],
                     samples: &source.samples,
+                    about: About::default(),
                     clause,
                 });
             }

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 
 use super::{Detector, General, Usage, bytes_text};
 use crate::baseline::{Baseline, Prior};
-use crate::board::{Board, Facts, Over};
+use crate::board::{About, Board, Facts, Over};
 use crate::config::OutboundSpike;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
@@ -142,6 +142,7 @@ impl Detector for Spikes {
                     baseline: Some(baseline),
                     numbers: &[("bytes_sent", sent), ("bytes_received", received)],
                     samples: &state.samples,
+                    about: About::default(),
                     clause,
                 });
             }

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use flow_table::Timestamp;
 
 use super::{Detector, General, Usage, counted, reaching, short};
-use crate::board::{Board, Facts, Over};
+use crate::board::{About, Board, Facts, Over};
 use crate::config::PeriodicBeacon;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
@@ -153,6 +153,7 @@ impl Detector for Beacons {
                         ("coefficient_of_variation", variation),
                     ],
                     samples: &pair.samples,
+                    about: About::default(),
                     clause,
                 });
             }

@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use hashbrown::HashTable;
 
 use super::{Detector, General, Usage, counted, reaching};
-use crate::board::{Board, Facts, Over};
+use crate::board::{About, Board, Facts, Over};
 use crate::config::PersistentDestination;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
@@ -171,6 +171,7 @@ impl Detector for Destinations {
                         ("internal_hosts_known", known as f64),
                     ],
                     samples: &pair.samples,
+                    about: About::default(),
                     clause,
                 });
             }

@@ -12,7 +12,7 @@
 use std::net::IpAddr;
 
 use super::{Detector, General, Usage, above, counted};
-use crate::board::{Board, Facts, Over};
+use crate::board::{About, Board, Facts, Over};
 use crate::config::PortScan;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
@@ -101,6 +101,7 @@ impl Detector for Scans {
                         baseline: None,
                         numbers: &[("ports", ports), ("hosts", hosts)],
                         samples: &source.samples,
+                        about: About::default(),
                         clause,
                     });
                 }

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use flow_table::IpProto;
 
 use super::{Detector, General, Usage, counted, reaching};
-use crate::board::{Board, Facts, Over};
+use crate::board::{About, Board, Facts, Over};
 use crate::config::PrivilegedAccess;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
@@ -133,6 +133,7 @@ impl Detector for Accesses {
                             ("hosts_of_one_service", widest as f64),
                         ],
                         samples: &source.samples,
+                        about: About::default(),
                         clause,
                     });
                 }

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use flow_table::{FlowEventKind, IpProto, Timestamp};
 
 use super::{Detector, General, Usage, counted, reaching, short};
-use crate::board::{Board, Facts, Over};
+use crate::board::{About, Board, Facts, Over};
 use crate::config::SynBurst;
 use crate::hash::join;
 use crate::samples::{Sample, Samples};
@@ -142,6 +142,7 @@ impl Bursts {
                         ("times_the_limit", multiple),
                     ],
                     samples: &host.samples,
+                    about: About::default(),
                     clause: if subject.src.is_some() {
                         sent
                     } else {

@@ -1,5 +1,7 @@
 //! For every signal: over its limit, at it, split over the window's edge, and over IPv6.
 
+mod names;
+
 use std::fmt::Write as _;
 
 use super::*;

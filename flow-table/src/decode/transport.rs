@@ -154,18 +154,19 @@ fn udp(ip: &Ip<'_>, checksums: Checksums) -> FlatBody {
     if !absent && checksum_is_wrong(ip, checksums) {
         return BAD_CHECKSUM.into();
     }
-    let dns = ports::is_dns(src) || ports::is_dns(dst);
     Body::Udp(Datagram {
         len: u32::from(len).saturating_sub(8),
-        dns_reply: dns && is_dns_reply(ip.payload),
+        dns_reply: is_dns_reply(src, dst, ip.payload),
     })
     .into()
 }
 
-/// Whether a datagram holds a DNS header (RFC 1035, 4.1.1) with QR set.
-fn is_dns_reply(datagram: &[u8]) -> bool {
+/// Whether a datagram between these ports holds a DNS header (RFC 1035, 4.1.1) with QR set.
+#[inline]
+pub(super) fn is_dns_reply(src: u16, dst: u16, datagram: &[u8]) -> bool {
     const DNS_HEADER: usize = 12;
-    datagram.len() >= UDP_HEADER + DNS_HEADER
+    (ports::is_dns(src) || ports::is_dns(dst))
+        && datagram.len() >= UDP_HEADER + DNS_HEADER
         && datagram
             .get(UDP_HEADER + 2)
             .is_some_and(|flags| flags & 0x80 != 0)

@@ -164,6 +164,17 @@ pub(super) fn in_udp<'a>(packet: &Ip<'a>, key: &FlowKey, way: Way) -> Option<Inn
     }
 }
 
+/// Whether [`in_udp`] would look any further into a datagram.
+#[inline]
+pub(super) const fn may_be_in_udp(src_port: u16, dst_port: u16, payload: &[u8]) -> bool {
+    is_tunnel(src_port)
+        || is_tunnel(dst_port)
+        || matches!(
+            payload,
+            [0x60..=0x6f, ..] | [0, 0 | 1, ..] | [_, 0x52, 0x11, ..]
+        )
+}
+
 /// Teredo and AYIYA are known by what they look like, on any port: peers talk to each other
 /// directly once a server has introduced them.
 fn by_content(payload: &[u8], wire_len: usize) -> Option<Inner<'_>> {

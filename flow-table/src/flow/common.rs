@@ -98,6 +98,10 @@ impl Told {
         self.flags & what != 0
     }
 
+    pub(crate) const fn has_all(self, what: u8) -> bool {
+        self.flags & what == what
+    }
+
     pub(crate) const fn note(&mut self, what: u8) {
         self.flags |= what;
     }

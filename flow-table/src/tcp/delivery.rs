@@ -98,6 +98,37 @@ impl Delivery {
         self.trimmed == U48::new(ABANDONED)
     }
 
+    /// Where `[seq, past)` moves what was delivered in order, if it goes on from there and there is
+    /// nothing above a hole. Bytes below `acked` are acknowledged: some are.
+    #[inline]
+    pub(super) fn plain_sent(&self, seq: u64, past: u64, acked: u64) -> Option<u64> {
+        let (next, trimmed) = (self.next.get(), self.trimmed.get());
+        if past <= acked.max(trimmed) {
+            return Some(next);
+        }
+        let reached = next.max(past);
+        let goes_on = seq.max(acked.min(past)).max(trimmed) <= next;
+        (goes_on && reached - trimmed <= MAX_WITHOUT_ACKS).then_some(reached)
+    }
+
+    #[inline]
+    pub(super) fn note_plain_sent(&mut self, reached: u64) {
+        self.next = U48::new(reached);
+    }
+
+    /// Where an acknowledgement of everything below `seq` moves what need not be kept, if all of that
+    /// was delivered.
+    #[inline]
+    pub(super) fn plain_acked(&self, seq: u64) -> Option<u64> {
+        let trimmed = self.trimmed.get();
+        (seq <= self.next() && trimmed != U48::MAX).then_some(trimmed.max(seq))
+    }
+
+    #[inline]
+    pub(super) fn note_plain_acked(&mut self, trimmed: u64) {
+        self.trimmed = U48::new(trimmed);
+    }
+
     /// Takes note of `len` captured payload bytes at `seq`.
     pub(super) fn sent(&mut self, seq: u64, len: u32, sender: Sender, above: &mut Above<'_>) {
         let trimmed = self.trimmed.get();

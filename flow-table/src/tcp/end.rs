@@ -1,5 +1,7 @@
 //! One end of a TCP flow: its state and its sequence numbers.
 
+mod plain;
+
 use super::delivery::{Above, Delivery, Sender};
 use crate::compact::Scaled;
 use crate::packet::{Segment, TcpFlags};

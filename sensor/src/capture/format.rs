@@ -67,6 +67,9 @@ pub(crate) struct Walk {
 pub(crate) fn walk(format: &mut Format, block: &mut Block) -> Walk {
     let mut consumed = 0;
     loop {
+        if let Format::Pcap(pcap) = format {
+            consumed = pcap.records(&block.bytes, consumed, &mut block.records);
+        }
         let rest = block.bytes.get(consumed..).unwrap_or_default();
         if rest.is_empty() {
             return Walk {
@@ -126,6 +129,7 @@ impl Order {
     }
 
     /// Four bytes at `at`; zero where there are none.
+    #[inline]
     pub(crate) fn u32(self, bytes: &[u8], at: usize) -> u32 {
         let found = bytes
             .get(at..at.saturating_add(4))

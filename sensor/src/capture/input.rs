@@ -76,10 +76,12 @@ impl Input {
                 Err(problem) => self.problems.push(problem),
             }
         }
-        for record in &block.records {
-            self.now = self.now.max(record.ts);
-            block.times.push(self.now);
-        }
+        let mut now = self.now;
+        block.times.extend(block.records.iter().map(|record| {
+            now = now.max(record.ts);
+            now
+        }));
+        self.now = now;
         self.first = self.first.or(block.records.first().map(|record| record.ts));
         block.number = self.blocks;
         self.blocks += 1;

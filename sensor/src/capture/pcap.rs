@@ -42,6 +42,39 @@ impl Pcap {
         })
     }
 
+    /// Finds whole records from `at` on, the file header having been seen. Returns where the first
+    /// thing begins that is none, for [`Self::next`] to tell what it is.
+    pub(crate) fn records(&self, bytes: &[u8], at: usize, records: &mut Vec<Record>) -> usize {
+        let Some(link_number) = self.link_number else {
+            return at;
+        };
+        let link = LinkType::of(link_number);
+        let order = self.order;
+        let mut start = at;
+        let mut rest = bytes.get(at..).unwrap_or_default();
+        while let Some((header, behind)) = rest.split_first_chunk::<RECORD_HEADER>() {
+            let word = |at: usize| order.u32(header, at);
+            let (secs, fraction, len, wire_len) = (word(0), word(4), word(8), word(12));
+            let more = self.record_header - RECORD_HEADER;
+            let Ok(len) = usize::try_from(len) else { break };
+            let Some(behind) = behind.get(more..).and_then(|behind| behind.get(len..)) else {
+                break;
+            };
+            records.push(Record {
+                ts: Timestamp::new(secs.into(), i64::from(fraction) * self.unit),
+                start,
+                offset: start + self.record_header,
+                len,
+                wire_len,
+                link_number,
+                link,
+            });
+            start += rest.len() - behind.len();
+            rest = behind;
+        }
+        start
+    }
+
     /// What stands at the beginning of `bytes`: the file header first, then records.
     pub(crate) fn next(&mut self, bytes: &[u8]) -> Item {
         let Some(link_number) = self.link_number else {

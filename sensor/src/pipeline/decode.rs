@@ -41,6 +41,18 @@ impl Packets {
         self.inner_dropped = DropCounts::new();
     }
 
+    /// The list of the shard that owns a hash.
+    #[inline]
+    fn list(&mut self, hash: u64) -> &mut Vec<Packet> {
+        match self.lists.as_mut_slice() {
+            [list] => list,
+            lists => {
+                let shard = shard_of(hash, lists.len());
+                lists.get_mut(shard).unwrap_or(&mut self.homeless)
+            }
+        }
+    }
+
     /// Puts a block's fragments together with those of the blocks before, in their order.
     pub(super) fn reassemble(
         &mut self,
@@ -72,10 +84,14 @@ impl Packets {
 }
 
 impl PacketSink for Packets {
+    #[inline]
     fn packet(&mut self, hash: u64) -> &mut Packet {
-        let shard = shard_of(hash, self.lists.len());
-        let list = self.lists.get_mut(shard).unwrap_or(&mut self.homeless);
-        list.push_mut(Packet::EMPTY)
+        self.list(hash).push_mut(Packet::EMPTY)
+    }
+
+    #[inline]
+    fn put(&mut self, packet: Packet) {
+        self.list(packet.hash).push(packet);
     }
 
     fn link(&mut self, info: LinkInfo) -> LinkPlace {
@@ -131,23 +147,29 @@ impl BlockDecoder {
     /// Decodes `block` into `packets`.
     pub(super) fn decode(&mut self, block: &Block, packets: &mut Packets) {
         packets.clear(self.shards);
+        // In packets and bytes.
+        let (mut all, mut processed) = ((0, 0), (0, 0));
         for (index, record) in (0..).zip(&block.records) {
             let bytes = block.bytes_of(record);
             let len = bytes.len() as u64;
-            self.totals.packets += 1;
-            self.totals.bytes += len;
+            all = (all.0 + 1, all.1 + len);
             let held = packets.fragments.len();
             match self.packet(bytes, record, index, packets) {
                 Ok(Decoded::Processed) => {
-                    self.totals.processed += 1;
-                    self.totals.processed_bytes += len;
+                    processed = (processed.0 + 1, processed.1 + len);
                 }
                 // Counted when its datagram is complete or given up.
                 Ok(Decoded::Held) => {}
                 Err(reason) => self.totals.dropped.add(reason, bytes.len()),
             }
-            count_held(packets, held, len);
+            if packets.fragments.len() > held {
+                count_held(packets, held, len);
+            }
         }
+        self.totals.packets += all.0;
+        self.totals.bytes += all.1;
+        self.totals.processed += processed.0;
+        self.totals.processed_bytes += processed.1;
     }
 
     fn packet(

@@ -8,7 +8,7 @@
 
 use crossbeam_channel::{Receiver, Sender};
 use detectors::{Detectors, Finding};
-use flow_table::{Span, Timestamp, Uid};
+use flow_table::{ProtocolRow, Span, Timestamp, Uid};
 
 use super::ShardOutput;
 use super::protocols::Protocols;
@@ -150,13 +150,21 @@ impl Stage {
     fn seal(&mut self, boundary: Position) {
         self.sealed = boundary;
         let detectors = &mut self.detectors;
-        self.waiting
-            .take_events(boundary, |event| detectors.put(event));
+        let rows = self.protocols.take(boundary);
+        let mut told = rows.iter().peekable();
+        self.waiting.take_events(boundary, |event| {
+            let is_before = |row: &&ProtocolRow| (row.time, row.uid) < (event.time, event.uid);
+            while let Some(row) = told.next_if(is_before) {
+                detectors.put_row(row);
+            }
+            detectors.put(event);
+        });
+        told.for_each(|row| detectors.put_row(row));
         if boundary < Position::END {
             detectors.advance(boundary.time);
         }
         self.pass_on_findings();
-        self.pass_on_rows(boundary);
+        self.pass_on_rows(boundary, rows);
         let spare: Vec<ShardOutput> = self.waiting.empty().collect();
         for output in spare {
             self.give_back(output);
@@ -164,11 +172,11 @@ impl Stage {
     }
 
     /// Rows of everything before `boundary`. A tunnel is known before the flows inside it end.
-    fn pass_on_rows(&mut self, boundary: Position) {
+    fn pass_on_rows(&mut self, boundary: Position, protocols: Vec<ProtocolRow>) {
         let mut batch = LogBatch {
             rows: Vec::new(),
             tunnels: self.tunnels.take(boundary),
-            protocols: self.protocols.take(boundary),
+            protocols,
         };
         let (tunnels, logs) = (&self.tunnels, &self.outputs.logs);
         self.waiting.take_records(boundary, |record| {

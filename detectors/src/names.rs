@@ -1,0 +1,96 @@
+//! The latest names that went into a measure, to be shown as its evidence.
+
+use std::sync::Arc;
+
+/// Names that are kept for one measure.
+const MOST: usize = 5;
+/// Characters that are kept of a name: its beginning says what kind of name it is.
+const LONGEST: usize = 120;
+
+/// A ring of names that grows only as it is filled.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Names {
+    ring: Vec<Arc<str>>,
+    next: usize,
+}
+
+impl Names {
+    /// Adds a name; the oldest of too many goes.
+    pub(crate) fn push(&mut self, name: &[u8]) {
+        let name = text(name);
+        if self.ring.contains(&name) {
+            return;
+        }
+        if self.ring.len() < MOST {
+            self.ring.push(name);
+            return;
+        }
+        if let Some(oldest) = self.ring.get_mut(self.next) {
+            *oldest = name;
+        }
+        self.next = (self.next + 1) % MOST;
+    }
+
+    pub(crate) fn all(&self) -> &[Arc<str>] {
+        &self.ring
+    }
+
+    pub(crate) fn heap(&self) -> usize {
+        heap(&self.ring)
+    }
+}
+
+/// Bytes that names take on the heap.
+pub(crate) fn heap(names: &[Arc<str>]) -> usize {
+    // Two counters stand before the text.
+    let one = |name: &Arc<str>| size_of::<Arc<str>>() + 2 * size_of::<usize>() + name.len();
+    names.iter().map(one).sum()
+}
+
+/// A name as people read it: what is not printable escaped, what is too long cut.
+pub(crate) fn text(name: &[u8]) -> Arc<str> {
+    let mut text: String = name
+        .iter()
+        .take(LONGEST)
+        .flat_map(|byte| byte.escape_ascii())
+        .map(char::from)
+        .collect();
+    if name.len() > LONGEST {
+        text.push('…');
+    }
+    text.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_are_kept_each_once() {
+        let mut names = Names::default();
+        for number in 0..7 {
+            for _ in 0..2 {
+                names.push(format!("n{number}.example").as_bytes());
+            }
+        }
+        let mut kept: Vec<&str> = names.all().iter().map(AsRef::as_ref).collect();
+        kept.sort_unstable();
+        let want = [
+            "n2.example",
+            "n3.example",
+            "n4.example",
+            "n5.example",
+            "n6.example",
+        ];
+        assert_eq!(kept, want);
+        assert_eq!(names.heap(), 5 * (32 + 10));
+    }
+
+    #[test]
+    fn text_is_printable_and_short() {
+        assert_eq!(&*text(b"a\x00\xff.b"), r"a\x00\xff.b");
+        let long = text(&[b'x'; 300]);
+        assert_eq!(long.chars().count(), LONGEST + 1);
+        assert!(long.ends_with('…'));
+    }
+}

@@ -1,0 +1,141 @@
+//! ENCODED_TUNNELING_PATTERN: an internal host asks for ever new encoded names below one domain.
+//!
+//! Fires when   within `window` an internal client asks for at least `limit` distinct names below
+//!              one registered domain (public suffix list), in records that can carry data, whose
+//!              labels left of that domain hold at least `min_length` characters of at least
+//!              `min_entropy` bits each, all labels together: base32, 64 or 128 and hex alike.
+//! Blind to     tunnels spread over many domains, or slower than `limit` names per window.
+//! Known noise  reputation and antivirus look-ups of hashes below one domain: suppress them by source.
+//! State        per client and domain its names (exact up to `max_exact`, then estimated),
+//!              `max_evidence` flows and a few names; pairs updated longest ago are evicted, counted.
+
+use std::net::IpAddr;
+
+use super::{Detector, General, Usage, counted};
+use crate::asked::Asked;
+use crate::board::{About, Board, Facts, Over};
+use crate::config::EncodedTunnelingPattern;
+use crate::names::{self, Names};
+use crate::samples::{Sample, Samples};
+use crate::subjects::{Held, Pin, Subjects};
+use crate::wants::Wants;
+use crate::window::{Distinct, Slicing};
+use crate::{Severity, SignalKind, Subject};
+
+/// Types of records that can carry data: A, CNAME, NULL, MX, TXT, AAAA, SRV…
+const CARRIERS: [u16; 7] = [1, 5, 10, 15, 16, 28, 33];
+/// …and those left to private use (RFC 6895, 3.1).
+const PRIVATE: std::ops::RangeInclusive<u16> = 65_280..=65_534;
+
+pub(super) struct Tunnels {
+    config: EncodedTunnelingPattern,
+    general: General,
+    slicing: Slicing,
+    /// By client and the hash of both.
+    pairs: Subjects<(IpAddr, u64), Pair>,
+}
+
+#[derive(Default)]
+struct Pair {
+    distinct: Distinct,
+    samples: Samples,
+    names: Names,
+}
+
+impl Held for Pair {
+    fn heap(&self) -> usize {
+        self.distinct.heap() + self.samples.heap() + self.names.heap()
+    }
+}
+
+impl Tunnels {
+    pub(super) fn new(config: &EncodedTunnelingPattern, general: General) -> Self {
+        Self {
+            general,
+            slicing: Slicing::of(config.window.get()),
+            pairs: Subjects::new(config.max_subjects.size(), config.max_memory.size()),
+            config: config.clone(),
+        }
+    }
+
+    /// Whether a question may carry data.
+    fn may_carry(&self, asked: &Asked<'_>) -> bool {
+        let (length, entropy) = (self.config.min_length.get(), self.config.min_entropy.get());
+        (CARRIERS.contains(&asked.qtype) || PRIVATE.contains(&asked.qtype))
+            && asked.left.is_encoded(length, entropy)
+    }
+}
+
+impl Detector for Tunnels {
+    fn wants(&self) -> Wants {
+        Wants::NOTHING
+    }
+
+    fn asked(&mut self, asked: &Asked<'_>, board: &mut Board) {
+        let place = self.slicing.place(asked.at, board.now);
+        let Some(place) = place.filter(|_| self.may_carry(asked)) else {
+            return;
+        };
+        let (config, general) = (&self.config, &self.general);
+        let slicing = self.slicing;
+        let pair = (asked.client.addr, asked.pair);
+        self.pairs.judge(asked.pair, pair, |pair| {
+            pair.distinct
+                .count(asked.name_key, place.slice, place.first, general.max_exact);
+            pair.samples
+                .push(Sample::of_question(asked), general.max_evidence);
+            pair.names.push(asked.name);
+            let names = pair.distinct.counted() as f64;
+            let over = names >= config.limit.get() as f64;
+            if over {
+                board.over(&Over {
+                    kind: SignalKind::EncodedTunnelingPattern,
+                    subject: Subject::source(asked.client.addr),
+                    key: asked.pair,
+                    severity: if names >= config.critical.get() as f64 {
+                        Severity::Critical
+                    } else {
+                        Severity::High
+                    },
+                    value: names,
+                    threshold: config.limit.get() as f64,
+                    rank: names,
+                    window: slicing.ending(board.now),
+                    lasting: slicing.window(),
+                    approximate: pair.distinct.approximate(),
+                    baseline: None,
+                    numbers: &[
+                        ("names", names),
+                        ("length", asked.left.length as f64),
+                        ("entropy", asked.left.entropy),
+                    ],
+                    samples: &pair.samples,
+                    about: About {
+                        domain: &names::text(asked.domain),
+                        names: pair.names.all(),
+                    },
+                    clause,
+                });
+            }
+            over
+        });
+    }
+
+    fn closed(&mut self, subject: &Subject, key: u64) {
+        if let Some(client) = subject.src {
+            self.pairs.pin(key, (client, key), Pin::InTurn);
+        }
+    }
+
+    fn usage(&self) -> Usage {
+        Usage::of(&self.pairs)
+    }
+}
+
+fn clause(facts: &Facts<'_>) -> String {
+    let (names, domain) = (counted(facts.value, "encoded name"), facts.domain);
+    format!(
+        "asked for {names} below {domain} (limit {} in {})",
+        facts.threshold, facts.window
+    )
+}
