@@ -126,20 +126,20 @@ impl Wire {
             .wrapping_add(sent[side])
             .wrapping_add_signed(shift);
         let ack = 1_000_u32.wrapping_add(sent[1 - side]);
-        let mut header = self.ports(flow, side);
+        let mut header = Self::ports(flow, side);
         header.extend([seq.to_be_bytes(), ack.to_be_bytes()].concat());
         header.extend([0x50, flags, 2, 0, 0, 0, 0, 0]);
         self.packet(side, 6, &[&header, payload].concat());
     }
 
     fn datagram(&mut self, flow: usize, side: usize, payload: &[u8]) {
-        let mut header = self.ports(flow, side);
+        let mut header = Self::ports(flow, side);
         let len = u16::try_from(8 + payload.len()).unwrap_or(8);
         header.extend([len.to_be_bytes(), [0, 0]].concat());
         self.packet(side, 17, &[&header, payload].concat());
     }
 
-    fn ports(&self, flow: usize, side: usize) -> Vec<u8> {
+    fn ports(flow: usize, side: usize) -> Vec<u8> {
         let client = 40_000 + u16::try_from(flow).unwrap_or(0);
         let mut ports = [client, PORTS[flow]];
         if side == 1 {

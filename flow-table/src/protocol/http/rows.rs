@@ -224,11 +224,11 @@ impl Rows {
     }
 
     pub(super) fn header(&mut self, at: &At<'_>, name: &[u8], value: &[u8]) {
-        self.change(at, |row| {
-            if at.side == Side::Orig {
-                row.header(name, value);
-            }
-        });
+        if at.side == Side::Orig {
+            self.change(at, |row| row.header(name, value));
+        } else if !self.pending.contains_key(&self.reply) {
+            self.change(at, |_| {});
+        }
     }
 
     /// A body ended.
