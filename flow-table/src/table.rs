@@ -188,6 +188,7 @@ impl FlowTable {
     }
 
     /// Takes a packet of any kind, whose flow is in `slot` if there is one.
+    #[inline(never)]
     fn take_any(
         &mut self,
         slot: Option<u32>,
