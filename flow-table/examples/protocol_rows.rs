@@ -22,6 +22,7 @@ use std::net::IpAddr;
 use flow_table::protocol::dns;
 use flow_table::protocol::http::{HttpRecord, Measure};
 use flow_table::protocol::inspect::Inspector;
+use flow_table::protocol::ntp::NtpRecord;
 use flow_table::protocol::ssh::SshRecord;
 use flow_table::protocol::stream::{Piece, Quota, Stream};
 use flow_table::protocol::tls;
@@ -250,6 +251,10 @@ fn row(flow: &Flow, record: &Record) -> (&'static str, String) {
             http_row(&mut json, row);
             "http"
         }
+        Record::Ntp(row) => {
+            ntp_row(&mut json, row);
+            "ntp"
+        }
         Record::Ssl(row) => {
             ssl_row(&mut json, row);
             "ssl"
@@ -333,6 +338,30 @@ fn http_row(json: &mut Json, row: &HttpRecord) {
     json.put("tags", "[]");
     json.text("username", row.username.as_ref());
     json.list("proxied", row.proxied.iter().map(|text| &**text));
+}
+
+fn ntp_row(json: &mut Json, row: &NtpRecord) {
+    for (key, number) in [
+        ("version", u32::from(row.version)),
+        ("mode", u32::from(row.mode)),
+        ("stratum", u32::from(row.stratum)),
+        ("num_exts", row.num_exts),
+    ] {
+        json.put(key, number);
+    }
+    for (key, secs) in [
+        ("poll", 2_f64.powi(row.poll.into())),
+        ("precision", 2_f64.powi(row.precision.into())),
+        ("root_delay", row.root_delay.as_secs_f64()),
+        ("root_disp", row.root_disp.as_secs_f64()),
+        ("ref_time", row.ref_time.as_secs_f64()),
+        ("org_time", row.org_time.as_secs_f64()),
+        ("rec_time", row.rec_time.as_secs_f64()),
+        ("xmt_time", row.xmt_time.as_secs_f64()),
+    ] {
+        json.put(key, format!("{secs:?}"));
+    }
+    json.string("ref_id", &row.ref_id.to_string());
 }
 
 fn ssl_row(json: &mut Json, row: &tls::SslRecord) {

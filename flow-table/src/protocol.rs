@@ -10,6 +10,7 @@ mod bytes;
 pub mod dns;
 pub mod http;
 pub mod inspect;
+pub mod ntp;
 pub mod recognise;
 pub mod ssh;
 pub mod stream;
@@ -58,6 +59,8 @@ pub enum Record {
     Dns(Box<dns::DnsRecord>),
     /// Of http.log.
     Http(Box<http::HttpRecord>),
+    /// Of ntp.log.
+    Ntp(Box<ntp::NtpRecord>),
     /// Of ssh.log.
     Ssh(Box<ssh::SshRecord>),
     /// Of ssl.log.
@@ -108,6 +111,66 @@ pub trait Sink {
     /// Content that `side` sends, for who looks into files.
     fn body(&mut self, side: Side, part: Body<'_>) {
         let _ = (side, part);
+    }
+}
+
+/// What every parser is to the flow it belongs to.
+pub trait Parser: std::fmt::Debug + Send {
+    /// Takes a datagram, or the next bytes of a TCP stream: a segment's, as `side` sent it.
+    fn data(&mut self, side: Side, ts: Timestamp, bytes: &[u8], sink: &mut dyn Sink) -> Progress;
+
+    /// So many bytes of `side` are missing from a TCP stream.
+    fn gap(&mut self, side: Side, ts: Timestamp, len: u64, sink: &mut dyn Sink) -> Progress {
+        let _ = (side, ts, len, sink);
+        Progress::Done
+    }
+
+    /// `side` has sent all it will.
+    fn end_of(&mut self, side: Side, ts: Timestamp, sink: &mut dyn Sink) {
+        let _ = (side, ts, sink);
+    }
+
+    /// The flow ended.
+    fn finish(&mut self, ts: Timestamp, sink: &mut dyn Sink) {
+        let _ = (ts, sink);
+    }
+
+    /// Bytes held for what is to come, about.
+    fn held(&self) -> usize {
+        0
+    }
+}
+
+/// Where and when, and who is told.
+struct At<'a> {
+    side: Side,
+    ts: Timestamp,
+    /// Who tells it, as Zeek names its analyzers.
+    source: &'static str,
+    sink: &'a mut dyn Sink,
+}
+
+impl<'a> At<'a> {
+    fn new(source: &'static str, side: Side, ts: Timestamp, sink: &'a mut dyn Sink) -> Self {
+        Self {
+            side,
+            ts,
+            source,
+            sink,
+        }
+    }
+
+    fn weird(&mut self, name: &'static str) {
+        self.weird_about(name, None);
+    }
+
+    fn weird_about(&mut self, name: &'static str, addl: Option<Text>) {
+        self.sink.weird(Weird {
+            ts: self.ts,
+            name,
+            addl,
+            source: self.source,
+        });
     }
 }
 

@@ -11,7 +11,7 @@ mod hello;
 mod names;
 mod record;
 
-use super::{Progress, Record, Service, Sink, Text, Weird};
+use super::{At, Progress, Record, Service, Sink, Text};
 use crate::{PerSide, Side, Timestamp};
 
 pub use ciphers::cipher_name;
@@ -27,6 +27,8 @@ pub const MAX_MESSAGE: usize = 512 * 1024;
 /// Certificates of one side that are looked at.
 pub const MAX_CERTIFICATES: usize = 32;
 
+/// Who tells of oddities.
+const SOURCE: &str = "SSL";
 const SSL: Service = Service("ssl");
 const DTLS: Service = Service("dtls");
 
@@ -117,24 +119,6 @@ pub struct Tls {
     over: bool,
 }
 
-/// Where and when, and who is told.
-struct At<'a> {
-    side: Side,
-    ts: Timestamp,
-    sink: &'a mut dyn Sink,
-}
-
-impl At<'_> {
-    fn weird(&mut self, name: &'static str, addl: Option<Text>) {
-        self.sink.weird(Weird {
-            ts: self.ts,
-            name,
-            addl,
-            source: "SSL",
-        });
-    }
-}
-
 impl Tls {
     /// Takes the next bytes of `side`.
     pub fn data(
@@ -144,7 +128,7 @@ impl Tls {
         bytes: &[u8],
         sink: &mut dyn Sink,
     ) -> Progress {
-        let mut at = At { side, ts, sink };
+        let mut at = At::new(SOURCE, side, ts, sink);
         let mut rest = bytes;
         while !self.over && !rest.is_empty() {
             let first = self.row.is_none();
@@ -213,7 +197,7 @@ impl Tls {
         }
         history.push(char::from(letter));
         if history.len() == MAX_HISTORY {
-            at.weird("SSL_max_ssl_history_length_reached", None);
+            at.weird("SSL_max_ssl_history_length_reached");
         }
     }
 

@@ -41,6 +41,7 @@ fn kinds(findings: &Findings) -> Vec<&'static str> {
     let kind = |record: &Record| match record {
         Record::Dns(_) => "dns",
         Record::Http(_) => "http",
+        Record::Ntp(_) => "ntp",
         Record::Ssh(_) => "ssh",
         Record::Ssl(_) => "ssl",
         Record::X509(_) => "x509",

@@ -3,10 +3,10 @@
 use sha2::{Digest, Sha256};
 
 use super::super::bytes::Reader;
-use super::super::{Record, x509};
+use super::super::{At, Record, x509};
 use super::fingerprint::{Carrier, hex, ja3, ja3s, ja4};
 use super::hello::{ClientHello, ServerHello};
-use super::{At, MAX_CERTIFICATES, MAX_MESSAGE, Tls, cipher_name, names};
+use super::{MAX_CERTIFICATES, MAX_MESSAGE, Tls, cipher_name, names};
 
 const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
@@ -49,7 +49,7 @@ impl Tls {
                 continue;
             };
             if len > MAX_MESSAGE {
-                at.weird("SSL_handshake_message_too_long", None);
+                at.weird("SSL_handshake_message_too_long");
                 return self.refute(at);
             }
             if held.len() == len {
@@ -99,7 +99,7 @@ impl Tls {
         }
         self.confirm(at);
         if hello.many_names {
-            at.weird("SSL_many_server_names", None);
+            at.weird("SSL_many_server_names");
         }
         self.offered_ticket |= hello.has_ticket;
         self.offered_psk |= hello.has_psk;
@@ -155,7 +155,7 @@ impl Tls {
         let mut depth = 0;
         while let Some(certificate) = list.sized24() {
             if depth >= MAX_CERTIFICATES {
-                at.weird("SSL_too_many_certificates", None);
+                at.weird("SSL_too_many_certificates");
                 break;
             }
             let print = hex(&Sha256::digest(certificate));
@@ -175,7 +175,7 @@ impl Tls {
                     }
                     at.sink.record(Record::X509(Box::new(record)));
                 }
-                None => at.weird("x509_cert_parse_error", None),
+                None => at.weird("x509_cert_parse_error"),
             }
             depth += 1;
         }
