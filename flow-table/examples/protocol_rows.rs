@@ -19,6 +19,7 @@ use std::fs::File;
 use std::io::{BufRead, Write};
 use std::net::IpAddr;
 
+use flow_table::protocol::dhcp::{self, DhcpMessage, DhcpRecord, Transactions};
 use flow_table::protocol::dns;
 use flow_table::protocol::http::{HttpRecord, Measure};
 use flow_table::protocol::inspect::Inspector;
@@ -236,13 +237,15 @@ fn quoted(bytes: &[u8]) -> String {
     out + "\""
 }
 
-fn row(flow: &Flow, record: &Record) -> (&'static str, String) {
+fn row(flow: &Flow, record: &Record) -> Option<(&'static str, String)> {
     let mut json = Json(String::from("{"));
     json.string("id.orig_h", &flow.orig.addr.to_string());
     json.put("id.orig_p", flow.orig.port);
     json.string("id.resp_h", &flow.resp.addr.to_string());
     json.put("id.resp_p", flow.resp.port);
     let log = match record {
+        // Rows are made of all flows' messages.
+        Record::Dhcp(_) => return None,
         Record::Dns(row) => {
             dns_row(&mut json, row);
             "dns"
@@ -269,7 +272,69 @@ fn row(flow: &Flow, record: &Record) -> (&'static str, String) {
             "x509"
         }
     };
-    (log, json.0 + "}")
+    Some((log, json.0 + "}"))
+}
+
+/// Joins what DHCP's flows say.
+fn dhcp_rows(flows: &[Flow]) -> Vec<String> {
+    let mut messages: Vec<_> = Vec::new();
+    for (at, flow) in flows.iter().enumerate() {
+        for record in &flow.findings.records {
+            if let Record::Dhcp(message) = record {
+                messages.push((message.ts, at, message));
+            }
+        }
+    }
+    messages.sort_by_key(|(ts, at, _)| (*ts, *at));
+    let (mut all, mut rows) = (Transactions::default(), Vec::new());
+    for (_, at, message) in messages {
+        let id = FlowId {
+            orig: flows[at].orig,
+            resp: flows[at].resp,
+            proto: IpProto::UDP,
+        };
+        all.message(at, &id, DhcpMessage::clone(message), |row| {
+            rows.push(dhcp_row(&row));
+        });
+    }
+    all.finish(|row| rows.push(dhcp_row(&row)));
+    rows
+}
+
+fn dhcp_row(row: &DhcpRecord<usize>) -> String {
+    let mut json = Json(String::from("{"));
+    for (key, addr) in [
+        ("client_addr", row.client_addr),
+        ("server_addr", row.server_addr),
+        ("requested_addr", row.requested_addr.map(Into::into)),
+        ("assigned_addr", row.assigned_addr.map(Into::into)),
+    ] {
+        json.optional(key, addr.map(|addr| quoted(addr.to_string().as_bytes())));
+    }
+    for (key, text) in [
+        ("host_name", &row.host_name),
+        ("client_fqdn", &row.client_fqdn),
+        ("domain", &row.domain),
+        ("client_message", &row.client_message),
+        ("server_message", &row.server_message),
+    ] {
+        json.text(key, text.as_ref());
+    }
+    if let Some(mac) = row.mac {
+        json.string("mac", &mac.to_string());
+    }
+    let lease = row
+        .lease_time
+        .map(|span| format!("{:?}", span.as_secs_f64()));
+    json.optional("lease_time", lease);
+    let kinds: Vec<_> = row
+        .msg_types
+        .iter()
+        .map(|kind| dhcp::message_name(*kind))
+        .collect();
+    json.list("msg_types", kinds.iter().map(|name| name.as_bytes()));
+    json.put("duration", format!("{:?}", row.duration.as_secs_f64()));
+    json.0 + "}"
 }
 
 fn dns_row(json: &mut Json, row: &dns::DnsRecord) {
@@ -500,7 +565,8 @@ fn open(line: &Line) -> Flow {
         line.flags & 2 == 0 && server(line.src.port) && !server(line.dst.port)
             || line.flags & 0x12 == 0x12
     } else {
-        line.src.port == 53 && line.payload.get(2).is_some_and(|b| b & 0x80 != 0)
+        line.src.port == 67 && line.dst.port != 67
+            || line.src.port == 53 && line.payload.get(2).is_some_and(|b| b & 0x80 != 0)
     };
     let (orig, resp) = if flip {
         (line.dst, line.src)
@@ -531,6 +597,10 @@ fn write_logs(out: &str, flows: &[Flow]) -> std::io::Result<()> {
     let mut logs: BTreeMap<&str, File> = BTreeMap::new();
     let mut weirds = File::create(format!("{out}/weird.txt"))?;
     let mut services = File::create(format!("{out}/service.log"))?;
+    let mut dhcp = File::create(format!("{out}/dhcp.log"))?;
+    for row in dhcp_rows(flows) {
+        writeln!(dhcp, "{row}")?;
+    }
     for flow in flows {
         let names: Vec<&str> = flow
             .findings
@@ -550,7 +620,9 @@ fn write_logs(out: &str, flows: &[Flow]) -> std::io::Result<()> {
             writeln!(weirds, "{}", weird.name)?;
         }
         for record in &flow.findings.records {
-            let (log, row) = row(flow, record);
+            let Some((log, row)) = row(flow, record) else {
+                continue;
+            };
             let file = match logs.entry(log) {
                 std::collections::btree_map::Entry::Occupied(file) => file.into_mut(),
                 std::collections::btree_map::Entry::Vacant(place) => {

@@ -7,6 +7,7 @@
 //! (`docs/conn-log.md`); who talked to whom is added by the caller.
 
 mod bytes;
+pub mod dhcp;
 pub mod dns;
 pub mod http;
 pub mod inspect;
@@ -55,6 +56,8 @@ pub struct Weird {
 /// A row of a protocol's log.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Record {
+    /// A message; [`dhcp::Transactions`] makes rows of dhcp.log of it.
+    Dhcp(Box<dhcp::DhcpMessage>),
     /// Of dns.log.
     Dns(Box<dns::DnsRecord>),
     /// Of http.log.

@@ -1,5 +1,6 @@
 //! Which parser reads which protocol.
 
+use super::super::dhcp::Dhcp;
 use super::super::dns::Dns;
 use super::super::http::{Http, Measure};
 use super::super::ntp::Ntp;
@@ -12,6 +13,7 @@ use crate::{FlowId, Side, Timestamp};
 /// The parser of a flow that speaks `protocol`, if there is one.
 pub(super) fn of(protocol: Protocol, id: FlowId, measure: Measure) -> Option<Box<dyn Parser>> {
     Some(match protocol {
+        Protocol::Dhcp => Box::new(Dhcp::default()),
         Protocol::Dns => Box::new(Dns::new(id.proto, id.resp)),
         Protocol::Http => Box::new(Http::new(measure)),
         Protocol::Tls => Box::new(Tls::default()),

@@ -39,6 +39,7 @@ fn play(proto: IpProto, port: u16, parts: Parts, cut: usize) -> Findings {
 
 fn kinds(findings: &Findings) -> Vec<&'static str> {
     let kind = |record: &Record| match record {
+        Record::Dhcp(_) => "dhcp",
         Record::Dns(_) => "dns",
         Record::Http(_) => "http",
         Record::Ntp(_) => "ntp",
