@@ -9,8 +9,10 @@
 mod bytes;
 pub mod dhcp;
 pub mod dns;
+pub mod ftp;
 pub mod http;
 pub mod inspect;
+mod lines;
 pub mod ntp;
 pub mod recognise;
 pub mod ssh;
@@ -60,6 +62,8 @@ pub enum Record {
     Dhcp(Box<dhcp::DhcpMessage>),
     /// Of dns.log.
     Dns(Box<dns::DnsRecord>),
+    /// Of ftp.log.
+    Ftp(Box<ftp::FtpRecord>),
     /// Of http.log.
     Http(Box<http::HttpRecord>),
     /// Of ntp.log.
@@ -110,6 +114,11 @@ pub trait Sink {
     /// The flow does not speak this protocol after all, even if that was confirmed: conn.log does
     /// not name it.
     fn refute(&mut self, service: Service);
+
+    /// Another flow is to come.
+    fn expect(&mut self, channel: ftp::DataChannel) {
+        let _ = channel;
+    }
 
     /// Content that `side` sends, for who looks into files.
     fn body(&mut self, side: Side, part: Body<'_>) {
@@ -186,6 +195,8 @@ pub struct Findings {
     pub weirds: Vec<Weird>,
     /// In the order of confirmation.
     pub services: Vec<Service>,
+    /// Flows that were announced.
+    pub channels: Vec<ftp::DataChannel>,
 }
 
 impl Sink for Findings {
@@ -195,6 +206,10 @@ impl Sink for Findings {
 
     fn weird(&mut self, weird: Weird) {
         self.weirds.push(weird);
+    }
+
+    fn expect(&mut self, channel: ftp::DataChannel) {
+        self.channels.push(channel);
     }
 
     fn confirm(&mut self, service: Service) {

@@ -2,6 +2,7 @@
 
 use super::super::dhcp::Dhcp;
 use super::super::dns::Dns;
+use super::super::ftp::Ftp;
 use super::super::http::{Http, Measure};
 use super::super::ntp::Ntp;
 use super::super::recognise::Protocol;
@@ -15,6 +16,7 @@ pub(super) fn of(protocol: Protocol, id: FlowId, measure: Measure) -> Option<Box
     Some(match protocol {
         Protocol::Dhcp => Box::new(Dhcp::default()),
         Protocol::Dns => Box::new(Dns::new(id.proto, id.resp)),
+        Protocol::Ftp => Box::new(Ftp::new(id)),
         Protocol::Http => Box::new(Http::new(measure)),
         Protocol::Tls => Box::new(Tls::default()),
         Protocol::Dtls => Box::new(Dtls::default()),

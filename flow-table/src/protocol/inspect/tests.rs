@@ -41,6 +41,7 @@ fn kinds(findings: &Findings) -> Vec<&'static str> {
     let kind = |record: &Record| match record {
         Record::Dhcp(_) => "dhcp",
         Record::Dns(_) => "dns",
+        Record::Ftp(_) => "ftp",
         Record::Http(_) => "http",
         Record::Ntp(_) => "ntp",
         Record::Ssh(_) => "ssh",
