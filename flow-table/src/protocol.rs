@@ -15,6 +15,7 @@ pub mod inspect;
 mod lines;
 pub mod ntp;
 pub mod recognise;
+pub mod smtp;
 pub mod ssh;
 pub mod stream;
 pub mod tls;
@@ -68,6 +69,8 @@ pub enum Record {
     Http(Box<http::HttpRecord>),
     /// Of ntp.log.
     Ntp(Box<ntp::NtpRecord>),
+    /// Of smtp.log.
+    Smtp(Box<smtp::SmtpRecord>),
     /// Of ssh.log.
     Ssh(Box<ssh::SshRecord>),
     /// Of ssl.log.

@@ -7,6 +7,7 @@ use flow_table::protocol::dns;
 use flow_table::protocol::ftp::FtpRecord;
 use flow_table::protocol::http::HttpRecord;
 use flow_table::protocol::ntp::NtpRecord;
+use flow_table::protocol::smtp::SmtpRecord;
 use flow_table::protocol::ssh::SshRecord;
 use flow_table::protocol::tls;
 use flow_table::protocol::x509::X509Record;
@@ -55,6 +56,7 @@ fn quoted(bytes: &[u8]) -> String {
         for c in chunk.valid().chars() {
             match c {
                 '"' | '\\' => out.extend(['\\', c]),
+                '\t' => out.push_str("\\t"),
                 c if c.is_control() => {
                     let _ = write!(out, "\\\\x{:02x}", u32::from(c));
                 }
@@ -92,6 +94,10 @@ pub(super) fn row(flow: &Flow, record: &Record) -> Option<(&'static str, String)
         Record::Ntp(row) => {
             ntp_row(&mut json, row);
             "ntp"
+        }
+        Record::Smtp(row) => {
+            smtp_row(&mut json, row);
+            "smtp"
         }
         Record::Ssl(row) => {
             ssl_row(&mut json, row);
@@ -286,6 +292,36 @@ fn ntp_row(json: &mut Json, row: &NtpRecord) {
         json.put(key, format!("{secs:?}"));
     }
     json.string("ref_id", &row.ref_id.to_string());
+}
+
+fn smtp_row(json: &mut Json, row: &SmtpRecord) {
+    json.put("trans_depth", row.trans_depth);
+    json.put("tls", row.tls);
+    for (key, text) in [
+        ("helo", &row.helo),
+        ("mailfrom", &row.mailfrom),
+        ("date", &row.date),
+        ("from", &row.from),
+        ("reply_to", &row.reply_to),
+        ("msg_id", &row.msg_id),
+        ("in_reply_to", &row.in_reply_to),
+        ("subject", &row.subject),
+        ("first_received", &row.first_received),
+        ("second_received", &row.second_received),
+        ("last_reply", &row.last_reply),
+        ("user_agent", &row.user_agent),
+    ] {
+        json.text(key, text.as_ref());
+    }
+    for (key, set) in [("rcptto", &row.rcptto), ("to", &row.to), ("cc", &row.cc)] {
+        if let Some(set) = set {
+            json.list(key, set.iter().map(|text| &**text));
+        }
+    }
+    let addr = row.x_originating_ip.map(|addr| addr.to_string());
+    json.optional("x_originating_ip", addr.map(|addr| quoted(addr.as_bytes())));
+    let path: Vec<String> = row.path.iter().map(ToString::to_string).collect();
+    json.list("path", path.iter().map(String::as_bytes));
 }
 
 fn ssl_row(json: &mut Json, row: &tls::SslRecord) {

@@ -44,6 +44,7 @@ fn kinds(findings: &Findings) -> Vec<&'static str> {
         Record::Ftp(_) => "ftp",
         Record::Http(_) => "http",
         Record::Ntp(_) => "ntp",
+        Record::Smtp(_) => "smtp",
         Record::Ssh(_) => "ssh",
         Record::Ssl(_) => "ssl",
         Record::X509(_) => "x509",
@@ -103,7 +104,7 @@ const STREAMS: [Case; 7] = [
             (Orig, HELLO),
         ],
         &["smtp", "ssl"],
-        &["ssl"],
+        &["smtp", "ssl"],
     ),
     (
         "without a parser",
