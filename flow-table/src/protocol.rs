@@ -14,6 +14,7 @@ pub mod http;
 pub mod inspect;
 mod lines;
 pub mod ntp;
+pub mod quic;
 pub mod recognise;
 pub mod smtp;
 pub mod ssh;
@@ -69,6 +70,8 @@ pub enum Record {
     Http(Box<http::HttpRecord>),
     /// Of ntp.log.
     Ntp(Box<ntp::NtpRecord>),
+    /// Of quic.log.
+    Quic(Box<quic::QuicRecord>),
     /// Of smtp.log.
     Smtp(Box<smtp::SmtpRecord>),
     /// Of ssh.log.

@@ -7,6 +7,7 @@ use flow_table::protocol::dns;
 use flow_table::protocol::ftp::FtpRecord;
 use flow_table::protocol::http::HttpRecord;
 use flow_table::protocol::ntp::NtpRecord;
+use flow_table::protocol::quic::{self, QuicRecord};
 use flow_table::protocol::smtp::SmtpRecord;
 use flow_table::protocol::ssh::SshRecord;
 use flow_table::protocol::tls;
@@ -94,6 +95,10 @@ pub(super) fn row(flow: &Flow, record: &Record) -> Option<(&'static str, String)
         Record::Ntp(row) => {
             ntp_row(&mut json, row);
             "ntp"
+        }
+        Record::Quic(row) => {
+            quic_row(&mut json, row);
+            "quic"
         }
         Record::Smtp(row) => {
             smtp_row(&mut json, row);
@@ -292,6 +297,22 @@ fn ntp_row(json: &mut Json, row: &NtpRecord) {
         json.put(key, format!("{secs:?}"));
     }
     json.string("ref_id", &row.ref_id.to_string());
+}
+
+fn quic_row(json: &mut Json, row: &QuicRecord) {
+    json.string("version", &quic::version_name(row.version));
+    for (key, name) in [
+        ("client_initial_dcid", &row.client_initial_dcid),
+        ("client_scid", &row.client_scid),
+        ("server_scid", &row.server_scid),
+    ] {
+        if let Some(name) = name {
+            json.string(key, name);
+        }
+    }
+    json.text("server_name", row.server_name.as_ref());
+    json.text("client_protocol", row.client_protocol.as_ref());
+    json.string("history", &row.history);
 }
 
 fn smtp_row(json: &mut Json, row: &SmtpRecord) {

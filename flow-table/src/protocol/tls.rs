@@ -17,6 +17,7 @@ use crate::{PerSide, Side, Timestamp};
 pub use ciphers::cipher_name;
 pub use dtls::Dtls;
 use fingerprint::Carrier;
+pub(super) use fingerprint::hex;
 pub use names::{alert_name, curve_name, version_name};
 use record::{Kind, RecordReader, Step};
 
@@ -119,7 +120,42 @@ pub struct Tls {
     over: bool,
 }
 
+/// What a client's hello asks for.
+pub(super) struct Offer<'a> {
+    pub(super) server_name: Option<&'a [u8]>,
+    /// The first of those it offers.
+    pub(super) protocol: Option<&'a [u8]>,
+}
+
+impl<'a> Offer<'a> {
+    /// Reads a whole handshake message, with its type and length.
+    pub(super) fn read(message: &'a [u8]) -> Option<Self> {
+        let (kind, body) = handshake::split(message)?;
+        let hello = hello::ClientHello::read(body).filter(|_| kind == handshake::CLIENT_HELLO)?;
+        Some(Self {
+            server_name: hello.server_name,
+            protocol: hello.alpn,
+        })
+    }
+}
+
 impl Tls {
+    /// Of what QUIC carries: only the hellos can be read (RFC 9001, 4).
+    pub(super) fn of_quic() -> Self {
+        Self {
+            carrier: Carrier::Quic,
+            ..Self::default()
+        }
+    }
+
+    /// Takes a whole handshake message, with its type and length.
+    pub(super) fn hello(&mut self, side: Side, ts: Timestamp, message: &[u8], sink: &mut dyn Sink) {
+        let mut at = At::new(SOURCE, side, ts, sink);
+        if let Some((kind, body)) = handshake::split(message).filter(|_| !self.over) {
+            self.message(&mut at, kind, body);
+        }
+    }
+
     /// Takes the next bytes of `side`.
     pub fn data(
         &mut self,
@@ -203,7 +239,7 @@ impl Tls {
 
     const fn service(&self) -> Service {
         match self.carrier {
-            Carrier::Tcp => SSL,
+            Carrier::Tcp | Carrier::Quic => SSL,
             Carrier::Dtls => DTLS,
         }
     }

@@ -5,6 +5,7 @@ use super::super::dns::Dns;
 use super::super::ftp::Ftp;
 use super::super::http::{Http, Measure};
 use super::super::ntp::Ntp;
+use super::super::quic::Quic;
 use super::super::recognise::Protocol;
 use super::super::smtp::Smtp;
 use super::super::ssh::Ssh;
@@ -21,6 +22,7 @@ pub(super) fn of(protocol: Protocol, id: FlowId, measure: Measure) -> Option<Box
         Protocol::Http => Box::new(Http::new(measure)),
         Protocol::Tls => Box::new(Tls::default()),
         Protocol::Dtls => Box::new(Dtls::default()),
+        Protocol::Quic => Box::new(Quic::default()),
         Protocol::Smtp => Box::new(Smtp::new(id)),
         Protocol::Ssh => Box::new(Ssh::default()),
         Protocol::Ntp => Box::new(Ntp::default()),

@@ -44,6 +44,7 @@ fn kinds(findings: &Findings) -> Vec<&'static str> {
         Record::Ftp(_) => "ftp",
         Record::Http(_) => "http",
         Record::Ntp(_) => "ntp",
+        Record::Quic(_) => "quic",
         Record::Smtp(_) => "smtp",
         Record::Ssh(_) => "ssh",
         Record::Ssl(_) => "ssl",

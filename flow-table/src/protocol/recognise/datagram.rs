@@ -81,15 +81,16 @@ fn dhcp(bytes: &[u8]) -> bool {
     plain && bytes.get(236..240) == Some(&[0x63, 0x82, 0x53, 0x63])
 }
 
-/// An Initial packet of a version that is known (RFC 9000, 17.2.2; RFC 9369).
+/// A packet that begins a connection, of a version that is known (RFC 9000, 17.2; RFC 9369).
 fn quic(bytes: &[u8]) -> Option<bool> {
     let mut reader = Reader::new(bytes);
     let first = reader.u8()?;
     let version = reader.u32()?;
     let kind = first >> 4 & 0x03;
-    let initial = match version {
-        1 | 0xff00_001d..=0xff00_0022 => kind == 0,
-        0x6b33_43cf => kind == 1,
+    // Data may come with the client's first packet (0-RTT), and overtake it.
+    let begins = match version {
+        1 | 0xff00_0016..=0xff00_0022 | 0xface_b001..=0xface_b013 => kind <= 1,
+        0x6b33_43cf => matches!(kind, 1 | 2),
         // Google's own, before it was standardised: Q046, Q050, T051.
         0x5130_3436 | 0x5130_3530 | 0x5430_3531 => true,
         _ => return Some(false),
@@ -97,7 +98,7 @@ fn quic(bytes: &[u8]) -> Option<bool> {
     let to = usize::from(reader.u8()?);
     reader.take(to)?;
     let from = usize::from(reader.u8()?);
-    Some(first & 0xc0 == 0xc0 && initial && to <= 20 && from <= 20)
+    Some(first & 0xc0 == 0xc0 && begins && to <= 20 && from <= 20)
 }
 
 /// A handshake record that begins a handshake (RFC 6347, 4.1).

@@ -8,7 +8,7 @@ use super::fingerprint::{Carrier, hex, ja3, ja3s, ja4};
 use super::hello::{ClientHello, ServerHello};
 use super::{MAX_CERTIFICATES, MAX_MESSAGE, Tls, cipher_name, names};
 
-const CLIENT_HELLO: u8 = 1;
+pub(super) const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
 const CERTIFICATE: u8 = 11;
 const SERVER_KEY_EXCHANGE: u8 = 12;
@@ -26,6 +26,12 @@ fn header(bytes: &[u8]) -> Option<(u8, usize)> {
     let mut reader = Reader::new(bytes);
     let (kind, len) = (reader.u8()?, reader.u24()?);
     Some((kind, usize::try_from(len).ok()? + HEADER))
+}
+
+/// Type and body of a whole message.
+pub(super) fn split(message: &[u8]) -> Option<(u8, &[u8])> {
+    let (kind, len) = header(message)?;
+    Some((kind, message.get(HEADER..len)?))
 }
 
 impl Tls {
@@ -82,7 +88,7 @@ impl Tls {
     fn client_hello(&mut self, at: &mut At<'_>, body: &[u8]) {
         let mut plain = Vec::new();
         let hello = match self.carrier {
-            Carrier::Tcp => ClientHello::read(body),
+            Carrier::Tcp | Carrier::Quic => ClientHello::read(body),
             Carrier::Dtls => ClientHello::read_dtls(body, &mut plain),
         };
         match hello {
