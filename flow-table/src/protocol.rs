@@ -9,10 +9,12 @@
 mod bytes;
 pub mod dhcp;
 pub mod dns;
+pub mod files;
 pub mod ftp;
 pub mod http;
 pub mod inspect;
 mod lines;
+pub mod mime;
 pub mod ntp;
 pub mod quic;
 pub mod recognise;

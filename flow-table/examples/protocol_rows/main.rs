@@ -15,15 +15,18 @@
 
 mod rows;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, Write};
 use std::net::IpAddr;
 
+use flow_table::protocol::files::{FileRecord, Files, Hashes};
+use flow_table::protocol::ftp::DataChannel;
 use flow_table::protocol::http::Measure;
 use flow_table::protocol::inspect::Inspector;
 use flow_table::protocol::stream::{Piece, Quota, Stream};
-use flow_table::protocol::{Findings, Progress};
+use flow_table::protocol::{Body, Findings, Progress, Record, Service, Sink, Weird};
 use flow_table::{Endpoint, FlowId, IpProto, Side, Timestamp};
 
 type Key = (IpProto, (IpAddr, u16), (IpAddr, u16));
@@ -78,6 +81,42 @@ fn parse(line: &str) -> Option<Line> {
     })
 }
 
+/// Takes what parsers find, and the files in it.
+struct Found {
+    findings: Findings,
+    files: Files,
+    rows: Vec<FileRecord>,
+    now: Timestamp,
+}
+
+impl Found {
+    fn finish(&mut self) {
+        self.rows.extend(self.files.finish().map(|row| *row));
+    }
+}
+
+impl Sink for Found {
+    fn record(&mut self, record: Record) {
+        self.findings.record(record);
+    }
+    fn weird(&mut self, weird: Weird) {
+        self.findings.weird(weird);
+    }
+    fn confirm(&mut self, service: Service) {
+        self.findings.confirm(service);
+    }
+    fn refute(&mut self, service: Service) {
+        self.findings.refute(service);
+    }
+    fn expect(&mut self, channel: DataChannel) {
+        self.findings.expect(channel);
+    }
+    fn body(&mut self, side: Side, part: Body<'_>) {
+        let row = self.files.body(side, self.now, part);
+        self.rows.extend(row.map(|row| *row));
+    }
+}
+
 struct Flow {
     orig: Endpoint,
     resp: Endpoint,
@@ -88,7 +127,7 @@ struct Flow {
     fin: [Option<u64>; 2],
     ended: [bool; 2],
     closed: bool,
-    findings: Findings,
+    found: Found,
 }
 
 const fn index(side: Side) -> usize {
@@ -100,12 +139,13 @@ const fn index(side: Side) -> usize {
 
 impl Flow {
     fn feed(&mut self, side: Side, ts: Timestamp, piece: Piece<'_>) {
+        self.found.now = ts;
         let Some(inspector) = &mut self.inspector else {
             return;
         };
         let progress = match piece {
-            Piece::Bytes(bytes) => inspector.data(side, ts, bytes, &mut self.findings),
-            Piece::Gap(len) => inspector.gap(side, ts, len, &mut self.findings),
+            Piece::Bytes(bytes) => inspector.data(side, ts, bytes, &mut self.found),
+            Piece::Gap(len) => inspector.gap(side, ts, len, &mut self.found),
         };
         if progress == Progress::Done {
             self.inspector = None;
@@ -163,7 +203,7 @@ impl Flow {
                 && !std::mem::replace(&mut self.ended[at], true)
                 && let Some(inspector) = &mut self.inspector
             {
-                inspector.end_of(side, line.ts, &mut self.findings);
+                inspector.end_of(side, line.ts, &mut self.found);
             }
         }
         if line.flags & 4 != 0 && !self.closed {
@@ -174,8 +214,9 @@ impl Flow {
 
     fn finish(&mut self, ts: Timestamp) {
         if let Some(mut inspector) = self.inspector.take() {
-            inspector.finish(ts, &mut self.findings);
+            inspector.finish(ts, &mut self.found);
         }
+        self.found.finish();
     }
 }
 
@@ -184,6 +225,7 @@ fn main() -> std::io::Result<()> {
     let mut flows: BTreeMap<Key, Flow> = BTreeMap::new();
     let mut done: Vec<Flow> = Vec::new();
     let mut quota = Quota::new(64 << 20);
+    let mut announced: BTreeSet<(IpAddr, Endpoint)> = BTreeSet::new();
     let mut last = Timestamp::ZERO;
     for line in std::io::stdin().lock().lines() {
         let Some(line) = parse(&line?) else { continue };
@@ -201,7 +243,7 @@ fn main() -> std::io::Result<()> {
             flow.finish(line.ts);
             done.push(flow);
         }
-        let flow = flows.entry(key).or_insert_with(|| open(&line));
+        let flow = flows.entry(key).or_insert_with(|| open(&line, &announced));
         let side = if (line.src.addr, line.src.port) == (flow.orig.addr, flow.orig.port) {
             Side::Orig
         } else {
@@ -212,6 +254,12 @@ fn main() -> std::io::Result<()> {
         } else {
             flow.feed(side, line.ts, Piece::Bytes(&line.payload));
         }
+        let channels = &flow.found.findings.channels;
+        announced.extend(
+            channels
+                .iter()
+                .map(|channel| (channel.orig_h, channel.resp)),
+        );
     }
     for mut flow in flows.into_values() {
         flow.finish(last);
@@ -220,7 +268,7 @@ fn main() -> std::io::Result<()> {
     write_logs(&out, &done)
 }
 
-fn open(line: &Line) -> Flow {
+fn open(line: &Line, announced: &BTreeSet<(IpAddr, Endpoint)>) -> Flow {
     let server = |port| {
         matches!(
             port,
@@ -239,84 +287,81 @@ fn open(line: &Line) -> Flow {
     } else {
         (line.src, line.dst)
     };
+    let id = FlowId {
+        orig,
+        resp,
+        proto: line.proto,
+    };
+    let transfer = announced.contains(&(orig.addr, resp));
+    let source = if transfer { "FTP_DATA" } else { "HTTP" };
+    let mut found = Found {
+        findings: Findings::default(),
+        files: Files::new(source, Hashes::default()),
+        rows: Vec::new(),
+        now: Timestamp::ZERO,
+    };
     Flow {
         orig,
         resp,
-        inspector: Inspector::new(
-            FlowId {
-                orig,
-                resp,
-                proto: line.proto,
-            },
-            Measure::Decompressed,
-        ),
+        inspector: if transfer {
+            Inspector::of_transfer(id, &mut found)
+        } else {
+            Inspector::new(id, Measure::Decompressed)
+        },
         streams: Default::default(),
         start: [None; 2],
         fin: [None; 2],
         ended: [false; 2],
         closed: false,
-        findings: Findings::default(),
+        found,
+    }
+}
+
+/// The files of the logs, opened when they are first written to.
+struct Logs<'a> {
+    out: &'a str,
+    files: BTreeMap<&'static str, File>,
+}
+
+impl Logs<'_> {
+    fn write(&mut self, log: &'static str, row: &str) -> std::io::Result<()> {
+        let file = match self.files.entry(log) {
+            Entry::Occupied(file) => file.into_mut(),
+            Entry::Vacant(place) => place.insert(File::create(format!("{}/{log}.log", self.out))?),
+        };
+        writeln!(file, "{row}")
     }
 }
 
 fn write_logs(out: &str, flows: &[Flow]) -> std::io::Result<()> {
-    let mut logs: BTreeMap<&str, File> = BTreeMap::new();
-    let mut weirds = File::create(format!("{out}/weird.txt"))?;
-    let channels: BTreeSet<(IpAddr, IpAddr, u16)> = flows
-        .iter()
-        .flat_map(|flow| &flow.findings.channels)
-        .map(|channel| (channel.orig_h, channel.resp.addr, channel.resp.port))
-        .collect();
-    let mut services = File::create(format!("{out}/service.log"))?;
-    let mut dhcp = File::create(format!("{out}/dhcp.log"))?;
+    let files = BTreeMap::new();
+    let mut logs = Logs { out, files };
     for row in rows::dhcp(flows) {
-        writeln!(dhcp, "{row}")?;
+        logs.write("dhcp", &row)?;
+    }
+    // What went over channels that were announced.
+    let mut kinds: BTreeMap<Endpoint, &str> = BTreeMap::new();
+    for flow in flows {
+        for row in &flow.found.rows {
+            logs.write("files", &rows::file(flow, row))?;
+            if row.source == "FTP_DATA" {
+                kinds.extend(row.mime_type.map(|kind| (flow.resp, kind)));
+            }
+        }
     }
     for flow in flows {
-        let mut names: Vec<&str> = flow
-            .findings
-            .services
-            .iter()
-            .map(|service| service.0)
-            .collect();
-        if channels.contains(&(flow.orig.addr, flow.resp.addr, flow.resp.port)) {
-            names.push("ftp-data");
-        }
+        let findings = &flow.found.findings;
+        let names: Vec<&str> = findings.services.iter().map(|service| service.0).collect();
         let end = |end: &Endpoint| format!("{}|{}", end.addr, end.port);
-        writeln!(
-            services,
-            "{}|{}|{}",
-            end(&flow.orig),
-            end(&flow.resp),
-            names.join(",")
-        )?;
-        for weird in &flow.findings.weirds {
-            writeln!(weirds, "{}", weird.name)?;
+        let (orig, resp) = (end(&flow.orig), end(&flow.resp));
+        logs.write("service", &format!("{orig}|{resp}|{}", names.join(",")))?;
+        for weird in &findings.weirds {
+            logs.write("weird", weird.name)?;
         }
-        for record in &flow.findings.records {
-            let Some((log, row)) = rows::row(flow, record) else {
-                continue;
-            };
-            let file = match logs.entry(log) {
-                std::collections::btree_map::Entry::Occupied(file) => file.into_mut(),
-                std::collections::btree_map::Entry::Vacant(place) => {
-                    place.insert(File::create(format!("{out}/{log}.log"))?)
-                }
-            };
-            writeln!(file, "{row}")?;
-        }
-        if std::env::var_os("SHOW").is_some() {
-            eprintln!(
-                "{:?} {:?} {:?} {:?}",
-                flow.orig,
-                flow.resp,
-                flow.findings.services,
-                flow.findings
-                    .weirds
-                    .iter()
-                    .map(|w| w.name)
-                    .collect::<Vec<_>>()
-            );
+        for record in &findings.records {
+            if let Some((log, row)) = rows::row(flow, record, &kinds) {
+                logs.write(log, &row)?;
+            }
         }
     }
     Ok(())

@@ -1,9 +1,11 @@
 //! Rows as JSON.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use flow_table::protocol::dhcp::{self, DhcpMessage, DhcpRecord, Transactions};
 use flow_table::protocol::dns;
+use flow_table::protocol::files::FileRecord;
 use flow_table::protocol::ftp::FtpRecord;
 use flow_table::protocol::http::HttpRecord;
 use flow_table::protocol::ntp::NtpRecord;
@@ -13,7 +15,7 @@ use flow_table::protocol::ssh::SshRecord;
 use flow_table::protocol::tls;
 use flow_table::protocol::x509::X509Record;
 use flow_table::protocol::{Record, Text};
-use flow_table::{FlowId, IpProto};
+use flow_table::{Endpoint, FlowId, IpProto};
 
 use super::Flow;
 
@@ -71,12 +73,12 @@ fn quoted(bytes: &[u8]) -> String {
     out + "\""
 }
 
-pub(super) fn row(flow: &Flow, record: &Record) -> Option<(&'static str, String)> {
-    let mut json = Json(String::from("{"));
-    json.string("id.orig_h", &flow.orig.addr.to_string());
-    json.put("id.orig_p", flow.orig.port);
-    json.string("id.resp_h", &flow.resp.addr.to_string());
-    json.put("id.resp_p", flow.resp.port);
+pub(super) fn row(
+    flow: &Flow,
+    record: &Record,
+    kinds: &BTreeMap<Endpoint, &str>,
+) -> Option<(&'static str, String)> {
+    let mut json = begin(flow);
     let log = match record {
         // Rows are made of all flows' messages.
         Record::Dhcp(_) => return None,
@@ -86,6 +88,11 @@ pub(super) fn row(flow: &Flow, record: &Record) -> Option<(&'static str, String)
         }
         Record::Ftp(row) => {
             ftp_row(&mut json, row);
+            let transfers = matches!(&*row.command, b"RETR" | b"STOR" | b"STOU" | b"APPE");
+            let kind = row.transfer.filter(|_| transfers);
+            if let Some(kind) = kind.and_then(|to| kinds.get(&to)) {
+                json.string("mime_type", kind);
+            }
             "ftp"
         }
         Record::Http(row) => {
@@ -121,11 +128,39 @@ pub(super) fn row(flow: &Flow, record: &Record) -> Option<(&'static str, String)
     Some((log, json.0 + "}"))
 }
 
+fn begin(flow: &Flow) -> Json {
+    let mut json = Json(String::from("{"));
+    json.string("id.orig_h", &flow.orig.addr.to_string());
+    json.put("id.orig_p", flow.orig.port);
+    json.string("id.resp_h", &flow.resp.addr.to_string());
+    json.put("id.resp_p", flow.resp.port);
+    json
+}
+
+pub(super) fn file(flow: &Flow, row: &FileRecord) -> String {
+    let mut json = begin(flow);
+    json.string("source", row.source);
+    json.put("depth", 0);
+    json.put("analyzers", "[]");
+    if let Some(kind) = row.mime_type {
+        json.string("mime_type", kind);
+    }
+    json.text("filename", row.filename.as_ref());
+    json.put("duration", format!("{:?}", row.duration.as_secs_f64()));
+    json.put("is_orig", row.is_orig);
+    json.put("seen_bytes", row.seen_bytes);
+    json.optional("total_bytes", row.total_bytes);
+    json.put("missing_bytes", row.missing_bytes);
+    json.put("overflow_bytes", row.overflow_bytes);
+    json.put("timedout", row.timedout);
+    json.0 + "}"
+}
+
 /// Joins what DHCP's flows say.
 pub(super) fn dhcp(flows: &[Flow]) -> Vec<String> {
     let mut messages: Vec<_> = Vec::new();
     for (at, flow) in flows.iter().enumerate() {
-        for record in &flow.findings.records {
+        for record in &flow.found.findings.records {
             if let Record::Dhcp(message) = record {
                 messages.push((message.ts, at, message));
             }
@@ -249,6 +284,12 @@ fn http_row(json: &mut Json, row: &HttpRecord) {
     json.put("tags", "[]");
     json.text("username", row.username.as_ref());
     json.list("proxied", row.proxied.iter().map(|text| &**text));
+    for (side, body) in [("orig", &row.orig_body), ("resp", &row.resp_body)] {
+        let name = body.iter().filter_map(|body| body.filename.as_deref());
+        json.list(&format!("{side}_filenames"), name);
+        let kind = body.iter().filter_map(|body| body.mime_type);
+        json.list(&format!("{side}_mime_types"), kind.map(str::as_bytes));
+    }
 }
 
 fn ftp_row(json: &mut Json, row: &FtpRecord) {

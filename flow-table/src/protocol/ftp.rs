@@ -7,12 +7,14 @@
 mod channel;
 mod path;
 mod session;
+mod transfer;
 
 use super::lines::{TextLines, reply_code, word};
 use super::{At, Parser, Progress, Service, Sink, Text};
 use crate::{Endpoint, FlowId, PerSide, Side, Timestamp};
 
 use session::{Reply, Session};
+pub(super) use transfer::Transfer;
 
 /// Bytes of a line that are looked at.
 pub const MAX_LINE: usize = 4_096;

@@ -17,6 +17,7 @@ mod start;
 
 use std::collections::VecDeque;
 
+use super::mime::Sniffer;
 use super::{Body, BodyHead, Progress, Service, Sink, Text, Weird};
 use crate::{Side, Timestamp};
 
@@ -24,7 +25,7 @@ use head::Head;
 use inflate::Inflate;
 use lines::{Found, LineCount, Lines};
 use rows::Rows;
-pub use rows::{HttpRecord, MAX_PENDING};
+pub use rows::{BodyNote, HttpRecord, MAX_PENDING};
 use start::Version;
 
 /// Bytes that a line of a head may have.
@@ -69,6 +70,9 @@ struct Half {
     head: Head,
     body_len: u64,
     body_began: bool,
+    /// Bodies so far.
+    bodies: u32,
+    sniffer: Sniffer,
     inflate: Option<Box<Inflate>>,
 }
 
@@ -82,6 +86,8 @@ impl Default for Half {
             head: Head::default(),
             body_len: 0,
             body_began: false,
+            bodies: 0,
+            sniffer: Sniffer::default(),
             inflate: None,
         }
     }
@@ -94,6 +100,7 @@ impl Half {
         self.head = Head::default();
         self.body_len = 0;
         self.body_began = false;
+        self.sniffer = Sniffer::default();
         self.inflate = None;
         self.held.clear();
     }
@@ -233,6 +240,7 @@ impl Http {
             return self.progress();
         }
         half.body_len += len;
+        half.sniffer.end();
         at.sink.body(side, Body::Gap(len));
         self.advance(&mut at, len);
         self.progress()
@@ -249,7 +257,7 @@ impl Http {
     pub fn held(&self) -> usize {
         let half = |half: &Half| {
             let inflate = half.inflate.as_ref().map_or(0, |_| inflate::SIZE);
-            half.lines.held() + half.held.len() + inflate
+            half.lines.held() + half.held.len() + half.sniffer.held() + inflate
         };
         half(&self.orig) + half(&self.resp) + self.rows.len() * size_of::<HttpRecord>()
     }

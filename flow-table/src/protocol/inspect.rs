@@ -6,10 +6,11 @@
 
 mod parsers;
 
+use super::ftp::Transfer;
 use super::http::Measure;
 use super::recognise::{self, DatagramRecogniser, Protocol, Recogniser, Verdict};
 use super::tls::Tls;
-use super::{Parser, Progress, Sink};
+use super::{Parser, Progress, Service, Sink};
 use crate::{FlowId, IpProto, PerSide, Side, Timestamp};
 
 /// Segments of each flow that are looked at for STARTTLS.
@@ -57,6 +58,14 @@ impl Inspector {
             deaf: PerSide::default(),
             stage,
         })
+    }
+
+    /// For a new flow that [`Sink::expect`] was told of: it carries a file.
+    pub fn of_transfer(id: FlowId, sink: &mut dyn Sink) -> Option<Self> {
+        let mut inspector = Self::new(id, Measure::AsSent)?;
+        inspector.stage = Stage::Parsing(Box::new(Transfer::default()));
+        sink.confirm(Service("ftp-data"));
+        Some(inspector)
     }
 
     /// Takes a UDP datagram's payload, or the next bytes in order of a TCP stream: a segment's, as

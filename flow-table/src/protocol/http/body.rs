@@ -2,7 +2,9 @@
 
 use super::head::Coding;
 use super::lines::LineCount;
-use super::{At, Body, BodyHead, Ended, Http, Inflate, Method, State, Version, head, text};
+use super::{
+    At, Body, BodyHead, BodyNote, Ended, Http, Inflate, Method, State, Version, head, text,
+};
 use crate::Side;
 use crate::protocol::Service;
 
@@ -93,6 +95,7 @@ impl Http {
         let half = self.half(at.side);
         if !half.body_began {
             half.body_began = true;
+            half.bodies = half.bodies.saturating_add(1);
             let head = BodyHead {
                 length: half.head.length().filter(|_| half.inflate.is_none()),
                 filename: half.head.filename.as_deref(),
@@ -100,6 +103,7 @@ impl Http {
             };
             at.sink.body(at.side, Body::Begin(head));
         }
+        half.sniffer.data(bytes);
         at.sink.body(at.side, Body::Data(bytes));
     }
 
@@ -141,13 +145,18 @@ impl Http {
         if let State::RestByLines(count) = half.state {
             half.body_len += count.unfinished();
         }
-        if half.body_began {
-            at.sink.body(at.side, Body::End);
-        }
         let body_len = half.body_len;
+        let note = half.body_began.then(|| {
+            at.sink.body(at.side, Body::End);
+            Box::new(BodyNote {
+                number: half.bodies,
+                mime_type: half.sniffer.end(),
+                filename: half.head.filename.take(),
+            })
+        });
         half.inflate = None;
         half.state = State::StartLine;
-        self.rows.message_done(at, body_len);
+        self.rows.message_done(at, body_len, note);
         if at.side == Side::Resp {
             self.reply_done(at);
         }

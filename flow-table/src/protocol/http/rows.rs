@@ -14,7 +14,7 @@ pub const MAX_PENDING: usize = 100;
 /// Headers that tell of proxies, kept of one request.
 const MAX_PROXIED: usize = 100;
 
-/// A row of http.log. Names and types of files are for who looks into bodies.
+/// A row of http.log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HttpRecord {
     /// When the request (or else the reply) was seen.
@@ -51,6 +51,22 @@ pub struct HttpRecord {
     pub username: Option<Text>,
     /// Headers that proxies add, `NAME -> value`, sorted.
     pub proxied: Vec<Text>,
+    /// The request's body.
+    pub orig_body: Option<Box<BodyNote>>,
+    /// The reply's body.
+    pub resp_body: Option<Box<BodyNote>>,
+}
+
+/// What a message carries. In files.log it has a row of its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BodyNote {
+    /// Which body of its side it is in this flow, from 1: as in
+    /// [`FileRecord`](crate::protocol::files::FileRecord).
+    pub number: u32,
+    /// What it is, by how it begins.
+    pub mime_type: Option<&'static str>,
+    /// The name it is to be saved under.
+    pub filename: Option<Text>,
 }
 
 impl HttpRecord {
@@ -73,6 +89,8 @@ impl HttpRecord {
             info_msg: None,
             username: None,
             proxied: Vec::new(),
+            orig_body: None,
+            resp_body: None,
         }
     }
 
@@ -170,13 +188,18 @@ impl Rows {
         }
     }
 
-    pub(super) fn message_done(&mut self, at: &mut At<'_>, body_len: u64) {
+    pub(super) fn message_done(
+        &mut self,
+        at: &mut At<'_>,
+        body_len: u64,
+        body: Option<Box<BodyNote>>,
+    ) {
         let row = self.current(at);
         if at.side == Side::Orig {
-            row.request_body_len = body_len;
+            (row.request_body_len, row.orig_body) = (body_len, body);
             return;
         }
-        row.response_body_len = body_len;
+        (row.response_body_len, row.resp_body) = (body_len, body);
         if !row.is_interim()
             && let Some(row) = self.pending.remove(&self.reply)
         {
