@@ -1,6 +1,7 @@
 //! Protocols over UDP.
 
-use super::binary::{dnp3, kerberos, ldap, snmp};
+use super::ber::{kerberos, ldap, snmp};
+use super::binary::dnp3;
 use super::{Match, Protocol, begins, text};
 use crate::protocol::bytes::Reader;
 
@@ -13,7 +14,7 @@ pub(super) fn protocol(bytes: &[u8], (from, to): (u16, u16)) -> Option<Protocol>
     if matches!(to, 53 | 137 | 5353 | 5355) || matches!(from, 53 | 5353 | 5355) {
         return (bytes.len() >= 12).then_some(Protocol::Dns);
     }
-    let known: [(Protocol, bool); 12] = [
+    let known: [(Protocol, bool); 13] = [
         (Protocol::Dhcp, dhcp(bytes)),
         (Protocol::Quic, quic(bytes).unwrap_or(false)),
         (Protocol::Dtls, dtls(bytes).unwrap_or(false)),
@@ -25,6 +26,7 @@ pub(super) fn protocol(bytes: &[u8], (from, to): (u16, u16)) -> Option<Protocol>
         (Protocol::Sip, text::sip(bytes) == Match::Yes),
         (Protocol::Dnp3, dnp3(bytes) == Match::Yes),
         (Protocol::BitTorrent, bittorrent(bytes)),
+        (Protocol::RdpUdp, to == 3389 && rdp(bytes)),
         (Protocol::Syslog, syslog(bytes) == Match::Yes),
     ];
     let found = known.iter().find(|(_, is)| *is).map(|(name, _)| *name);
@@ -147,6 +149,14 @@ fn bittorrent(bytes: &[u8]) -> bool {
     bytes.starts_with(b"d1:ad2:id20:")
         || bytes.starts_with(b"d1:rd2:id20:")
         || (bytes.len() == 16 && bytes.starts_with(&0x0417_2710_1980_u64.to_be_bytes()))
+}
+
+/// The first packet of a connection: nothing acknowledged, and SYN (MS-RDPEUDP, 2.2.2.1).
+fn rdp(bytes: &[u8]) -> bool {
+    let Some([0xff, 0xff, 0xff, 0xff, _, _, _, flags, ..]) = bytes.first_chunk::<16>() else {
+        return false;
+    };
+    flags & 1 != 0
 }
 
 /// RFC 2865, 3.
