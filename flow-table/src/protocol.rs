@@ -9,6 +9,7 @@
 mod bytes;
 pub mod dhcp;
 pub mod dns;
+mod entity;
 pub mod files;
 mod frames;
 pub mod ftp;
@@ -97,6 +98,8 @@ pub struct BodyHead<'a> {
     pub filename: Option<&'a [u8]>,
     /// Its media type as announced.
     pub content_type: Option<&'a [u8]>,
+    /// Which part of a mail it is, counting those that hold others; 0 of what is no mail.
+    pub depth: u32,
 }
 
 /// A part of what an HTTP message or the like carries.

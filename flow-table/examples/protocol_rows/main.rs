@@ -293,7 +293,11 @@ fn open(line: &Line, announced: &BTreeSet<(IpAddr, Endpoint)>) -> Flow {
         proto: line.proto,
     };
     let transfer = announced.contains(&(orig.addr, resp));
-    let source = if transfer { "FTP_DATA" } else { "HTTP" };
+    let source = match resp.port {
+        _ if transfer => "FTP_DATA",
+        25 | 587 => "SMTP",
+        _ => "HTTP",
+    };
     let mut found = Found {
         findings: Findings::default(),
         files: Files::new(source, Hashes::default()),

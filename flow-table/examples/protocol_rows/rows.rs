@@ -140,7 +140,7 @@ fn begin(flow: &Flow) -> Json {
 pub(super) fn file(flow: &Flow, row: &FileRecord) -> String {
     let mut json = begin(flow);
     json.string("source", row.source);
-    json.put("depth", 0);
+    json.put("depth", row.depth);
     json.put("analyzers", "[]");
     if let Some(kind) = row.mime_type {
         json.string("mime_type", kind);
@@ -284,10 +284,10 @@ fn http_row(json: &mut Json, row: &HttpRecord) {
     json.put("tags", "[]");
     json.text("username", row.username.as_ref());
     json.list("proxied", row.proxied.iter().map(|text| &**text));
-    for (side, body) in [("orig", &row.orig_body), ("resp", &row.resp_body)] {
-        let name = body.iter().filter_map(|body| body.filename.as_deref());
+    for (side, bodies) in [("orig", &row.orig_bodies), ("resp", &row.resp_bodies)] {
+        let name = bodies.iter().filter_map(|body| body.filename.as_deref());
         json.list(&format!("{side}_filenames"), name);
-        let kind = body.iter().filter_map(|body| body.mime_type);
+        let kind = bodies.iter().filter_map(|body| body.mime_type);
         json.list(&format!("{side}_mime_types"), kind.map(str::as_bytes));
     }
 }

@@ -26,6 +26,8 @@ pub struct FileRecord {
     pub fuid: String,
     /// Which file of its side it is, from 1.
     pub number: u32,
+    /// Which part of a mail it is, counting those that hold others; 0 of what is no mail.
+    pub depth: u32,
     /// What carried it, as Zeek names its analyzers.
     pub source: &'static str,
     /// What it is, by how it begins.
@@ -147,6 +149,7 @@ impl Files {
                     ts,
                     fuid: String::new(),
                     number: self.next_number(side),
+                    depth: head.depth,
                     source: self.source,
                     mime_type: None,
                     filename: head.filename.map(|name| {

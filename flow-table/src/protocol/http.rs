@@ -7,6 +7,7 @@
 //! Read by hand rather than with `httparse`: that wants a whole head in one slice and refuses what
 //! rows are to tell of, bare carriage returns and folded headers among it.
 
+mod bodies;
 mod body;
 mod head;
 mod heads;
@@ -17,10 +18,11 @@ mod start;
 
 use std::collections::VecDeque;
 
-use super::mime::Sniffer;
+use super::entity::Entity;
 use super::{Body, BodyHead, Progress, Service, Sink, Text, Weird};
 use crate::{Side, Timestamp};
 
+use bodies::Bodies;
 use head::Head;
 use inflate::Inflate;
 use lines::{Found, LineCount, Lines};
@@ -69,10 +71,9 @@ struct Half {
     held: Vec<u8>,
     head: Head,
     body_len: u64,
-    body_began: bool,
-    /// Bodies so far.
-    bodies: u32,
-    sniffer: Sniffer,
+    bodies: Bodies,
+    /// What takes apart a body in parts.
+    entity: Option<Box<Entity>>,
     inflate: Option<Box<Inflate>>,
 }
 
@@ -85,9 +86,8 @@ impl Default for Half {
             held: Vec::new(),
             head: Head::default(),
             body_len: 0,
-            body_began: false,
-            bodies: 0,
-            sniffer: Sniffer::default(),
+            bodies: Bodies::default(),
+            entity: None,
             inflate: None,
         }
     }
@@ -99,8 +99,7 @@ impl Half {
         self.ongoing = true;
         self.head = Head::default();
         self.body_len = 0;
-        self.body_began = false;
-        self.sniffer = Sniffer::default();
+        self.entity = None;
         self.inflate = None;
         self.held.clear();
     }
@@ -240,8 +239,7 @@ impl Http {
             return self.progress();
         }
         half.body_len += len;
-        half.sniffer.end();
-        at.sink.body(side, Body::Gap(len));
+        self.tell_gap(&mut at, len);
         self.advance(&mut at, len);
         self.progress()
     }
@@ -257,7 +255,8 @@ impl Http {
     pub fn held(&self) -> usize {
         let half = |half: &Half| {
             let inflate = half.inflate.as_ref().map_or(0, |_| inflate::SIZE);
-            half.lines.held() + half.held.len() + half.sniffer.held() + inflate
+            let entity = half.entity.as_ref().map_or(0, |entity| entity.held());
+            half.lines.held() + half.held.len() + half.bodies.held() + entity + inflate
         };
         half(&self.orig) + half(&self.resp) + self.rows.len() * size_of::<HttpRecord>()
     }

@@ -9,6 +9,7 @@ mod mail;
 use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 
+use super::entity::Entity;
 use super::lines::{TextLines, reply_code, word};
 use super::{At, Parser, Progress, Record, Service, Sink, Text};
 use crate::{FlowId, PerSide, Side, Timestamp};
@@ -114,6 +115,8 @@ pub struct Smtp {
     /// The row is worth telling.
     active: bool,
     mail: Mail,
+    /// What takes a message apart.
+    entity: Option<Box<Entity>>,
     confirmed: bool,
 }
 
@@ -134,6 +137,7 @@ impl Smtp {
             row: None,
             active: false,
             mail: Mail::default(),
+            entity: None,
             confirmed: false,
         }
     }
@@ -170,6 +174,7 @@ impl Smtp {
             if let Some(row) = &mut self.row {
                 self.mail.bytes(at, row, part);
             }
+            self.content(at, part);
             self.chunk_left(at, left - part.len() as u64, last);
             return part.len();
         }
@@ -184,17 +189,39 @@ impl Smtp {
             }
             (Some(line), Mode::Data) => {
                 self.row(at.ts);
+                let line = line.strip_prefix(b".").unwrap_or(&line);
                 if let Some(row) = &mut self.row {
-                    self.mail
-                        .line(at, row, line.strip_prefix(b".").unwrap_or(&line));
+                    self.mail.line(at, row, line);
                 }
+                self.content(at, line);
+                self.content(at, b"\r\n");
             }
             (Some(line), _) => self.command(at, &line),
         }
         used
     }
 
+    /// Takes content of a message.
+    fn content(&mut self, at: &mut At<'_>, bytes: &[u8]) {
+        let entity = self.entity.get_or_insert_with(|| Box::new(Entity::new()));
+        entity.data(bytes, &mut |part| at.sink.body(Side::Orig, part));
+    }
+
+    fn end_content(&mut self, sink: &mut dyn Sink) {
+        if let Some(mut entity) = self.entity.take() {
+            entity.end(&mut |part| sink.body(Side::Orig, part));
+        }
+    }
+
+    fn content_gap(&mut self, sink: &mut dyn Sink, len: u64) {
+        self.mail.damaged();
+        if let Some(entity) = &mut self.entity {
+            entity.gap(len, &mut |part| sink.body(Side::Orig, part));
+        }
+    }
+
     fn end_mail(&mut self, at: &mut At<'_>) {
+        self.end_content(at.sink);
         self.row(at.ts);
         if let Some(row) = &mut self.row {
             self.mail.end(at, row);
@@ -379,10 +406,10 @@ impl Parser for Smtp {
         *self.lines.get_mut(side) = TextLines::default();
         match (side, self.mode) {
             (Side::Orig, Mode::Chunk(left, last)) => {
-                self.mail.damaged();
+                self.content_gap(at.sink, len.min(left));
                 self.chunk_left(&mut at, left.saturating_sub(len), last);
             }
-            (Side::Orig, Mode::Data) => self.mail.damaged(),
+            (Side::Orig, Mode::Data) => self.content_gap(at.sink, len),
             (Side::Orig, Mode::Commands) => {}
             // Nobody knows which replies are missing.
             (Side::Resp, _) => self.pending.clear(),
@@ -392,11 +419,14 @@ impl Parser for Smtp {
 
     fn finish(&mut self, ts: Timestamp, sink: &mut dyn Sink) {
         let mut at = At::new("SMTP", Side::Orig, ts, sink);
+        self.end_content(at.sink);
         self.complete(&mut at);
     }
 
     fn held(&self) -> usize {
-        self.lines.orig.held() + self.lines.resp.held() + self.mail.held() + self.pending.len()
+        let entity = self.entity.as_ref().map_or(0, |entity| entity.held());
+        let lines = self.lines.orig.held() + self.lines.resp.held();
+        lines + self.mail.held() + entity + self.pending.len()
     }
 }
 

@@ -15,6 +15,7 @@ fn begin(length: Option<u64>, filename: Option<&[u8]>) -> Body<'_> {
         length,
         filename,
         content_type: None,
+        depth: 0,
     })
 }
 

@@ -51,10 +51,10 @@ pub struct HttpRecord {
     pub username: Option<Text>,
     /// Headers that proxies add, `NAME -> value`, sorted.
     pub proxied: Vec<Text>,
-    /// The request's body.
-    pub orig_body: Option<Box<BodyNote>>,
-    /// The reply's body.
-    pub resp_body: Option<Box<BodyNote>>,
+    /// The request's bodies: several, if one is in parts.
+    pub orig_bodies: Vec<BodyNote>,
+    /// The reply's bodies.
+    pub resp_bodies: Vec<BodyNote>,
 }
 
 /// What a message carries. In files.log it has a row of its own.
@@ -89,8 +89,8 @@ impl HttpRecord {
             info_msg: None,
             username: None,
             proxied: Vec::new(),
-            orig_body: None,
-            resp_body: None,
+            orig_bodies: Vec::new(),
+            resp_bodies: Vec::new(),
         }
     }
 
@@ -188,18 +188,13 @@ impl Rows {
         }
     }
 
-    pub(super) fn message_done(
-        &mut self,
-        at: &mut At<'_>,
-        body_len: u64,
-        body: Option<Box<BodyNote>>,
-    ) {
+    pub(super) fn message_done(&mut self, at: &mut At<'_>, body_len: u64, bodies: Vec<BodyNote>) {
         let row = self.current(at);
         if at.side == Side::Orig {
-            (row.request_body_len, row.orig_body) = (body_len, body);
+            (row.request_body_len, row.orig_bodies) = (body_len, bodies);
             return;
         }
-        (row.response_body_len, row.resp_body) = (body_len, body);
+        (row.response_body_len, row.resp_bodies) = (body_len, bodies);
         if !row.is_interim()
             && let Some(row) = self.pending.remove(&self.reply)
         {
