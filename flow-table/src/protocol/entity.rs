@@ -22,6 +22,7 @@ const MAX_BOUNDARY: usize = 256;
 struct Head {
     filename: Option<Text>,
     content_type: Option<Text>,
+    length: Option<u64>,
     coding: Coding,
 }
 
@@ -160,14 +161,16 @@ impl Entity {
         self.state = State::LineStart;
         self.decoder = Decoder::new(self.head.coding);
         let kind = self.head.content_type.as_deref().unwrap_or_default();
-        if self.depth >= MAX_DEPTH {
-            return;
-        }
-        if let Some(boundary) = boundary(kind) {
+        let holds = kind.to_ascii_lowercase().starts_with(b"message/rfc822");
+        let boundary = boundary(kind);
+        if self.depth >= MAX_DEPTH && (holds || boundary.is_some()) {
+            // Nobody will open what is in there.
+            self.idle = true;
+        } else if let Some(boundary) = boundary {
             self.depth += 1;
             self.boundaries.push((boundary, self.depth));
             self.idle = true;
-        } else if kind.to_ascii_lowercase().starts_with(b"message/rfc822") {
+        } else if holds {
             self.depth += 1;
             self.begin_entity();
         }
@@ -293,7 +296,7 @@ impl Entity {
             return;
         }
         let head = BodyHead {
-            length: None,
+            length: self.head.length,
             filename: self.head.filename.as_deref(),
             content_type: self.head.content_type.as_deref(),
             depth: self.number,
@@ -334,6 +337,10 @@ impl Head {
             b"content-disposition" => {
                 let name = parameter(value, b"filename=").map(Into::into);
                 self.filename = name.or(self.filename.take());
+            }
+            b"content-length" => {
+                let text = std::str::from_utf8(value).unwrap_or_default();
+                self.length = text.parse().ok();
             }
             b"content-transfer-encoding" => self.coding = Coding::of(value),
             _ => {}

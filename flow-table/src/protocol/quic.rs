@@ -24,6 +24,8 @@ pub const MAX_HISTORY: usize = 100;
 const MAX_FAILURES: u8 = 10;
 /// Packets of a side that are decrypted for each hello.
 const MAX_DECRYPTED: u8 = 100;
+/// Connections of a flow that are told.
+const MAX_CONNECTIONS: u8 = 100;
 /// Other packets among QUIC's that are told.
 const MAX_DISCARDED: u8 = 100;
 
@@ -70,6 +72,7 @@ pub struct Quic {
     short: PerSide<u64>,
     failures: u8,
     discarded: u8,
+    connections: u8,
     row: Option<Box<QuicRecord>>,
     tls: Option<Box<Tls>>,
     confirmed: bool,
@@ -108,6 +111,7 @@ impl Quic {
     /// The connection is over.
     fn complete(&mut self, sink: &mut dyn Sink) {
         if let Some(row) = self.row.take() {
+            self.connections = self.connections.saturating_add(1);
             sink.record(Record::Quic(row));
         }
     }
@@ -171,6 +175,10 @@ impl Quic {
         }
         if self.failures >= MAX_FAILURES {
             at.weird("QUIC_decryption_failed");
+            return Progress::Done;
+        }
+        if self.connections >= MAX_CONNECTIONS {
+            at.weird("QUIC_too_many_connections");
             return Progress::Done;
         }
         Progress::Going

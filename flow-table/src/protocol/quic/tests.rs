@@ -248,6 +248,14 @@ fn histories_have_a_limit() {
 }
 
 #[test]
+fn connections_have_a_limit() {
+    let offers = b"\x80\0\0\0\0\x04\x01\x02\x03\x04\x02\x07\x07\x6b\x33\x43\xcf".to_vec();
+    let (findings, progress) = play(&vec![(Resp, offers); 200]);
+    assert_eq!(progress, Progress::Done);
+    assert_eq!((rows(&findings).len(), findings.weirds.len()), (100, 1));
+}
+
+#[test]
 fn versions_have_names() {
     for (version, want) in [
         (1, "1"),
