@@ -5,7 +5,7 @@ use flow_table::{FlowEvent, Timestamp};
 use crate::board::{Board, Task};
 use crate::correlate::Correlator;
 use crate::hash::KeyedHash;
-use crate::seen::Observer;
+use crate::seen::{Observer, Seen};
 use crate::signals::{self, Detector};
 use crate::wants::{Takers, Wants};
 use crate::{Config, Counters, Finding, Rule, SignalKind};
@@ -70,15 +70,28 @@ impl Detectors {
             return;
         }
         self.advance(event.time);
-        let sides = self.observer.sides(event);
-        let mut takers = self.takers.of(event, sides) & self.on;
+        let seen = self.observer.see(event);
+        let mut takers = self.takers.of(&seen) & self.on;
         if takers == 0 {
             return;
         }
-        let seen = self.observer.see(event, sides);
+        if seen.connects {
+            // Most of these come from who was seen before, but a flood's do not.
+            self.fetch(&seen, takers);
+        }
         while takers != 0 {
             if let Some(detector) = self.signals.get_mut(takers.trailing_zeros() as usize) {
                 detector.put(&seen, &mut self.board);
+            }
+            takers &= takers - 1;
+        }
+    }
+
+    /// Has detectors fetch what they will need for what is seen, while others work on it.
+    fn fetch(&self, seen: &Seen<'_>, mut takers: u16) {
+        while takers != 0 {
+            if let Some(detector) = self.signals.get(takers.trailing_zeros() as usize) {
+                detector.fetch(seen);
             }
             takers &= takers - 1;
         }

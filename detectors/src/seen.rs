@@ -77,6 +77,23 @@ pub(crate) struct Observer {
     v4: Vec<Masked<u32>>,
     v6: Vec<Masked<u128>>,
     hash: KeyedHash,
+    /// Addresses seen lately, each where [`place`] says: the next event is mostly of one of them.
+    lately: Vec<Party>,
+}
+
+/// How many addresses are known at once.
+const LATELY: usize = 512;
+
+/// Where an address is known. Whoever makes many share a place gains the work of finding each
+/// anew, which is what there would be without.
+#[expect(clippy::cast_possible_truncation, reason = "the best bits are wanted")]
+fn place(addr: IpAddr) -> usize {
+    let bits = match addr {
+        IpAddr::V4(v4) => v4.to_bits().into(),
+        IpAddr::V6(v6) => v6.to_bits(),
+    };
+    let mixed = ((bits >> 64) as u64 ^ bits as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 32) as usize % LATELY
 }
 
 /// The addresses whose bits under a mask are these.
@@ -103,22 +120,19 @@ impl Observer {
             bits: network.network().to_bits(),
             mask: network.netmask().to_bits(),
         });
-        Self {
+        let mut this = Self {
             v4: v4.collect(),
             v6: v6.collect(),
             hash,
-        }
+            lately: Vec::new(),
+        };
+        this.lately = vec![this.meet(IpAddr::from([0, 0, 0, 0])); LATELY];
+        this
     }
 
-    /// Where a flow's originator and responder are.
-    pub(crate) fn sides(&self, event: &FlowEvent) -> (Side, Side) {
-        let side = |addr: IpAddr| self.side(addr.to_canonical());
-        (side(event.id.orig.addr), side(event.id.resp.addr))
-    }
-
-    pub(crate) fn see<'a>(&self, event: &'a FlowEvent, (src, dst): (Side, Side)) -> Seen<'a> {
-        let src = self.party(event.id.orig.addr, src);
-        let dst = self.party(event.id.resp.addr, dst);
+    pub(crate) fn see<'a>(&mut self, event: &'a FlowEvent) -> Seen<'a> {
+        let src = self.party(event.id.orig.addr);
+        let dst = self.party(event.id.resp.addr);
         Seen {
             event,
             src,
@@ -128,9 +142,22 @@ impl Observer {
         }
     }
 
-    fn party(&self, addr: IpAddr, side: Side) -> Party {
+    fn party(&mut self, addr: IpAddr) -> Party {
         let addr = addr.to_canonical();
-        let key = self.hash.addr(addr);
+        let at = place(addr);
+        let known = self.lately.get(at).filter(|known| known.addr == addr);
+        if let Some(known) = known {
+            return *known;
+        }
+        let met = self.meet(addr);
+        if let Some(known) = self.lately.get_mut(at) {
+            *known = met;
+        }
+        met
+    }
+
+    fn meet(&self, addr: IpAddr) -> Party {
+        let (key, side) = (self.hash.addr(addr), self.side(addr));
         Party { addr, key, side }
     }
 

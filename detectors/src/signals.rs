@@ -26,6 +26,8 @@ use crate::{Config, Severity, SignalKind, Subject};
 pub(crate) trait Detector: Send {
     /// Which events it is given.
     fn wants(&self) -> Wants;
+    /// An event that it wants is put soon: fetches what it will look at, if that is likely far.
+    fn fetch(&self, _seen: &Seen<'_>) {}
     /// An event that it wants happened.
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board);
     /// The subject's signal is no longer open.

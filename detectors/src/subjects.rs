@@ -5,7 +5,7 @@
 //! signals must not blind the detector to everybody else. Every eviction is counted. All operations
 //! take constant time.
 
-use hashbrown::HashTable;
+use flow_table::SlotIndex;
 
 /// No slot.
 const NONE: u32 = u32::MAX;
@@ -23,7 +23,7 @@ pub(crate) trait Held: Default {
 /// room for what the states hold on the heap.
 #[derive(Debug)]
 pub(crate) struct Subjects<K, V> {
-    index: HashTable<u32>,
+    index: SlotIndex,
     slots: Vec<Slot<K, V>>,
     links: Vec<Links>,
     free: u32,
@@ -68,9 +68,8 @@ struct List {
 }
 
 impl<K: Copy + Eq, V: Held> Subjects<K, V> {
-    /// A slot, its links and, at worst, its share of the index: entries of five bytes, of which four
-    /// and a half may be there for one that is used.
-    const PER_SLOT: usize = size_of::<Slot<K, V>>() + size_of::<Links>() + 23;
+    /// A slot, its links and, at worst, its share of the index.
+    const PER_SLOT: usize = size_of::<Slot<K, V>>() + size_of::<Links>() + SlotIndex::MOST_PER_SLOT;
 
     pub(crate) fn new(capacity: usize, max_bytes: usize) -> Self {
         let empty = List {
@@ -81,7 +80,7 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
         };
         let fits = max_bytes / 4 * 3 / Self::PER_SLOT;
         Self {
-            index: HashTable::new(),
+            index: SlotIndex::default(),
             slots: Vec::new(),
             links: Vec::new(),
             free: NONE,
@@ -132,6 +131,11 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
         } else if over {
             self.pin_at(at, Pin::Last);
         }
+    }
+
+    /// A subject with this hash is asked for soon: fetches where it is told.
+    pub(crate) fn prefetch(&self, hash: u64) {
+        self.index.prefetch(hash);
     }
 
     /// Finds or makes a subject, and puts it last in turn.
@@ -226,11 +230,10 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
     }
 
     fn find(&self, hash: u64, key: &K) -> Option<u32> {
-        let same = |at: &u32| {
-            self.slot(*at)
+        self.index.find(hash, |at| {
+            self.slot(at)
                 .is_some_and(|slot| slot.hash == hash && slot.key == *key)
-        };
-        self.index.find(hash, same).copied()
+        })
     }
 
     fn insert(&mut self, hash: u64, key: K) -> Option<u32> {
@@ -238,9 +241,7 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
             self.evict();
         }
         let at = self.place(hash, key)?;
-        let slots = &self.slots;
-        let hash_of = |at: &u32| slots.get(*at as usize).map_or(0, |slot| slot.hash);
-        self.index.insert_unique(hash, at, hash_of);
+        self.index.insert(hash, at);
         self.link(at);
         self.weigh();
         Some(at)
@@ -262,17 +263,14 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
         }
         self.slots.reserve_exact(more);
         self.links.reserve_exact(more);
-        let slots = &self.slots;
-        let hash_of = |at: &u32| slots.get(*at as usize).map_or(0, |slot| slot.hash);
-        self.index.reserve(more, hash_of);
         true
     }
 
-    /// An index that many have come to and gone from may grow by itself.
+    /// The index grows by itself.
     fn weigh(&mut self) {
         self.table = self.slots.capacity() * size_of::<Slot<K, V>>()
             + self.links.capacity() * size_of::<Links>()
-            + self.index.allocation_size();
+            + self.index.bytes();
     }
 
     /// A slot in its first state, which a free one is in already.
@@ -303,6 +301,10 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
         if at != NONE {
             self.release(at);
             self.evicted += 1;
+            // Where many come, the next one soon goes the same way.
+            if let Some(next) = self.slot(self.oldest_slot()) {
+                self.index.prefetch(next.hash);
+            }
         }
     }
 
@@ -317,9 +319,7 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
         if let Some(links) = self.links.get_mut(at as usize) {
             links.older = std::mem::replace(&mut self.free, at);
         }
-        if let Ok(entry) = self.index.find_entry(hash, |other| *other == at) {
-            entry.remove();
-        }
+        self.index.remove(hash, at);
     }
 
     fn touch(&mut self, at: u32) {

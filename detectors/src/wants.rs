@@ -2,7 +2,7 @@
 
 use flow_table::{FlowEvent, FlowEventKind};
 
-use crate::seen::{Side, connects};
+use crate::seen::{Seen, Side, connects};
 
 /// What an event says, or what of it a detector asks for; of the latter any will do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -106,8 +106,8 @@ impl Takers {
     }
 
     /// Who wants this event, a bit each.
-    pub(crate) fn of(&self, event: &FlowEvent, between: (Side, Side)) -> u16 {
-        let place = place(What::of(event), between);
+    pub(crate) fn of(&self, seen: &Seen<'_>) -> u16 {
+        let place = place(What::of(seen.event), (seen.src.side, seen.dst.side));
         self.0.get(place).copied().unwrap_or(0)
     }
 }

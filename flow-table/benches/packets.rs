@@ -9,7 +9,7 @@ use criterion::{
     measurement::WallTime,
 };
 use flow_table::{
-    Checksums, Clock, Decoder, FlowConfig, Frame, LinkType, Packet, Shard, ShardId, Span,
+    Block, Checksums, Clock, Decoder, FlowConfig, Frame, LinkType, Packet, Shard, ShardId, Span,
     TableOutput, Timestamp, community_id_text,
 };
 
@@ -59,6 +59,7 @@ impl Traffic {
                 wire_len: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
                 link: LinkType::Ethernet,
                 index,
+                at: 0,
             };
             // What is no IP is part of the traffic.
             let _ = decoder.decode(frame, packets);
@@ -108,7 +109,7 @@ fn table(criterion: &mut Criterion) {
             bench.iter_batched_ref(
                 || (shard(), TableOutput::default()),
                 |(shard, out)| {
-                    shard.take(&packets, &[], &[], &clock, out);
+                    shard.take(&packets, &Block::new(clock), out);
                     shard.finish(clock.end(), out);
                 },
                 BatchSize::LargeInput,
@@ -123,7 +124,7 @@ fn names(criterion: &mut Criterion) {
     let traffic = Traffic::read("lateral-movement");
     traffic.decode(&Decoder::new(1, Checksums::Verify), &mut packets);
     let (mut shard, clock) = (shard(), Clock::new(&traffic.times));
-    shard.take(&packets, &[], &[], &clock, &mut out);
+    shard.take(&packets, &Block::new(clock), &mut out);
     shard.finish(clock.end(), &mut out);
     let mut group = group(criterion, "names", out.records.len());
     group.bench_function("uid", |bench| {

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, fs};
 
 use flow_table::{
-    Checksums, Clock, Decoder, FLOW_BYTES, FlowConfig, Frame, LinkType, Packet, Shard, ShardId,
-    Span, TableOutput, Timestamp, shard_of,
+    Block, Checksums, Clock, Decoder, FLOW_BYTES, FlowConfig, Frame, LinkType, Packet, Shard,
+    ShardId, Span, TableOutput, Timestamp, shard_of,
 };
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
@@ -115,6 +115,7 @@ impl Made {
                     wire_len: 40,
                     link: LinkType::RawIp,
                     index: u32::try_from(self.times.len()).unwrap_or(u32::MAX),
+                    at: 0,
                 };
                 self.times.push(ts);
                 // A segment without a right checksum still would be a segment.
@@ -167,7 +168,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let mine = made.packets.iter();
             let mine = mine.filter(|packet| shard_of(packet.hash, of) == index);
             let mine: Vec<Packet> = mine.cloned().collect();
-            shard.take(&mine, &[], &[], &clock, &mut out);
+            shard.take(&mine, &Block::new(clock), &mut out);
         }
         out.events.clear();
         from = to;

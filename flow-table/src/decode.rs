@@ -18,7 +18,7 @@ mod wireless;
 mod tests;
 
 use crate::key::{FlowKey, KeyHasher, Way};
-use crate::packet::{Body, LinkInfo, LinkPlace, Packet, Parent, TunnelKind};
+use crate::packet::{Body, LinkInfo, LinkPlace, Packet, Parent, PayloadPlace, TunnelKind};
 use crate::{IpProto, Timestamp};
 
 pub use fragment::{Fragment, FragmentConfig, Fragments};
@@ -50,6 +50,8 @@ pub struct Frame<'a> {
     pub link: LinkType,
     /// Its place in the block it was read in.
     pub index: u32,
+    /// Where its bytes begin in the bytes of that block.
+    pub at: usize,
 }
 
 /// Where a frame's packets go.
@@ -62,6 +64,9 @@ pub trait PacketSink {
     fn parent(&mut self, key: FlowKey) -> Parent;
     /// Takes a fragment, to be put together with its kin in capture order.
     fn fragment(&mut self, fragment: Fragment);
+    /// Keeps a datagram that was put together beside the bytes of the block, for as long as its
+    /// packets are there. Returns where it begins.
+    fn keep(&mut self, datagram: &[u8]) -> usize;
     /// Counts a packet inside a tunnel that was not processed, the tunnel's own being so.
     fn inner_dropped(&mut self, reason: DropReason);
 }
@@ -81,6 +86,10 @@ impl PacketSink for Vec<Packet> {
     }
 
     fn fragment(&mut self, _: Fragment) {}
+
+    fn keep(&mut self, _: &[u8]) -> usize {
+        0
+    }
 
     fn inner_dropped(&mut self, _: DropReason) {}
 }
@@ -120,6 +129,45 @@ struct Place {
     depth: u8,
     link: LinkPlace,
     parent: Parent,
+    origin: Origin,
+}
+
+/// Where the bytes lie that a frame's packets are cut from.
+#[derive(Clone, Copy, Debug)]
+struct Origin {
+    /// The address at which the bytes of the block begin, or those beside it. Only distances from
+    /// it mean anything.
+    base: usize,
+    beside: bool,
+}
+
+impl Origin {
+    /// Of `bytes`, which begin `at` in their block.
+    fn block(bytes: &[u8], at: usize) -> Self {
+        Self {
+            base: bytes.as_ptr().addr().wrapping_sub(at),
+            beside: false,
+        }
+    }
+
+    /// Of `bytes`, of which a copy begins `at` beside the block.
+    fn beside(bytes: &[u8], at: usize) -> Self {
+        Self {
+            beside: true,
+            ..Self::block(bytes, at)
+        }
+    }
+
+    /// Where a part of the bytes lies.
+    #[inline]
+    fn place(self, part: &[u8]) -> PayloadPlace {
+        let at = part.as_ptr().addr().wrapping_sub(self.base);
+        if self.beside {
+            PayloadPlace::beside(at, part.len())
+        } else {
+            PayloadPlace::in_block(at, part.len())
+        }
+    }
 }
 
 impl Place {
@@ -169,6 +217,7 @@ impl Decoder {
             depth: 0,
             link,
             parent: Parent::NONE,
+            origin: Origin::block(frame.bytes, frame.at),
         };
         let wire_len = usize::try_from(frame.wire_len).unwrap_or(usize::MAX);
         self.link(place, frame.link, frame.bytes, wire_len, sink)
@@ -181,7 +230,10 @@ impl Decoder {
         sink: &mut impl PacketSink,
     ) -> Result<Decoded, DropReason> {
         let bytes = datagram.bytes();
-        let place = datagram.place();
+        let place = Place {
+            origin: Origin::beside(bytes, sink.keep(bytes)),
+            ..datagram.place()
+        };
         let packet = ip::parse(bytes, bytes.len(), Checksums::Ignore)?;
         self.packet(place, &packet, sink)
     }
@@ -252,6 +304,7 @@ impl Decoder {
         let outer = self.put(place, packet, key, way, sink);
         outer.carries = inner_kind.filter(|_| !too_deep);
         outer.body = body;
+        outer.payload = place.origin.place(transport::payload(packet, body));
         let dropped = DropReason::of(&body.get());
         match inner {
             None => {}

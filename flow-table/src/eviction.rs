@@ -2,14 +2,14 @@
 //!
 //! Of a sample of flows the attempts that nobody answered, the longest idle first; only where there
 //! is none, the longest idle of all. Several are chosen at a time: the flows of a sample lie side
-//! by side, and those chosen are fetched before their turn comes.
+//! by side, and looking at them costs more than choosing.
 
 use crate::Timestamp;
 
 /// Flows that are looked at together.
 const SAMPLE: u32 = 32;
 /// Flows that are chosen at once.
-const CHOSEN: usize = 8;
+const CHOSEN: usize = 16;
 
 /// Who goes first: the lowest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -39,12 +39,13 @@ impl Victims {
         None
     }
 
-    /// Chooses among the flows in `slots` slots; returns whom.
-    pub(crate) fn choose(
-        &mut self,
-        slots: u32,
-        rank_of: impl Fn(u32) -> Option<Rank>,
-    ) -> impl Iterator<Item = u32> + '_ {
+    /// The slot of the one after it, if any is chosen.
+    pub(crate) fn peek(&self) -> Option<u32> {
+        self.chosen.last().map(|(_, slot)| *slot)
+    }
+
+    /// Chooses among the flows in `slots` slots.
+    pub(crate) fn choose(&mut self, slots: u32, rank_of: impl Fn(u32) -> Option<Rank>) {
         let slots = slots.max(1);
         let hand = self.hand;
         let sample = (0..SAMPLE.min(slots)).map(|step| (hand + step) % slots);
@@ -56,7 +57,6 @@ impl Victims {
         self.chosen.truncate(unanswered.clamp(1, CHOSEN));
         self.chosen.reverse();
         self.hand = (hand + SAMPLE) % slots;
-        self.chosen.iter().map(|(_, slot)| *slot)
     }
 }
 
@@ -72,8 +72,8 @@ mod tests {
     fn order(flows: &[Option<Rank>]) -> Vec<u32> {
         let rank_of = |slot: u32| *flows.get(slot as usize)?;
         let mut victims = Victims::default();
-        let chosen = victims.choose(u32::try_from(flows.len()).unwrap(), rank_of);
-        let chosen = chosen.count();
+        victims.choose(u32::try_from(flows.len()).unwrap(), rank_of);
+        let chosen = victims.chosen.len();
         let order: Vec<u32> = std::iter::from_fn(|| victims.next(rank_of)).collect();
         assert_eq!(order.len(), chosen);
         order
@@ -103,7 +103,8 @@ mod tests {
     fn one_that_moved_since_is_spared() {
         let mut victims = Victims::default();
         let before = |_| Some(flow(false, 1));
-        assert_eq!(victims.choose(2, before).count(), 2);
+        victims.choose(2, before);
+        assert_eq!(victims.chosen.len(), 2);
         let after = |slot| {
             Some(if slot == 0 {
                 flow(false, 2)

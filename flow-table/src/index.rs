@@ -1,21 +1,22 @@
-//! Where flows are: from the hash of a key to a slot, eight bytes a flow.
+//! Where things are: from the hash of a key to a slot, twelve bytes each at most.
 //!
 //! Open addressing with linear probing. An entry keeps half of its hash as a tag, which tells its
-//! home: so the index grows and forgets without a look at any flow, and one line of memory
-//! mostly answers a question. Hashes are seeded (see [`crate::key`]), so nobody can aim at a line.
+//! home: so the index grows and forgets without a look at any slot, and one line of memory
+//! mostly answers a question. Entries are in the order of their tags, so that a search ends where
+//! its tag would be, and not only at the next gap. Hashes must be seeded, so that nobody can aim at a line.
 
 use crate::prefetch::prefetch;
 
 /// An entry: the tag above, the slot below.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Entry(u64);
 
 impl Entry {
-    /// No flow has this slot: there is no room for so many.
+    /// After every other. Nothing has this slot: there is no room for so many.
     const EMPTY: Self = Self(u64::MAX);
 
-    fn new(hash: u64, slot: u32) -> Self {
-        Self((hash << 32) | u64::from(slot))
+    const fn new(hash: u64, slot: u32) -> Self {
+        Self((hash << 32) | slot as u64)
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the low half is the slot")]
@@ -23,67 +24,105 @@ impl Entry {
         self.0 as u32
     }
 
-    const fn has_tag_of(self, hash: u64) -> bool {
-        self.0 >> 32 == hash & 0xffff_ffff
+    const fn tag(self) -> u64 {
+        self.0 >> 32
     }
 }
 
-/// Slots by hash.
+const fn tag_of(hash: u64) -> u64 {
+    hash & 0xffff_ffff
+}
+
+/// Slots of some table by the hash of what is in them; of a hash the low 32 bits count.
 #[derive(Debug, Default)]
-pub(crate) struct Index {
+pub struct SlotIndex {
+    /// In ascending order with empty ones between, but none between an entry and its home; the
+    /// last is empty.
     entries: Vec<Entry>,
+    /// How many of them are homes: all but the last.
+    homes: usize,
     len: usize,
 }
 
-/// Entries of the smallest index that has any.
+/// Entries in a line of memory.
+const LINE: usize = 64 / size_of::<Entry>();
+/// Homes of the smallest index that has any.
 const SMALLEST: usize = 16;
+/// Entries after the last home, at first, for those that find it full.
+const AFTER: usize = 16;
 
-impl Index {
+impl SlotIndex {
+    /// The most it takes for a slot, in bytes, while it is neither small nor growing.
+    pub const MOST_PER_SLOT: usize = size_of::<Entry>() * 3 / 2;
+
     /// Number of slots in it.
-    pub(crate) const fn len(&self) -> usize {
+    pub const fn len(&self) -> usize {
         self.len
     }
 
+    /// Whether there is none in it.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Bytes it takes.
+    pub const fn bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry>()
+    }
+
     /// The slot with this hash that `is_it` says yes to.
-    pub(crate) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+    #[inline]
+    pub fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         self.position(hash, is_it).map(|(_, slot)| slot)
     }
 
     /// Adds a slot that is not in it.
-    pub(crate) fn insert(&mut self, hash: u64, slot: u32) {
-        // Three quarters full at most: a search that finds nothing looks at eight entries or so.
-        if self.len >= self.entries.len() / 4 * 3 {
+    pub fn insert(&mut self, hash: u64, slot: u32) {
+        // Three quarters full at most: a search looks at two or three entries.
+        if self.len >= self.homes / 4 * 3 {
             self.grow();
         }
-        self.place(Entry::new(hash, slot));
+        let (mut entry, home) = (Entry::new(hash, slot), self.home(tag_of(hash)));
+        let mut last = home;
+        for (at, place) in self.entries.iter_mut().enumerate().skip(home) {
+            if *place > entry {
+                std::mem::swap(place, &mut entry);
+            }
+            if entry == Entry::EMPTY {
+                last = at;
+                break;
+            }
+        }
         self.len += 1;
+        self.end_empty(last);
     }
 
     /// Removes a slot.
-    pub(crate) fn remove(&mut self, hash: u64, slot: u32) {
-        let Some((at, _)) = self.position(hash, |other| other == slot) else {
+    pub fn remove(&mut self, hash: u64, slot: u32) {
+        let Some((mut hole, _)) = self.position(hash, |other| other == slot) else {
             return;
         };
         self.len -= 1;
-        // What follows moves up, as long as that brings it no nearer than its home.
-        let mut hole = at;
-        let mut next = self.after(hole);
-        while let Some(entry) = self.full(next) {
-            let home = self.home(entry.0 >> 32);
-            if self.distance(home, next) >= self.distance(hole, next) {
-                self.set(hole, entry);
-                hole = next;
+        // What follows moves up, as far as it is not at home.
+        while let Some(next) = self.entries.get(hole + 1).copied() {
+            if next == Entry::EMPTY || self.home(next.tag()) == hole + 1 {
+                break;
             }
-            next = self.after(next);
+            self.set(hole, next);
+            hole += 1;
         }
         self.set(hole, Entry::EMPTY);
     }
 
-    /// Brings the place where a search for `hash` begins into the cache.
+    /// Brings the place where a search for `hash` goes into the cache.
     #[inline]
-    pub(crate) fn prefetch(&self, hash: u64) {
-        if let Some(entry) = self.entries.get(self.home(hash & 0xffff_ffff)) {
-            prefetch(entry);
+    pub fn prefetch(&self, hash: u64) {
+        let home = self.home(tag_of(hash));
+        // A search may end in the line after that of its home.
+        for at in [home, home + LINE / 2] {
+            if let Some(entry) = self.entries.get(at) {
+                prefetch(entry);
+            }
         }
     }
 
@@ -92,44 +131,26 @@ impl Index {
         self.find(hash, |_| true)
     }
 
+    #[inline]
     fn position(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<(usize, u32)> {
-        let mut at = self.home(hash & 0xffff_ffff);
-        loop {
-            let entry = self.full(at)?;
-            if entry.has_tag_of(hash) && is_it(entry.slot()) {
+        let (tag, home) = (tag_of(hash), self.home(tag_of(hash)));
+        let entries = (home..).zip(self.entries.get(home..)?);
+        for (at, entry) in entries.skip_while(|(_, entry)| entry.tag() < tag) {
+            if entry.tag() != tag || *entry == Entry::EMPTY {
+                return None;
+            }
+            if is_it(entry.slot()) {
                 return Some((at, entry.slot()));
             }
-            at = self.after(at);
         }
+        None
     }
 
     /// Where the search for a tag begins: tags in ascending order have homes in ascending order.
+    #[inline]
     fn home(&self, tag: u64) -> usize {
-        let home = (tag * self.entries.len() as u64) >> 32;
+        let home = (tag * self.homes as u64) >> 32;
         usize::try_from(home).unwrap_or_default()
-    }
-
-    fn after(&self, at: usize) -> usize {
-        if at + 1 < self.entries.len() {
-            at + 1
-        } else {
-            0
-        }
-    }
-
-    /// How far `to` lies after `from`, going round.
-    fn distance(&self, from: usize, to: usize) -> usize {
-        if to >= from {
-            to - from
-        } else {
-            to + self.entries.len() - from
-        }
-    }
-
-    /// The entry at a place, unless that is empty.
-    fn full(&self, at: usize) -> Option<Entry> {
-        let entry = self.entries.get(at).copied();
-        entry.filter(|entry| *entry != Entry::EMPTY)
     }
 
     fn set(&mut self, at: usize, entry: Entry) {
@@ -138,23 +159,25 @@ impl Index {
         }
     }
 
-    fn place(&mut self, entry: Entry) {
-        let mut at = self.home(entry.0 >> 32);
-        while self.full(at).is_some() {
-            at = self.after(at);
+    /// Something was put at `last`: there must be an empty one after it.
+    fn end_empty(&mut self, last: usize) {
+        if last + 1 >= self.entries.len() {
+            let end = self.entries.len() + AFTER;
+            self.entries.resize(end, Entry::EMPTY);
         }
-        self.set(at, entry);
     }
 
     /// An eighth more at a time: doubling would leave half of it empty.
     fn grow(&mut self) {
-        let larger = (self.entries.len() / 8 * 9)
-            .max(SMALLEST)
-            .next_multiple_of(8);
-        let entries = std::mem::replace(&mut self.entries, vec![Entry::EMPTY; larger]);
-        for entry in entries {
+        self.homes = (self.homes / 8 * 9).max(SMALLEST).next_multiple_of(8);
+        let larger = vec![Entry::EMPTY; self.homes + AFTER];
+        let mut next = 0;
+        for entry in std::mem::replace(&mut self.entries, larger) {
             if entry != Entry::EMPTY {
-                self.place(entry);
+                let at = self.home(entry.tag()).max(next);
+                self.end_empty(at);
+                self.set(at, entry);
+                next = at + 1;
             }
         }
     }
@@ -176,7 +199,7 @@ mod tests {
             spread in prop::sample::select(vec![0x9e37_79b9_7f4a_7c15_u64, 0x0200_0000, 1, 0]),
         ) {
             let hash = |slot: u32| u64::from(slot).wrapping_mul(spread).rotate_right(7);
-            let (mut index, mut model) = (Index::default(), HashSet::new());
+            let (mut index, mut model) = (SlotIndex::default(), HashSet::new());
             for (adds, slot) in steps {
                 if adds && !model.contains(&slot) {
                     index.insert(hash(slot), slot);
@@ -196,7 +219,7 @@ mod tests {
 
     #[test]
     fn an_empty_one_has_nothing() {
-        let mut index = Index::default();
+        let mut index = SlotIndex::default();
         assert_eq!(index.find(7, |_| true), None);
         index.prefetch(7);
         index.remove(7, 7);

@@ -8,6 +8,8 @@ use crate::{Timestamp, Uid};
 
 /// Bits of a uid that are not kept while a flow waits: the order is that of the others.
 const LOW_BITS: u32 = 32;
+/// How many flows ahead memory is asked for.
+const LOOK_AHEAD: usize = 8;
 
 /// The flows of a shard on their way out.
 #[derive(Debug)]
@@ -55,8 +57,20 @@ impl Leaving {
             }
             last = Some(next.uid);
             self.waiting.pop();
+            self.fetch(shard);
             shard.end(next.table, next.slot, self.now, out);
         }
         None
+    }
+
+    /// Fetches flows that leave soon, and where the index has those that leave sooner.
+    fn fetch(&self, shard: &Shard) {
+        let ahead = |by: usize| self.waiting.get(self.waiting.len().wrapping_sub(by));
+        if let Some(far) = ahead(2 * LOOK_AHEAD) {
+            shard.prefetch_flow(far.table, far.slot);
+        }
+        if let Some(near) = ahead(LOOK_AHEAD) {
+            shard.prefetch_index(near.table, near.slot);
+        }
     }
 }

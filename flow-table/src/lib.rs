@@ -8,7 +8,7 @@
 //! Nothing here reads a clock, starts a thread or does I/O: time is what packets say it is.
 //!
 //! ```
-//! use flow_table::{Checksums, Clock, Decoder, FlowConfig, Frame, LinkType, Shard, ShardId};
+//! use flow_table::{Block, Checksums, Clock, Decoder, FlowConfig, Frame, LinkType, Shard, ShardId};
 //! use flow_table::{Span, TableOutput, Timestamp};
 //!
 //! let decoder = Decoder::new(1, Checksums::Ignore);
@@ -22,10 +22,12 @@
 //!     0x0f, 0xa0, 0x27, 0x0f, 0, 10, 0, 0, b'h', b'i', // UDP
 //! ];
 //! let ts = Timestamp::new(1_700_000_000, 0);
-//! let frame = Frame { ts, bytes: &bytes, wire_len: 30, link: LinkType::RawIp, index: 0 };
+//! let frame = Frame { ts, bytes: &bytes, wire_len: 30, link: LinkType::RawIp, index: 0, at: 0 };
 //! let mut packets = Vec::new();
 //! decoder.decode(frame, &mut packets)?;
-//! shard.take(&packets, &[], &[], &Clock::new(&[ts]), &mut out);
+//! let times = [ts];
+//! let block = Block { bytes: &bytes, ..Block::new(Clock::new(&times)) };
+//! shard.take(&packets, &block, &mut out);
 //! shard.finish(ts, &mut out);
 //! assert_eq!(out.records[0].traffic.orig.bytes, 2);
 //! # Ok::<(), flow_table::DropReason>(())
@@ -71,15 +73,16 @@ pub use event::{ConnState, FlowEvent, FlowEventKind, Traffic};
 pub use flow::{PerSide, Side};
 pub use history::History;
 pub use id::{Endpoint, FlowId, IpProto};
+pub use index::SlotIndex;
 pub use key::{FlowKey, KEY_GROUPS, Way};
 pub use leaving::Leaving;
 pub use packet::{
-    Body, Datagram, FlatBody, LinkInfo, LinkPlace, Message, Packet, Parent, Segment, TcpFlags,
-    TunnelKind,
+    Body, Datagram, FlatBody, LinkInfo, LinkPlace, Message, Packet, Parent, PayloadPlace, Segment,
+    TcpFlags, TunnelKind,
 };
 pub use record::FlowRecord;
 pub use shard::{FLOW_BYTES, FlowConfig, Shard, ShardId, shard_of};
-pub use table::TableOutput;
+pub use table::{Block, TableOutput};
 pub use time::{Span, SpanError, Timestamp};
 pub use tunnels::{TunnelAction, TunnelEvent};
 pub use uid::Uid;

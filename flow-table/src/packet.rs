@@ -28,6 +28,8 @@ pub struct Packet {
     pub carries: Option<TunnelKind>,
     /// What stands above IP.
     pub body: FlatBody,
+    /// Where what TCP or UDP carries was captured.
+    pub payload: PayloadPlace,
 }
 
 /// What the link layer of a frame says beside where its packet begins.
@@ -82,6 +84,62 @@ impl Parent {
     }
 }
 
+/// Where a packet's payload lies: in the bytes of its block or, where it was put together from
+/// fragments, in what is kept beside them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PayloadPlace {
+    /// From its first byte; the highest bit says "beside".
+    at: u32,
+    len: u32,
+}
+
+/// The bit that says where a payload lies.
+const BESIDE: u32 = 1 << 31;
+
+impl PayloadPlace {
+    /// There is none, or nothing of it was captured.
+    pub const NONE: Self = Self { at: 0, len: 0 };
+
+    /// So many bytes, `at` of their block.
+    #[inline]
+    pub fn in_block(at: usize, len: usize) -> Self {
+        match (u32::try_from(at), u32::try_from(len)) {
+            (Ok(at), Ok(len)) if at & BESIDE == 0 => Self { at, len },
+            _ => Self::NONE,
+        }
+    }
+
+    /// So many bytes, `at` of what is kept beside the block.
+    pub fn beside(at: usize, len: usize) -> Self {
+        let place = Self::in_block(at, len);
+        Self {
+            at: place.at | BESIDE,
+            ..place
+        }
+    }
+
+    /// How many bytes were captured; it may have had more on the wire.
+    pub const fn len(self) -> u32 {
+        self.len
+    }
+
+    /// Whether there is nothing of it.
+    pub const fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
+    /// Its bytes, from those of the block and those beside.
+    pub fn of<'a>(self, block: &'a [u8], beside: &'a [u8]) -> &'a [u8] {
+        let bytes = if self.at & BESIDE == 0 { block } else { beside };
+        let at = usize::try_from(self.at & !BESIDE).unwrap_or(usize::MAX);
+        let len = usize::try_from(self.len).unwrap_or(usize::MAX);
+        bytes
+            .get(at..)
+            .and_then(|bytes| bytes.get(..len))
+            .unwrap_or_default()
+    }
+}
+
 /// What puts packets into packets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TunnelKind {
@@ -114,6 +172,7 @@ impl Packet {
         parent: Parent::NONE,
         carries: None,
         body: FlatBody::new(OTHER, false, 0),
+        payload: PayloadPlace::NONE,
     };
 
     /// The protocol above IP.

@@ -38,13 +38,17 @@ pub struct FlowRecord {
 
 impl FlowRecord {
     /// The record of `flow`, which leaves the table at `end`.
-    pub(crate) fn of(flow: Flow, seed: u64, end: Timestamp, evicted: Evicted) -> Self {
-        let (traffic, state) = (flow.traffic(), flow.conn_state());
+    pub(crate) fn of(flow: Flow, known: Known, end: Timestamp, evicted: Evicted) -> Self {
+        let Known {
+            uid,
+            traffic,
+            state,
+        } = known;
         let mut common = flow.common;
         let history = common.take_history();
         let rare = common.rare.as_deref();
         Self {
-            uid: common.uid(seed),
+            uid,
             id: common.id(),
             start: common.start,
             last: common.last,
@@ -62,6 +66,24 @@ impl FlowRecord {
     /// Time between its first and its last packet.
     pub const fn duration(&self) -> Span {
         self.last.since(self.start)
+    }
+}
+
+/// What more than one asks of a flow that leaves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    pub(crate) uid: Uid,
+    pub(crate) traffic: PerSide<Traffic>,
+    pub(crate) state: ConnState,
+}
+
+impl Known {
+    pub(crate) fn of(flow: &Flow, seed: u64) -> Self {
+        Self {
+            uid: flow.common.uid(seed),
+            traffic: flow.traffic(),
+            state: flow.conn_state(),
+        }
     }
 }
 

@@ -1,9 +1,8 @@
 //! A share of the hash space: what one thread owns.
 
-use crate::clock::Clock;
-use crate::key::{FlowKey, KEY_GROUPS, group_of};
+use crate::key::{KEY_GROUPS, group_of};
 use crate::leaving::Leaving;
-use crate::packet::{LinkInfo, Packet};
+use crate::packet::Packet;
 use crate::table::{Block, FlowTable, TableConfig, TableOutput};
 use crate::{Span, Timestamp};
 
@@ -63,22 +62,9 @@ impl Shard {
         }
     }
 
-    /// Takes a block's packets that belong to this share, in order (`parents` are the tunnels they
-    /// came through, `links` what their link layers said), and then every timer that
+    /// Takes a block's packets that belong to this share, in order, and then every timer that
     /// the block's time made due.
-    pub fn take(
-        &mut self,
-        packets: &[Packet],
-        parents: &[FlowKey],
-        links: &[LinkInfo],
-        clock: &Clock<'_>,
-        out: &mut TableOutput,
-    ) {
-        let block = Block {
-            clock,
-            parents,
-            links,
-        };
+    pub fn take(&mut self, packets: &[Packet], block: &Block<'_>, out: &mut TableOutput) {
         // Those whose index, and those whose flow, is fetched meanwhile.
         let mut far = packets.iter().skip(2 * LOOK_AHEAD);
         let mut near = packets.iter().skip(LOOK_AHEAD);
@@ -95,11 +81,11 @@ impl Shard {
             }
             let table = self.table_of(packet.hash);
             if let Some(table) = self.tables.get_mut(table) {
-                table.take(packet, &block, out);
+                table.take(packet, block, out);
             }
         }
         for table in &mut self.tables {
-            table.advance(clock, out);
+            table.advance(&block.clock, out);
         }
     }
 
@@ -116,6 +102,20 @@ impl Shard {
 
     pub(crate) fn tables(&self) -> &[FlowTable] {
         &self.tables
+    }
+
+    /// The flow in a slot of a table leaves soon: fetches it.
+    pub(crate) fn prefetch_flow(&self, table: u32, slot: u32) {
+        if let Some(table) = self.tables.get(table as usize) {
+            table.prefetch_slot(slot);
+        }
+    }
+
+    /// The same flow leaves very soon: fetches where the index has it.
+    pub(crate) fn prefetch_index(&self, table: u32, slot: u32) {
+        if let Some(table) = self.tables.get(table as usize) {
+            table.prefetch_index_of(slot);
+        }
     }
 
     /// Ends the flow in a slot of a table.

@@ -10,11 +10,11 @@ use crate::event::{FlowEvent, FlowEventKind};
 use crate::eviction::{Rank, Victims};
 use crate::expiry::{Step, Wheel};
 use crate::flow::{Flow, Kind, PendingSlot, PerSide};
-use crate::index::Index;
+use crate::index::SlotIndex;
 use crate::key::{FlowKey, KeyHasher};
 use crate::packet::{Body, LinkInfo, Packet};
 use crate::prefetch::prefetch;
-use crate::record::{Evicted, FlowRecord};
+use crate::record::{Evicted, FlowRecord, Known};
 use crate::tell::{Pending, Teller};
 use crate::timers::{DNS_INTERVAL, DNS_SILENCE, LINGER, SESSION_TIMER, Timer};
 use crate::tunnels::TunnelEvent;
@@ -56,13 +56,30 @@ impl TableOutput {
 
 /// What the packets of a block have in common.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Block<'a> {
+pub struct Block<'a> {
     /// Packet time at each.
-    pub(crate) clock: &'a Clock<'a>,
+    pub clock: Clock<'a>,
     /// The tunnels they came through.
-    pub(crate) parents: &'a [FlowKey],
+    pub parents: &'a [FlowKey],
     /// What their link layers said, where that is asked for.
-    pub(crate) links: &'a [LinkInfo],
+    pub links: &'a [LinkInfo],
+    /// The bytes they were read in: [`Packet::payload`] lies there.
+    pub bytes: &'a [u8],
+    /// Datagrams that were put together from fragments.
+    pub beside: &'a [u8],
+}
+
+impl<'a> Block<'a> {
+    /// Packets of which nothing more is known than packet time at each.
+    pub const fn new(clock: Clock<'a>) -> Self {
+        Self {
+            clock,
+            parents: &[],
+            links: &[],
+            bytes: &[],
+            beside: &[],
+        }
+    }
 }
 
 /// The flows of one slice.
@@ -70,7 +87,7 @@ pub(crate) struct Block<'a> {
 pub(crate) struct FlowTable {
     config: TableConfig,
     hasher: KeyHasher,
-    index: Index,
+    index: SlotIndex,
     flows: Slab<Flow>,
     /// Where in the wheel each slot's flow is filed.
     filed: Vec<Step>,
@@ -93,7 +110,7 @@ impl FlowTable {
         Self {
             config,
             hasher: KeyHasher::new(config.seed),
-            index: Index::default(),
+            index: SlotIndex::default(),
             flows: Slab::default(),
             filed: Vec::new(),
             wheel: Wheel::default(),
@@ -133,9 +150,21 @@ impl FlowTable {
         }
     }
 
+    /// The flow in a slot leaves soon: fetches it.
+    pub(crate) fn prefetch_slot(&self, slot: u32) {
+        self.flows.prefetch(slot);
+    }
+
+    /// The flow in a slot leaves very soon: fetches where the index has it.
+    pub(crate) fn prefetch_index_of(&self, slot: u32) {
+        if let Some(flow) = self.flows.get(slot) {
+            self.index.prefetch(self.hasher.hash(&flow.common.key()));
+        }
+    }
+
     /// Takes a packet.
     pub(crate) fn take(&mut self, packet: &Packet, block: &Block<'_>, out: &mut TableOutput) {
-        let clock = block.clock;
+        let clock = &block.clock;
         let now = clock.at(packet.index);
         if packet.ts < now {
             self.late = Some(now);
@@ -254,19 +283,21 @@ impl FlowTable {
         let hash = self.hasher.hash(&flow.common.key());
         self.index.remove(hash, slot);
         self.set_filed(slot, Step::NEVER);
+        let known = Known::of(&flow, self.config.seed);
         let mut teller = self.teller(out);
         teller.tunnel_ends(&flow, now);
         if matches!(flow.kind, Kind::Tunnel) {
             return;
         }
-        if flow.common.told.seq > 0 || flow.traffic() != PerSide::default() {
+        if flow.common.told.seq > 0 || known.traffic != PerSide::default() {
             teller.open_if_not(&mut flow, now);
-            let (state, last) = (flow.conn_state(), flow.common.last);
-            teller.tell(&mut flow, now, FlowEventKind::Closed { state, last });
+            let (state, last) = (known.state, flow.common.last);
+            let closed = FlowEventKind::Closed { state, last };
+            teller.tell_of((known.uid, known.traffic), &mut flow, now, closed);
         }
         teller.forget(&mut flow);
         out.evicted += u64::from(evicted == Evicted::Yes);
-        let record = FlowRecord::of(flow, self.config.seed, now, evicted);
+        let record = FlowRecord::of(flow, known, now, evicted);
         out.records.push(record);
     }
 
@@ -395,16 +426,16 @@ impl FlowTable {
                 last: flow.common.last,
             })
         };
-        if let Some(slot) = self.victims.next(rank_of) {
-            return Some(slot);
+        let victim = self.victims.next(rank_of).or_else(|| {
+            self.victims.choose(flows.slots(), rank_of);
+            self.victims.next(rank_of)
+        });
+        // Its turn comes when this table is full again: not before, but then at once.
+        if let Some(slot) = self.victims.peek() {
+            self.prefetch_slot(slot);
+            self.prefetch_index_of(slot);
         }
-        for slot in self.victims.choose(flows.slots(), rank_of) {
-            if let Some(flow) = flows.get(slot) {
-                prefetch(flow);
-                self.index.prefetch(self.hasher.hash(&flow.common.key()));
-            }
-        }
-        self.victims.next(rank_of)
+        victim
     }
 
     /// Evicts a flow if the table is full.

@@ -8,7 +8,7 @@ use crate::packet::{Packet, TunnelKind};
 use crate::table::TableOutput;
 use crate::tcp::Milestones;
 use crate::tunnels::{TunnelAction, TunnelEvent};
-use crate::{Timestamp, Traffic};
+use crate::{Timestamp, Traffic, Uid};
 
 /// A flow that moved something the detectors have not been told of.
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +99,18 @@ impl Teller<'_> {
 
     /// Emits an event with what moved since the one before.
     pub(crate) fn tell(&mut self, flow: &mut Flow, time: Timestamp, kind: FlowEventKind) {
-        let total = flow.traffic();
+        let named = (flow.common.uid(self.seed), flow.traffic());
+        self.tell_of(named, flow, time, kind);
+    }
+
+    /// The same, for a flow of which its name and what it moved are known already.
+    pub(crate) fn tell_of(
+        &mut self,
+        (uid, total): (Uid, PerSide<Traffic>),
+        flow: &mut Flow,
+        time: Timestamp,
+        kind: FlowEventKind,
+    ) {
         let opened = matches!(kind, FlowEventKind::Opened { .. });
         let (since, before) = match self.forget(flow) {
             Some(Pending { since, before }) => (since, before),
@@ -110,7 +121,7 @@ impl Teller<'_> {
             time,
             since: if opened { time } else { since },
             start: common.start,
-            uid: common.uid(self.seed),
+            uid,
             seq: common.told.seq,
             id: common.id(),
             orig: moved(total.orig, before.orig),

@@ -9,7 +9,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use flow_table::{
-    Checksums, Clock, Decoder, FlowConfig, Frame, LinkType, Packet, Shard, ShardId, Span,
+    Block, Checksums, Clock, Decoder, FlowConfig, Frame, LinkType, Packet, Shard, ShardId, Span,
     TableOutput, Timestamp,
 };
 
@@ -158,6 +158,7 @@ impl Bench {
                 wire_len: u32::try_from(bytes.len()).unwrap(),
                 link: LinkType::RawIp,
                 index: u32::try_from(self.times.len()).unwrap(),
+                at: 0,
             };
             self.times.push(ts);
             self.decoder.decode(frame, &mut self.packets).unwrap();
@@ -168,7 +169,7 @@ impl Bench {
     fn take(&mut self) {
         let clock = Clock::new(&self.times);
         self.shard
-            .take(&self.packets, &[], &[], &clock, &mut self.out);
+            .take(&self.packets, &Block::new(clock), &mut self.out);
         self.out.events.clear();
         self.out.records.clear();
     }

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
 use flow_table::{
-    Body, Checksums, Clock, Decoder, FLOW_BYTES, FlowConfig, Frame, KEY_GROUPS, LinkType, Packet,
-    Shard, ShardId, Span, TableOutput, Timestamp, shard_of,
+    Block, Body, Checksums, Clock, Decoder, FLOW_BYTES, FlowConfig, Frame, KEY_GROUPS, LinkType,
+    Packet, Shard, ShardId, Span, TableOutput, Timestamp, shard_of,
 };
 
 const BEGIN: i64 = 1_700_000_000_000_000_000;
@@ -196,6 +196,7 @@ impl Capture {
                 wire_len: u32::try_from(bytes.len()).unwrap(),
                 link: LinkType::RawIp,
                 index,
+                at: 0,
             };
             // What is dropped for its header still names a flow.
             let _ = decoder.decode(frame, &mut packets);
@@ -229,7 +230,7 @@ impl Capture {
             let mine = packets.iter().filter(|p| shard_of(p.hash, shards) == index);
             let mine: Vec<Packet> = mine.cloned().collect();
             let mut shard = Shard::new(ShardId { index, of: shards }, &config(memory));
-            shard.take(&mine, &[], &[], &Clock::new(&self.times), &mut out);
+            shard.take(&mine, &Block::new(Clock::new(&self.times)), &mut out);
             shard.finish(self.end(), &mut out);
         }
         out
@@ -251,9 +252,7 @@ impl Capture {
             if !block.is_empty() {
                 shard.take(
                     &block,
-                    &[],
-                    &[],
-                    &Clock::new(&self.times[from..to]),
+                    &Block::new(Clock::new(&self.times[from..to])),
                     &mut out,
                 );
             }
@@ -414,7 +413,7 @@ proptest! {
             let mine = capture.packets.iter().zip(&capture.times);
             for (packet, time) in mine.filter(|(p, _)| shard_of(p.hash, shards) == index) {
                 let packet = Packet { index: 0, ..packet.clone() };
-                shard.take(&[packet], &[], &[], &Clock::new(&[*time]), &mut out);
+                shard.take(&[packet], &Block::new(Clock::new(&[*time])), &mut out);
                 prop_assert!(shard.len() as u64 <= each * (KEY_GROUPS / shards) as u64);
             }
             let (before, held) = (out.records.len(), shard.len());

@@ -32,6 +32,9 @@ const NOBODY: Subject = Subject {
     dst_port: None,
 };
 
+/// Sources of flows this many judgements ahead are fetched.
+const LOOK_AHEAD: usize = 4;
+
 pub(super) struct Scans {
     config: FanOutScan,
     general: General,
@@ -124,6 +127,9 @@ impl Scans {
         let Some(flow) = self.undecided.pop_front() else {
             return;
         };
+        if let Some(soon) = self.undecided.get(LOOK_AHEAD) {
+            self.sources.prefetch(soon.src_key);
+        }
         let (config, slicing) = (&self.config, self.slicing);
         let (slice, general) = (slicing.at(flow.opened), &self.general);
         let first = slicing.first(slice);

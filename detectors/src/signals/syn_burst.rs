@@ -174,6 +174,12 @@ impl Detector for Bursts {
         }
     }
 
+    fn fetch(&self, seen: &Seen<'_>) {
+        for (_, key, _) in roles(seen) {
+            self.hosts.prefetch(key);
+        }
+    }
+
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
         if seen.event.id.proto != IpProto::TCP {
             return;

@@ -292,6 +292,7 @@ impl Pieces {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Origin;
     use super::*;
     use crate::packet::{LinkPlace, Parent};
 
@@ -304,6 +305,7 @@ mod tests {
             depth: 0,
             link: LinkPlace::NONE,
             parent: Parent::NONE,
+            origin: Origin::block(&[], 0),
         };
         let addr = Addr::v4([10, 0, 0, 1]);
         Fragment {

@@ -17,6 +17,7 @@ struct Told {
     packets: Vec<Packet>,
     parents: Vec<FlowKey>,
     fragments: Vec<Fragment>,
+    kept: Vec<u8>,
     inner_dropped: Vec<DropReason>,
 }
 
@@ -36,6 +37,11 @@ impl PacketSink for Told {
 
     fn fragment(&mut self, fragment: Fragment) {
         self.fragments.push(fragment);
+    }
+
+    fn keep(&mut self, datagram: &[u8]) -> usize {
+        self.kept.extend_from_slice(datagram);
+        self.kept.len() - datagram.len()
     }
 
     fn inner_dropped(&mut self, reason: DropReason) {
@@ -106,6 +112,7 @@ fn decode_cut(checksums: Checksums, bytes: &[u8], wire_len: usize) -> (Told, Str
         wire_len: u32::try_from(wire_len).unwrap(),
         link: LinkType::RawIp,
         index: 0,
+        at: 0,
     };
     let outcome = Decoder::new(1, checksums).decode(frame, &mut told);
     let text = told.text(outcome);
@@ -393,6 +400,7 @@ fn fragments_make_one_packet() {
             let outcome = Decoder::new(1, Verify).decode_whole(&wholes[0], &mut told);
             assert_eq!(told.text(outcome), "1000>2000 udp +40; ok", "{name}");
             assert_eq!(told.packets[0].ip_len, ip_len, "{name}");
+            assert_eq!(payloads(&told, &[]), [payload], "{name}");
         }
     }
 }
@@ -857,4 +865,63 @@ fn tunnels_in_tunnels() {
     assert_eq!((told.packets.len(), told.parents.len()), (5, 4), "{text}");
     assert!(told.packets[4].carries.is_none(), "{text}");
     assert!(text.ends_with("; inner tunnel_too_deep; ok"), "{text}");
+}
+
+/// What was captured of each packet's payload.
+fn payloads(told: &Told, block: &[u8]) -> Vec<Vec<u8>> {
+    let payload = |packet: &Packet| packet.payload.of(block, &told.kept).to_vec();
+    told.packets.iter().map(payload).collect()
+}
+
+#[test]
+fn payload_is_found_where_it_was_captured() {
+    // A packet, how much of it was captured, and what each packet in it carries.
+    type Case<'a> = (&'a str, Vec<u8>, usize, Vec<Vec<u8>>);
+    let stream = v4(6, tcp(1, 2, ACK, b"some text"));
+    let carrying = over_udp(4789, &VXLAN, &ethernet(&inner()));
+    let carried = carrying[28..].to_vec();
+    let cases: [Case<'_>; 8] = [
+        ("UDP", v4(17, datagram()), 30, vec![b"ab".to_vec()]),
+        (
+            "UDP over IPv6",
+            v6(17, datagram()),
+            50,
+            vec![b"ab".to_vec()],
+        ),
+        (
+            "padding is none",
+            padded(v4(17, datagram()), 9),
+            39,
+            vec![b"ab".to_vec()],
+        ),
+        ("TCP", stream.clone(), 49, vec![b"some text".to_vec()]),
+        ("TCP, cut", stream.clone(), 44, vec![b"some".to_vec()]),
+        ("TCP, only its header", stream, 40, vec![vec![]]),
+        (
+            "a wrong checksum",
+            bad(v4(17, datagram())),
+            30,
+            vec![vec![]],
+        ),
+        (
+            "a tunnel",
+            carrying.clone(),
+            carrying.len(),
+            vec![carried, b"ab".to_vec()],
+        ),
+    ];
+    for (name, bytes, kept, want) in cases {
+        let block = [&[0xdd; 100], &bytes[..kept]].concat();
+        let mut told = Told::default();
+        let frame = Frame {
+            ts: Timestamp::ZERO,
+            bytes: &block[100..],
+            wire_len: u32::try_from(bytes.len()).unwrap(),
+            link: LinkType::RawIp,
+            index: 0,
+            at: 100,
+        };
+        let _ = Decoder::new(1, Verify).decode(frame, &mut told);
+        assert_eq!(payloads(&told, &block), want, "{name}");
+    }
 }

@@ -71,6 +71,22 @@ pub(super) fn body(ip: &Ip<'_>, checksums: Checksums) -> FlatBody {
     }
 }
 
+/// What TCP or UDP carries, as far as it was captured.
+#[inline]
+pub(super) fn payload<'a>(ip: &Ip<'a>, body: FlatBody) -> &'a [u8] {
+    let (header, len) = match body.get() {
+        Body::Tcp(segment) => {
+            let words = ip.payload.get(12).copied().unwrap_or_default() >> 4;
+            (usize::from(words) * 4, segment.len)
+        }
+        Body::Udp(datagram) => (UDP_HEADER, datagram.len),
+        _ => return &[],
+    };
+    let payload = ip.payload.get(header..).unwrap_or_default();
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    payload.get(..len).unwrap_or(payload)
+}
+
 /// Fails where the capture or the packet ends before the part that names the flow.
 const fn need(ip: &Ip<'_>, header: usize) -> Result<(), DropReason> {
     if ip.payload_len < header || ip.payload.len() < header {

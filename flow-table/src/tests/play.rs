@@ -19,10 +19,12 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::flow::Flow;
 use crate::key::{End, KeyHasher, Way};
-use crate::packet::{Body, Datagram, LinkPlace, Message, Packet, Parent, Segment, TcpFlags};
+use crate::packet::{
+    Body, Datagram, LinkPlace, Message, Packet, Parent, PayloadPlace, Segment, TcpFlags,
+};
 use crate::{
-    Clock, FlowConfig, FlowEvent, FlowEventKind, FlowKey, FlowRecord, IpProto, Shard, ShardId,
-    Span, TableOutput, Timestamp,
+    Block, Clock, FlowConfig, FlowEvent, FlowEventKind, FlowKey, FlowRecord, IpProto, Shard,
+    ShardId, Span, TableOutput, Timestamp,
 };
 
 /// When plays begin.
@@ -171,7 +173,7 @@ impl Play {
         let end = *times.last().unwrap();
         let mut whole = TableOutput::default();
         let mut shard = new();
-        shard.take(&packets, &[], &[], &Clock::new(&times), &mut whole);
+        shard.take(&packets, &Block::new(Clock::new(&times)), &mut whole);
         shard.finish(end, &mut whole);
         assert!(shard.is_empty(), "{text}");
         let mut single = TableOutput::default();
@@ -181,7 +183,7 @@ impl Play {
                 index: 0,
                 ..packet.clone()
             };
-            shard.take(&[packet], &[], &[], &Clock::new(&[*time]), &mut single);
+            shard.take(&[packet], &Block::new(Clock::new(&[*time])), &mut single);
         }
         shard.finish(end, &mut single);
         let sorted = |out: &TableOutput| {
@@ -292,6 +294,7 @@ fn packet(key: FlowKey, way: Way, ts: Timestamp, body: Body, ip_len: u32) -> Pac
         parent: Parent::NONE,
         carries: None,
         body: body.into(),
+        payload: PayloadPlace::NONE,
     }
 }
 

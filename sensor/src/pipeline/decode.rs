@@ -22,6 +22,8 @@ pub(super) struct Packets {
     pub(super) parents: Vec<FlowKey>,
     /// What their link layers said, where that is asked for.
     pub(super) links: Vec<LinkInfo>,
+    /// Datagrams that were put together, beside the bytes of the block.
+    pub(super) whole: Vec<u8>,
     /// Parts of datagrams, to be put together in the order of blocks.
     fragments: Vec<Fragment>,
     /// Packets inside tunnels that were not processed.
@@ -34,6 +36,7 @@ impl Packets {
         self.lists.iter_mut().for_each(Vec::clear);
         self.parents.clear();
         self.links.clear();
+        self.whole.clear();
         self.fragments.clear();
         self.inner_dropped = DropCounts::new();
     }
@@ -91,6 +94,12 @@ impl PacketSink for Packets {
 
     fn fragment(&mut self, fragment: Fragment) {
         self.fragments.push(fragment);
+    }
+
+    fn keep(&mut self, datagram: &[u8]) -> usize {
+        let at = self.whole.len();
+        self.whole.extend_from_slice(datagram);
+        at
     }
 
     fn inner_dropped(&mut self, reason: DropReason) {
@@ -160,6 +169,7 @@ impl BlockDecoder {
             wire_len: record.wire_len,
             link,
             index,
+            at: record.offset,
         };
         self.decoder.decode(frame, packets)
     }

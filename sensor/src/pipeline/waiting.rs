@@ -157,7 +157,13 @@ fn hand_out<T: Placed>(
                 && name(place).is_some_and(|(uid, _)| uid < boundary.uid))
     };
     let mut ready: Vec<Place> = waiting.extract_if(.., |place| is_before(place)).collect();
-    ready.sort_unstable_by(|a, b| a.time.cmp(&b.time).then_with(|| name(a).cmp(&name(b))));
+    // Mostly they are in order already, and few happen at one moment.
+    ready.sort_by_key(|place| place.time);
+    for moment in ready.chunk_by_mut(|a, b| a.time == b.time) {
+        if moment.len() > 1 {
+            moment.sort_unstable_by_key(name);
+        }
+    }
     for place in ready {
         if let Some(thing) = thing::<T>(held, place) {
             take(thing);

@@ -318,21 +318,21 @@ impl Worker {
     }
 
     fn take(&mut self, chunk: &Chunk, live: &Live) {
-        let clock = Clock::new(&chunk.block.times);
+        let block = flow_table::Block {
+            clock: Clock::new(&chunk.block.times),
+            parents: &chunk.packets.parents,
+            links: &chunk.packets.links,
+            bytes: &chunk.block.bytes,
+            beside: &chunk.packets.whole,
+        };
         let packets = chunk
             .packets
             .lists
             .get(self.index)
             .map(Vec::as_slice)
             .unwrap_or_default();
-        self.shard.take(
-            packets,
-            &chunk.packets.parents,
-            &chunk.packets.links,
-            &clock,
-            &mut self.out,
-        );
-        self.last = clock.end();
+        self.shard.take(packets, &block, &mut self.out);
+        self.last = block.clock.end();
         self.seal(Some(Position::before(self.last)), live);
     }
 

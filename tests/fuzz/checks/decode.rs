@@ -106,6 +106,8 @@ struct Sink {
     packets: Vec<Packet>,
     parents: Vec<FlowKey>,
     fragments: Vec<Fragment>,
+    /// Bytes of datagrams that were put together.
+    kept: usize,
     inner_dropped: usize,
 }
 
@@ -127,8 +129,27 @@ impl PacketSink for Sink {
         self.fragments.push(fragment);
     }
 
+    fn keep(&mut self, datagram: &[u8]) -> usize {
+        self.kept += datagram.len();
+        self.kept - datagram.len()
+    }
+
     fn inner_dropped(&mut self, _: DropReason) {
         self.inner_dropped += 1;
+    }
+}
+
+/// Every payload lies in the frame, and none is longer than its packet says.
+fn payloads_are_there(packets: &[Packet], bytes: &[u8]) {
+    for packet in packets {
+        let len = match packet.body.get() {
+            Body::Tcp(segment) => segment.len,
+            Body::Udp(datagram) => datagram.len,
+            _ => 0,
+        };
+        assert!(packet.payload.len() <= len, "{packet:?}");
+        let payload = packet.payload.of(bytes, &[]);
+        assert_eq!(payload.len(), packet.payload.len() as usize, "{packet:?}");
     }
 }
 
@@ -174,11 +195,13 @@ impl Run {
             wire_len: u32::try_from((len + i64::from(one.lost)).max(0)).unwrap_or(u32::MAX),
             link: one.link,
             index: u32::try_from(self.times.len()).unwrap_or(u32::MAX),
+            at: 0,
         };
         self.times.push(self.now);
         let mut sink = Sink::default();
         let decoded = self.decoder.decode(frame, &mut sink);
         self.account(&frame, decoded, &mut sink);
+        payloads_are_there(&sink.packets, one.bytes);
         self.look_at(&sink.packets, frame.ts, frame.index);
         nesting_ends(&sink);
         tunnels_are_named(&sink);

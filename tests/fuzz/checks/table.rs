@@ -8,10 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flow_table::{
-    Body, Checksums, Clock, Datagram, Decoder, FLOW_BYTES, FlowConfig, FlowEvent, FlowEventKind,
-    FlowKey, FlowRecord, Frame, IpProto, KEY_GROUPS, LinkType, Message, Packet, Parent, Segment,
-    Shard, ShardId, Span, TableOutput, TcpFlags, Timestamp, Traffic, TunnelAction, TunnelEvent,
-    TunnelKind, Uid, shard_of,
+    Block, Body, Checksums, Clock, Datagram, Decoder, FLOW_BYTES, FlowConfig, FlowEvent,
+    FlowEventKind, FlowKey, FlowRecord, Frame, IpProto, KEY_GROUPS, LinkType, Message, Packet,
+    Parent, Segment, Shard, ShardId, Span, TableOutput, TcpFlags, Timestamp, Traffic, TunnelAction,
+    TunnelEvent, TunnelKind, Uid, shard_of,
 };
 
 /// Bytes before the packets: shards, block size, memory, progress interval.
@@ -174,6 +174,7 @@ impl Maker {
             wire_len: 40,
             link: LinkType::RawIp,
             index: 0,
+            at: 0,
         };
         let mut packets: Vec<Packet> = Vec::new();
         // What is inside the tunnel is none, which is as it should be.
@@ -304,7 +305,11 @@ fn run(plan: Plan, traffic: &Packets) -> Output {
             });
         }
         for (shard, list) in shards.iter_mut().zip(&lists) {
-            shard.take(list, &traffic.parents, &[], &Clock::new(&times), &mut out);
+            let block = Block {
+                parents: &traffic.parents,
+                ..Block::new(Clock::new(&times))
+            };
+            shard.take(list, &block, &mut out);
             assert!(
                 shard.len() as u64 <= most,
                 "{} flows of {most}",
