@@ -54,6 +54,13 @@ pub struct FtpRecord {
 }
 
 impl FtpRecord {
+    /// Bytes it takes, about.
+    fn size(&self) -> usize {
+        let texts = [&self.user, &self.password, &self.arg, &self.reply_msg];
+        let len = |text: &Text| text.len();
+        size_of::<Self>() + texts.into_iter().flatten().map(len).sum::<usize>()
+    }
+
     /// Whether the user is one whose password is no secret.
     pub fn is_guest(&self) -> bool {
         let user = self.user.as_deref().unwrap_or_default();

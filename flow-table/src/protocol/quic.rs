@@ -24,6 +24,8 @@ pub const MAX_HISTORY: usize = 100;
 const MAX_FAILURES: u8 = 10;
 /// Packets of a side that are decrypted for each hello.
 const MAX_DECRYPTED: u8 = 100;
+/// Bytes of a row, about: most of them are names and history.
+const ROW: usize = size_of::<QuicRecord>() + 512;
 /// Connections of a flow that are told.
 const MAX_CONNECTIONS: u8 = 100;
 /// Other packets among QUIC's that are told.
@@ -297,7 +299,9 @@ impl Parser for Quic {
 
     fn held(&self) -> usize {
         let tls = self.tls.as_ref().map_or(0, |tls| tls.held());
-        self.crypto.orig.held() + self.crypto.resp.held() + tls
+        let row = self.row.as_ref().map_or(0, |_| ROW);
+        let keys = self.keys.as_ref().map_or(0, |_| size_of::<Keys>());
+        self.crypto.orig.held() + self.crypto.resp.held() + tls + row + keys
     }
 }
 

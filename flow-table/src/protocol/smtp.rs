@@ -5,9 +5,9 @@
 
 mod addresses;
 mod mail;
+mod record;
 
-use std::collections::{BTreeSet, VecDeque};
-use std::net::IpAddr;
+use std::collections::VecDeque;
 
 use super::entity::Entity;
 use super::lines::{TextLines, reply_code, word};
@@ -15,62 +15,20 @@ use super::{At, Parser, Progress, Record, Service, Sink, Text};
 use crate::{FlowId, PerSide, Side, Timestamp};
 
 use mail::Mail;
+pub use record::SmtpRecord;
 
 /// Bytes of a line that are looked at.
 pub const MAX_LINE: usize = 4_096;
 /// Addresses of a kind that a row shows.
 pub const MAX_ADDRESSES: usize = 100;
+/// Bytes of each of them.
+pub const MAX_ADDRESS: usize = 512;
 /// Commands that wait for their replies; of more, none knows its reply.
 pub const MAX_PENDING: usize = 100;
 /// Commands out of order, after which it is not worth reading on.
 const MAX_INVALID: u32 = 25;
 
 const SMTP: Service = Service("smtp");
-
-/// A row of smtp.log.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct SmtpRecord {
-    /// When the message's first sign was seen.
-    pub ts: Timestamp,
-    /// Which message of its flow it is, from 1.
-    pub trans_depth: u32,
-    /// What the client calls itself.
-    pub helo: Option<Text>,
-    /// Who sent it.
-    pub mailfrom: Option<Text>,
-    /// Whom it is for.
-    pub rcptto: Option<BTreeSet<Text>>,
-    /// Header Date.
-    pub date: Option<Text>,
-    /// Header From.
-    pub from: Option<Text>,
-    /// Header To.
-    pub to: Option<BTreeSet<Text>>,
-    /// Header Cc.
-    pub cc: Option<BTreeSet<Text>>,
-    /// Header Reply-To.
-    pub reply_to: Option<Text>,
-    /// Header Message-ID.
-    pub msg_id: Option<Text>,
-    /// Header In-Reply-To.
-    pub in_reply_to: Option<Text>,
-    /// Header Subject.
-    pub subject: Option<Text>,
-    /// Header X-Originating-IP.
-    pub x_originating_ip: Option<IpAddr>,
-    /// Header Received, the last of them.
-    pub first_received: Option<Text>,
-    /// Header Received, the one before.
-    pub second_received: Option<Text>,
-    /// The server's last reply.
-    pub last_reply: Option<Text>,
-    /// Where it has been, last hosts first.
-    pub path: Vec<IpAddr>,
-    /// The client's software.
-    pub user_agent: Option<Text>,
-    /// The session goes over to TLS.
-    pub tls: bool,
-}
 
 /// What a client sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -296,6 +254,7 @@ impl Smtp {
     fn recipient(&mut self, at: &mut At<'_>, arg: &[u8]) {
         let known = self.row(at.ts).rcptto.get_or_insert_default();
         for mailbox in addresses::mailboxes(arg) {
+            let mailbox = addresses::short(mailbox);
             if known.len() >= MAX_ADDRESSES && !known.contains(mailbox) {
                 at.weird("smtp_too_many_rcptto_addresses");
                 break;
@@ -426,7 +385,8 @@ impl Parser for Smtp {
     fn held(&self) -> usize {
         let entity = self.entity.as_ref().map_or(0, |entity| entity.held());
         let lines = self.lines.orig.held() + self.lines.resp.held();
-        lines + self.mail.held() + entity + self.pending.len()
+        let row = self.row.as_ref().map_or(0, |row| row.size());
+        lines + self.mail.held() + entity + row + self.pending.len()
     }
 }
 

@@ -68,8 +68,10 @@ impl Session {
     }
 
     pub(super) fn held(&self) -> usize {
-        let commands: usize = self.pending.iter().map(|command| command.arg.len()).sum();
-        commands + self.directory.len()
+        let len = |command: &Command| size_of::<Command>() + command.arg.len();
+        let commands: usize = self.pending.iter().map(len).sum();
+        let row = self.row.as_ref().map_or(0, |row| row.size());
+        commands + self.directory.len() + row
     }
 
     fn begin(&mut self, ts: Timestamp) -> &mut FtpRecord {

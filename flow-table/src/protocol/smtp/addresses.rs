@@ -2,6 +2,11 @@
 
 use std::net::IpAddr;
 
+/// What is kept of an address.
+pub(super) fn short(address: &[u8]) -> &[u8] {
+    address.get(..super::MAX_ADDRESS).unwrap_or(address)
+}
+
 /// Mailboxes in the words of a command: `FROM:<a@b> SIZE=1`.
 pub(super) fn mailboxes(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let words = text.split(|byte| matches!(byte, b'<' | b'>' | b',' | b':' | b';' | b' ' | b'\t'));

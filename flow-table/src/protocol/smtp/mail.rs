@@ -151,7 +151,7 @@ fn list(
     value: &[u8],
     too_many: &'static str,
 ) {
-    for item in addresses::listed(value) {
+    for item in addresses::listed(value).map(addresses::short) {
         if known.len() >= MAX_ADDRESSES && !known.contains(item) {
             return at.weird(too_many);
         }
