@@ -18,12 +18,12 @@ use support::frames::{self, ACK, Path as Way, connection, tcp};
 use support::pcap::{Capture, Format, Order, Unit, gzipped};
 use support::rows::{Content, content, rows, without_inputs};
 use support::run::{self, Ran};
-use support::{Recorded, captures};
+use support::{Recorded, captures, logs};
 
 /// Everything that a run leaves.
 #[derive(Clone, PartialEq, Debug)]
 struct Left {
-    log: Vec<u8>,
+    logs: BTreeMap<String, Vec<u8>>,
     findings: String,
     content: Content,
 }
@@ -43,7 +43,7 @@ impl Left {
         let out = tempfile::tempdir().unwrap();
         let ran = replay(out.path(), &["-q", "--json", "-"]).exits(0);
         Self {
-            log: fs::read(out.path().join("conn.log")).unwrap(),
+            logs: logs(out.path()),
             findings: ran.stdout,
             content: content(&out.path().join("flowhawk.db")),
         }
@@ -59,8 +59,12 @@ impl Left {
 /// Fails with what differs, not with all there is.
 #[track_caller]
 fn assert_same(want: &Left, got: &Left, what: &str) {
-    let (want_log, got_log) = (lossy(&want.log), lossy(&got.log));
-    assert_same_lines(&want_log, &got_log, &format!("{what}: conn.log"));
+    let names = |left: &Left| left.logs.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(want), names(got), "{what}");
+    for (name, log) in &want.logs {
+        let (want, got) = (lossy(log), lossy(&got.logs[name]));
+        assert_same_lines(&want, &got, &format!("{what}: {name}"));
+    }
     assert_same_lines(
         &want.findings,
         &got.findings,

@@ -6,6 +6,7 @@
 #[allow(dead_code, reason = "shared with the other tests")]
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
@@ -14,14 +15,14 @@ use std::path::PathBuf;
 
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
-use support::{captures, root, run};
+use support::{Recorded, captures, logs, root, run};
 
 /// Longer files are kept as their beginning and a hash of the whole.
 const WHOLE: usize = 200_000;
 const LINES_OF_A_LONG_FILE: usize = 100;
 
-/// Every `captures/NAME.pcap` must yield exactly `tests/golden/NAME.jsonl` and
-/// `tests/golden/NAME.conn.log`.
+/// Every `captures/NAME.pcap` must yield exactly `tests/golden/NAME.jsonl` and, for each log,
+/// `tests/golden/NAME.LOG.log`.
 #[test]
 fn captures_match_golden() {
     let bless = env::var_os("BLESS").is_some();
@@ -30,14 +31,22 @@ fn captures_match_golden() {
         let out = tempfile::tempdir().unwrap();
         let options = ["--no-db", "--json", "-"];
         let findings = run::replay(&[&capture.path], out.path(), &options).exits(0);
-        let log = fs::read_to_string(out.path().join("conn.log")).unwrap();
-        let golden = |kind: &str| -> PathBuf {
-            root().join(format!("tests/golden/{}.{kind}", capture.name))
-        };
-        for (file, got) in [
-            (golden("jsonl"), kept(&findings.stdout)),
-            (golden("conn.log"), kept(&log)),
-        ] {
+        let logs = logs(out.path());
+        let logs = logs
+            .iter()
+            .map(|(name, log)| (name.as_str(), kept(text(log))));
+        let mut got: BTreeMap<PathBuf, String> = logs
+            .map(|(name, log)| (golden(&capture, name), log))
+            .collect();
+        got.insert(golden(&capture, "jsonl"), kept(&findings.stdout));
+        for file in goldens_of(&capture).difference(&got.keys().cloned().collect()) {
+            if bless {
+                fs::remove_file(file).unwrap();
+            } else {
+                changed.push(("it is not written any more".to_owned(), file.clone()));
+            }
+        }
+        for (file, got) in got {
             if bless {
                 fs::write(&file, got).unwrap();
             } else if fs::read_to_string(&file).ok().as_deref() != Some(got.as_str()) {
@@ -49,6 +58,27 @@ fn captures_match_golden() {
         changed.is_empty(),
         "{changed:#?}\nif intended: scripts/bless"
     );
+}
+
+fn golden(capture: &Recorded, kind: &str) -> PathBuf {
+    root().join(format!("tests/golden/{}.{kind}", capture.name))
+}
+
+/// What there is of a capture.
+fn goldens_of(capture: &Recorded) -> BTreeSet<PathBuf> {
+    let files = fs::read_dir(root().join("tests/golden")).unwrap();
+    files
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            name.and_then(|name| name.split_once('.'))
+                .is_some_and(|(name, _)| name == capture.name)
+        })
+        .collect()
+}
+
+fn text(log: &[u8]) -> &str {
+    str::from_utf8(log).unwrap()
 }
 
 /// What is kept of a file.
@@ -92,7 +122,8 @@ fn golden_files_belong_to_captures() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let of_a_capture = captures.iter().any(|capture| {
             let rest = name.strip_prefix(&capture.name);
-            matches!(rest, Some(".jsonl" | ".conn.log"))
+            rest == Some(".jsonl")
+                || rest.is_some_and(|rest| rest.rsplit('.').next() == Some("log"))
         });
         assert!(of_a_capture || name.starts_with('.'), "{name}");
     }

@@ -6,6 +6,7 @@ pub(crate) mod rows;
 pub(crate) mod run;
 pub(crate) mod summary;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -53,4 +54,18 @@ pub(crate) fn captures() -> Vec<Recorded> {
         .collect();
     found.sort_by(|a, b| a.name.cmp(&b.name));
     found
+}
+
+/// The logs that a run left, by name.
+pub(crate) fn logs(out: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(out)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    files
+        .filter_map(|path| {
+            let name = path.file_name()?.to_str()?.to_owned();
+            let is_log = path.extension().is_some_and(|extension| extension == "log");
+            is_log.then(|| (name, fs::read(&path).unwrap()))
+        })
+        .collect()
 }

@@ -9,8 +9,8 @@ use criterion::{
     measurement::WallTime,
 };
 use flow_table::{
-    Block, Checksums, Clock, Decoder, FlowConfig, Frame, LinkType, Packet, Shard, ShardId, Span,
-    TableOutput, Timestamp, community_id_text,
+    Block, Checksums, Clock, Decoder, FlowConfig, Frame, InspectionConfig, LinkType, Packet, Shard,
+    ShardId, Span, TableOutput, Timestamp, community_id_text,
 };
 
 /// Connections and scans; a beacon among browsing; spoofed SYNs.
@@ -72,6 +72,7 @@ fn shard() -> Shard {
         seed: 1,
         progress_interval: Span::from_secs(10),
         memory: 1 << 28,
+        inspection: InspectionConfig::NONE,
     };
     Shard::new(ShardId { index: 0, of: 1 }, &config)
 }

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, fs};
 
 use flow_table::{
-    Block, Checksums, Clock, Decoder, FLOW_BYTES, FlowConfig, Frame, LinkType, Packet, Shard,
-    ShardId, Span, TableOutput, Timestamp, shard_of,
+    Block, Checksums, Clock, Decoder, FLOW_BYTES, FlowConfig, Frame, InspectionConfig, LinkType,
+    Packet, Shard, ShardId, Span, TableOutput, Timestamp, shard_of,
 };
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
@@ -149,6 +149,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         seed: 1,
         progress_interval: Span::from_secs(10),
         memory: u64::MAX,
+        inspection: InspectionConfig::NONE,
     };
     let decoder = Decoder::new(1, Checksums::Ignore);
     let (mut made, mut out) = (Made::default(), TableOutput::default());

@@ -19,6 +19,7 @@ mod tests;
 
 use crate::key::{FlowKey, KeyHasher, Way};
 use crate::packet::{Body, LinkInfo, LinkPlace, Packet, Parent, PayloadPlace, TunnelKind};
+use crate::protocol::Service;
 use crate::{IpProto, Timestamp};
 
 pub use fragment::{Fragment, FragmentConfig, Fragments};
@@ -402,6 +403,18 @@ impl Decoder {
 }
 
 impl TunnelKind {
+    /// What conn.log calls it as the service of a flow that carries it.
+    pub(crate) const fn service(self) -> Option<Service> {
+        match self {
+            Self::Ip | Self::Gre => None,
+            Self::Vxlan => Some(Service("vxlan")),
+            Self::Geneve => Some(Service("geneve")),
+            Self::Teredo => Some(Service("teredo")),
+            Self::Gtp => Some(Service("gtpv1")),
+            Self::Ayiya => Some(Service("ayiya")),
+        }
+    }
+
     /// Zeek's name for it in tunnel.log.
     pub const fn name(self) -> &'static str {
         match self {

@@ -8,11 +8,16 @@
 //! Nothing here reads a clock, starts a thread or does I/O: time is what packets say it is.
 //!
 //! ```
-//! use flow_table::{Block, Checksums, Clock, Decoder, FlowConfig, Frame, LinkType, Shard, ShardId};
-//! use flow_table::{Span, TableOutput, Timestamp};
+//! use flow_table::{Block, Checksums, Clock, Decoder, FlowConfig, Frame, InspectionConfig};
+//! use flow_table::{LinkType, Shard, ShardId, Span, TableOutput, Timestamp};
 //!
 //! let decoder = Decoder::new(1, Checksums::Ignore);
-//! let config = FlowConfig { seed: 1, progress_interval: Span::from_secs(10), memory: 1 << 20 };
+//! let config = FlowConfig {
+//!     seed: 1,
+//!     progress_interval: Span::from_secs(10),
+//!     memory: 1 << 20,
+//!     inspection: InspectionConfig::NONE,
+//! };
 //! let mut shard = Shard::new(ShardId { index: 0, of: 1 }, &config);
 //! let mut out = TableOutput::default();
 //!
@@ -44,6 +49,7 @@ mod flow;
 mod history;
 mod id;
 mod index;
+mod inspection;
 mod key;
 mod leaving;
 mod packet;
@@ -74,6 +80,7 @@ pub use flow::{PerSide, Side};
 pub use history::History;
 pub use id::{Endpoint, FlowId, IpProto};
 pub use index::SlotIndex;
+pub use inspection::{InspectionConfig, ProtocolRow, Services};
 pub use key::{FlowKey, KEY_GROUPS, Way};
 pub use leaving::Leaving;
 pub use packet::{

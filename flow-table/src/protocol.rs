@@ -87,6 +87,8 @@ pub enum Record {
     Ssl(Box<tls::SslRecord>),
     /// Of x509.log: a certificate that was seen in the clear.
     X509(Box<x509::X509Record>),
+    /// Of weird.log. Parsers have a [way of their own](Sink::weird) to say it.
+    Weird(Box<Weird>),
 }
 
 /// What is said of a body before it comes.
@@ -100,6 +102,8 @@ pub struct BodyHead<'a> {
     pub content_type: Option<&'a [u8]>,
     /// Which part of a mail it is, counting those that hold others; 0 of what is no mail.
     pub depth: u32,
+    /// It is a range of a file, not its beginning.
+    pub is_range: bool,
 }
 
 /// A part of what an HTTP message or the like carries.

@@ -1,7 +1,8 @@
 //! A finished flow: a row of conn.log.
 
-use crate::flow::{Flow, PerSide};
+use crate::flow::{Flow, Kind, PerSide};
 use crate::history::History;
+use crate::inspection::Services;
 use crate::key::FlowKey;
 use crate::packet::LinkInfo;
 use crate::{ConnState, FlowId, Span, Timestamp, Traffic, Uid};
@@ -32,18 +33,27 @@ pub struct FlowRecord {
     /// Keys of the tunnels it was seen in: their uids are known to whoever saw every
     /// [`TunnelEvent`](crate::TunnelEvent).
     pub parents: Vec<FlowKey>,
+    /// What it was found to speak.
+    pub services: Services,
     /// What the link layer of its first packet said, where that was asked for.
     pub link: Option<Box<LinkInfo>>,
 }
 
 impl FlowRecord {
     /// The record of `flow`, which leaves the table at `end`.
-    pub(crate) fn of(flow: Flow, known: Known, end: Timestamp, evicted: Evicted) -> Self {
+    pub(crate) fn of(
+        flow: Flow,
+        known: Known,
+        services: Services,
+        end: Timestamp,
+        evicted: Evicted,
+    ) -> Self {
         let Known {
             uid,
             traffic,
             state,
         } = known;
+        let is_udp = matches!(flow.kind, Kind::Udp(_));
         let mut common = flow.common;
         let history = common.take_history();
         let rare = common.rare.as_deref();
@@ -59,6 +69,10 @@ impl FlowRecord {
             missed_bytes: rare.map_or(0, |rare| rare.missed_bytes),
             evicted: evicted == Evicted::Yes,
             parents: rare.map(|rare| rare.parents.clone()).unwrap_or_default(),
+            services: match rare.and_then(|rare| rare.carries) {
+                Some(kind) if is_udp => services.and(kind.service()),
+                _ => services,
+            },
             link: rare.and_then(|rare| rare.link).map(Box::new),
         }
     }

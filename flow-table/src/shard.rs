@@ -1,5 +1,6 @@
 //! A share of the hash space: what one thread owns.
 
+use crate::inspection::InspectionConfig;
 use crate::key::{KEY_GROUPS, group_of};
 use crate::leaving::Leaving;
 use crate::packet::Packet;
@@ -29,6 +30,8 @@ pub struct FlowConfig {
     pub progress_interval: Span,
     /// How many bytes flows may take in all.
     pub memory: u64,
+    /// How they are looked into.
+    pub inspection: InspectionConfig,
 }
 
 /// Bytes a flow takes with its share of the indexes.
@@ -38,6 +41,11 @@ const INDEX_BYTES: usize = 40;
 
 /// How many packets ahead flows are fetched: by then memory has answered, by measurement.
 const LOOK_AHEAD: usize = 12;
+
+/// The share of one table.
+fn per_group(memory: u64) -> usize {
+    usize::try_from(memory / KEY_GROUPS as u64).unwrap_or(usize::MAX)
+}
 
 /// The tables of one share.
 #[derive(Debug)]
@@ -53,6 +61,8 @@ impl Shard {
         let table = TableConfig {
             seed: config.seed,
             progress_interval: config.progress_interval,
+            inspection_memory: per_group(config.inspection.memory),
+            measure: config.inspection.measure,
             max_flows: usize::try_from(max_flows).unwrap_or(usize::MAX).max(1),
         };
         let groups = (0..KEY_GROUPS).filter(|group| group % id.of == id.index);

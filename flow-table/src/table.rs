@@ -11,9 +11,11 @@ use crate::eviction::{Rank, Victims};
 use crate::expiry::{Step, Wheel};
 use crate::flow::{Flow, Kind, PendingSlot, PerSide};
 use crate::index::SlotIndex;
+use crate::inspection::{Inspections, ProtocolRow};
 use crate::key::{FlowKey, KeyHasher};
 use crate::packet::{Body, LinkInfo, Packet};
 use crate::prefetch::prefetch;
+use crate::protocol::http::Measure;
 use crate::record::{Evicted, FlowRecord, Known};
 use crate::tell::{Pending, Teller};
 use crate::timers::{DNS_INTERVAL, DNS_SILENCE, LINGER, SESSION_TIMER, Timer};
@@ -29,6 +31,10 @@ pub(crate) struct TableConfig {
     pub progress_interval: Span,
     /// How many flows one table may hold.
     pub max_flows: usize,
+    /// How many bytes what looks into them may take.
+    pub inspection_memory: usize,
+    /// How long bodies of HTTP are said to be.
+    pub measure: Measure,
 }
 
 /// What tables hand out: in packet order within a flow, in no order across flows.
@@ -40,8 +46,14 @@ pub struct TableOutput {
     pub records: Vec<FlowRecord>,
     /// Tunnels that began or ended.
     pub tunnels: Vec<TunnelEvent>,
+    /// For the logs of protocols.
+    pub protocols: Vec<ProtocolRow>,
     /// Flows that had to leave for want of room.
     pub evicted: u64,
+    /// Flows that are not looked into any more for want of room.
+    pub given_up: u64,
+    /// Segments that came too early and could not be held for want of room.
+    pub not_held: u64,
 }
 
 impl TableOutput {
@@ -50,7 +62,10 @@ impl TableOutput {
         self.events.clear();
         self.records.clear();
         self.tunnels.clear();
+        self.protocols.clear();
         self.evicted = 0;
+        self.given_up = 0;
+        self.not_held = 0;
     }
 }
 
@@ -94,6 +109,7 @@ pub(crate) struct FlowTable {
     wheel: Wheel,
     /// What the detectors were told last of flows that moved something since.
     pending: Slab<Pending>,
+    inspections: Inspections,
     due: Vec<(Step, u32)>,
     victims: Victims,
     /// Flows opened so far.
@@ -115,6 +131,7 @@ impl FlowTable {
             filed: Vec::new(),
             wheel: Wheel::default(),
             pending: Slab::default(),
+            inspections: Inspections::new(config.seed, config.inspection_memory, config.measure),
             due: Vec::new(),
             victims: Victims::default(),
             opened: 0,
@@ -226,6 +243,11 @@ impl FlowTable {
         })
     }
 
+    #[cfg(test)]
+    pub(crate) const fn inspections(&self) -> &Inspections {
+        &self.inspections
+    }
+
     /// The input is over: the flow in `slot` leaves at `now`.
     pub(crate) fn end(&mut self, slot: u32, now: Timestamp, out: &mut TableOutput) {
         self.remove(slot, now, Evicted::No, out);
@@ -283,6 +305,7 @@ impl FlowTable {
         let hash = self.hasher.hash(&flow.common.key());
         self.index.remove(hash, slot);
         self.set_filed(slot, Step::NEVER);
+        let services = self.inspections.leave(slot, &mut flow, now, out);
         let known = Known::of(&flow, self.config.seed);
         let mut teller = self.teller(out);
         teller.tunnel_ends(&flow, now);
@@ -297,7 +320,7 @@ impl FlowTable {
         }
         teller.forget(&mut flow);
         out.evicted += u64::from(evicted == Evicted::Yes);
-        let record = FlowRecord::of(flow, known, now, evicted);
+        let record = FlowRecord::of(flow, known, services, now, evicted);
         out.records.push(record);
     }
 
@@ -317,6 +340,7 @@ impl FlowTable {
         let milestones = flow.take(packet);
         if flow.common.way() != way {
             teller.flip(flow);
+            self.inspections.turn(slot, flow);
         }
         if packet.ts < now {
             flow.common.took_late(now);
@@ -326,11 +350,29 @@ impl FlowTable {
             teller.open_if_not(flow, now);
             teller.tell_milestones(flow, milestones, now);
         }
+        let looks = Inspections::want(flow, packet);
         // Nearly every packet only puts off what is due, and the wheel need not know.
         let after = flow.common.pending;
         if flow.common.due() < own || (pending.is_none() && after.is_some()) {
             let report = self.report_due(pending.filter(|_| pending == after));
             self.file_sooner(slot, report.map_or(own, |due| due.min(own)));
+        }
+        if looks {
+            self.look(slot, packet, block, out);
+        }
+    }
+
+    /// Looks into a packet; whose inspection began first makes room where there is none.
+    #[inline(never)]
+    fn look(&mut self, slot: u32, packet: &Packet, block: &Block<'_>, out: &mut TableOutput) {
+        let now = block.clock.at(packet.index);
+        if let Some(flow) = self.flows.get_mut(slot) {
+            self.inspections.take(slot, flow, packet, block, out);
+        }
+        while let Some(slot) = self.inspections.excess() {
+            if let Some(flow) = self.flows.get_mut(slot) {
+                self.inspections.give_up(slot, flow, now, out);
+            }
         }
     }
 

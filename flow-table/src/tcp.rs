@@ -210,6 +210,33 @@ impl Tcp {
         (me, self.milestones(before, me, seg))
     }
 
+    /// Whether it was picked up midstream, or its SYN was not seen.
+    pub(crate) const fn is_partial(&self) -> bool {
+        self.is(Is::Partial)
+    }
+
+    /// Number of the first payload byte of a segment that was taken, among those that `side` sent: the
+    /// first of all is 1.
+    pub(crate) fn payload_at(&self, side: Side, segment: &Segment) -> Option<u64> {
+        let seq = self.end(side).relative_seq(segment.seq)?;
+        Some(seq + u64::from(segment.flags.syn()))
+    }
+
+    /// Number of the first byte of `side` that a segment that was taken does not acknowledge.
+    pub(crate) fn acked(&self, side: Side, segment: &Segment) -> Option<u64> {
+        if !segment.flags.ack() {
+            return None;
+        }
+        let acked = self.end(side).relative_ack(segment.ack)?;
+        Some(self.fin_at(side).map_or(acked, |fin| acked.min(fin)))
+    }
+
+    /// Number of the byte that `side` would have sent after its last, once its FIN was seen.
+    pub(crate) fn fin_at(&self, side: Side) -> Option<u64> {
+        let end = self.end(side);
+        end.did(Did::Fin).then(|| end.fin_seq().saturating_sub(1))
+    }
+
     fn both_closed(&self) -> bool {
         self.end(Side::Orig).did(Did::Close) && self.end(Side::Resp).did(Did::Close)
     }

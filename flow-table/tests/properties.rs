@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
 use flow_table::{
-    Block, Body, Checksums, Clock, Decoder, FLOW_BYTES, FlowConfig, Frame, KEY_GROUPS, LinkType,
-    Packet, Shard, ShardId, Span, TableOutput, Timestamp, shard_of,
+    Block, Body, Checksums, Clock, Decoder, FLOW_BYTES, FlowConfig, Frame, InspectionConfig,
+    KEY_GROUPS, LinkType, Packet, Shard, ShardId, Span, TableOutput, Timestamp, shard_of,
 };
 
 const BEGIN: i64 = 1_700_000_000_000_000_000;
@@ -268,6 +268,7 @@ fn config(memory: u64) -> FlowConfig {
         seed: 1,
         progress_interval: Span::from_secs(10),
         memory,
+        inspection: InspectionConfig::NONE,
     }
 }
 

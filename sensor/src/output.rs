@@ -3,16 +3,24 @@
 
 mod batch;
 mod conn;
+mod dns;
+mod fields;
+mod http;
 mod jsonl;
 mod line;
 mod local;
 mod locks;
 mod logs;
+mod protocols;
 mod rows;
 mod run_record;
 mod sink;
 mod sqlite;
+mod ssh;
+mod ssl;
 mod tunnel;
+mod weird;
+mod x509;
 mod zeek;
 
 use std::fs::{self, File};

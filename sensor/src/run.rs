@@ -8,7 +8,8 @@ use std::thread;
 use anyhow::{Context, bail};
 use crossbeam_channel::bounded;
 use detectors::{Counters, Detectors};
-use flow_table::{Checksums, FlowConfig, FragmentConfig, KEY_GROUPS, Links};
+use flow_table::protocol::http::Measure;
+use flow_table::{Checksums, FlowConfig, FragmentConfig, InspectionConfig, KEY_GROUPS, Links};
 
 use crate::capture::{Filter, Input};
 use crate::cli::ReplayArgs;
@@ -28,6 +29,8 @@ const QUEUE: usize = 4;
 const FLOW_SHARE: u64 = 2;
 /// One part in so many that detectors and rules may take.
 const DETECTOR_SHARE: u64 = 4;
+/// One part in so many that parsers, and what they wait for, may take.
+const PARSER_SHARE: u64 = 8;
 /// One part in so many that fragments may take. The rest is for blocks and queues.
 const FRAGMENT_SHARE: u64 = 16;
 
@@ -122,6 +125,10 @@ fn settings(args: &ReplayArgs, config: &Config) -> anyhow::Result<Settings> {
             seed: REPLAY_SEED,
             progress_interval: config.progress_interval,
             memory: config.memory_limit.0 / FLOW_SHARE,
+            inspection: InspectionConfig {
+                memory: config.memory_limit.0 / PARSER_SHARE,
+                measure: Measure::Decompressed,
+            },
         },
         fragments: FragmentConfig {
             memory: usize::try_from(config.memory_limit.0 / FRAGMENT_SHARE).unwrap_or(usize::MAX),
@@ -255,7 +262,10 @@ impl Counted<'_> {
         let mut counters = vec![
             ("packets processed".to_owned(), self.totals.processed),
             ("flow events".to_owned(), self.stage.events),
+            ("protocol rows".to_owned(), self.stage.protocol_rows),
             ("flows evicted".to_owned(), self.stage.evicted),
+            ("inspections given up".to_owned(), self.stage.given_up),
+            ("early segments not held".to_owned(), self.stage.not_held),
         ];
         let inner = self.totals.inner_dropped.iter();
         let inner = inner.filter(|(_, packets, _)| *packets > 0);

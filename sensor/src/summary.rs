@@ -158,9 +158,11 @@ fn write_counters(
 
 /// Whether a counter tells that something was left out; the others are for the curious.
 fn matters(name: &str) -> bool {
-    const TELLING: [&str; 7] = [
+    const TELLING: [&str; 9] = [
         "processed",
         "evicted",
+        "given up",
+        "not held",
         "late_events",
         "closed_early",
         "hurried",

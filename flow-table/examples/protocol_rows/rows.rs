@@ -119,6 +119,10 @@ pub(super) fn row(
             ssh_row(&mut json, row);
             "ssh"
         }
+        Record::Weird(row) => {
+            json.string("name", row.name);
+            "weird"
+        }
         Record::X509(row) => {
             json = Json(String::from("{"));
             x509_row(&mut json, row);

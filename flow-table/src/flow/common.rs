@@ -7,6 +7,7 @@ use siphasher::sip128::SipHasher13;
 use super::{PerSide, Side};
 use crate::compact::{Scaled, U48};
 use crate::history::Letters;
+use crate::inspection::Looked;
 use crate::key::{Addr, End, FlowKey, Way};
 use crate::packet::{LinkInfo, Packet, TunnelKind};
 use crate::timers::{Patience, Timer, Timers};
@@ -89,6 +90,9 @@ impl Told {
     const ASKED: u8 = 8;
     /// The flow's first packet went against the way of its key as it stands for the uid.
     const DOWN: u8 = 16;
+    /// Two bits: how far it is with looking into the flow.
+    const LOOKED: u8 = 0x60;
+    const LOOKED_SHIFT: u32 = 5;
 
     pub(crate) const fn has(self, what: u8) -> bool {
         self.flags & what != 0
@@ -100,6 +104,36 @@ impl Told {
 
     const fn forget(&mut self, what: u8) {
         self.flags &= !what;
+    }
+
+    /// Whether somebody looks into the flow.
+    pub(crate) const fn is_looked_into(self) -> bool {
+        self.flags & Self::LOOKED == 1 << Self::LOOKED_SHIFT
+    }
+
+    /// Whether nobody looked into the flow yet.
+    pub(crate) const fn is_untouched(self) -> bool {
+        self.flags & Self::LOOKED == 0
+    }
+
+    /// How far it is with looking into the flow.
+    pub(crate) const fn looked(self) -> Looked {
+        match (self.flags & Self::LOOKED) >> Self::LOOKED_SHIFT {
+            0 => Looked::Never,
+            1 => Looked::Live,
+            2 => Looked::Over,
+            _ => Looked::Named,
+        }
+    }
+
+    pub(crate) const fn note_looked(&mut self, looked: Looked) {
+        let bits = match looked {
+            Looked::Never => 0,
+            Looked::Live => 1,
+            Looked::Over => 2,
+            Looked::Named => 3,
+        };
+        self.flags = (self.flags & !Self::LOOKED) | (bits << Self::LOOKED_SHIFT);
     }
 }
 
@@ -172,6 +206,11 @@ impl Common {
         if self.last + self.timers.patience.span() < floor {
             self.rare().floor = floor;
         }
+    }
+
+    /// People sit at it: silence does not end it for an hour.
+    pub(crate) const fn be_patient(&mut self) {
+        self.timers.patience = Patience::Hour;
     }
 
     /// When it will have been silent for long enough.
@@ -282,7 +321,7 @@ impl Common {
     }
 
     /// The side a packet is from. Where both ends are the same, everything is the originator's.
-    pub(super) fn side_of(&self, packet: &Packet) -> Side {
+    pub(crate) fn side_of(&self, packet: &Packet) -> Side {
         let same =
             packet.way == self.way || (self.low == self.high && self.low_port == self.high_port);
         if same { Side::Orig } else { Side::Resp }

@@ -78,6 +78,15 @@ pub struct Answer {
 }
 
 impl DnsRecord {
+    /// Bytes it takes, about.
+    fn size(&self) -> usize {
+        let answers = self.answers.iter().map(|answer| answer.text.len());
+        size_of::<Self>()
+            + self.query.as_ref().map_or(0, |query| query.len())
+            + self.answers.len() * size_of::<Answer>()
+            + answers.sum::<usize>()
+    }
+
     fn new(ts: Timestamp, flow: &Dns, header: &Header) -> Self {
         Self {
             ts,
@@ -120,6 +129,8 @@ pub struct Dns {
     confirmed: bool,
     queries: VecDeque<Box<DnsRecord>>,
     replies: VecDeque<Box<DnsRecord>>,
+    /// Bytes that those who wait take.
+    waiting: usize,
     /// Of TCP: the beginning of a message whose end is to come.
     partial: PerSide<Vec<u8>>,
 }
@@ -137,6 +148,7 @@ impl Dns {
             confirmed: false,
             queries: VecDeque::new(),
             replies: VecDeque::new(),
+            waiting: 0,
             partial: PerSide::default(),
         }
     }
@@ -163,9 +175,8 @@ impl Dns {
     }
 
     /// Bytes held for what is to come, about.
-    pub fn held(&self) -> usize {
-        let rows = self.queries.len() + self.replies.len();
-        self.partial.orig.len() + self.partial.resp.len() + rows * size_of::<DnsRecord>()
+    pub const fn held(&self) -> usize {
+        self.partial.orig.len() + self.partial.resp.len() + self.waiting
     }
 
     /// The flow ended.
@@ -173,6 +184,7 @@ impl Dns {
         for row in self.queries.drain(..).chain(self.replies.drain(..)) {
             sink.record(Record::Dns(row));
         }
+        self.waiting = 0;
     }
 
     /// Messages over TCP come after their length (RFC 1035, 4.2.2).
@@ -241,7 +253,9 @@ impl Dns {
             &mut self.replies
         };
         let place = waiting.iter().position(|row| row.trans_id == header.id)?;
-        waiting.remove(place)
+        let row = waiting.remove(place)?;
+        self.waiting -= row.size();
+        Some(row)
     }
 
     fn wait(&mut self, row: Box<DnsRecord>, header: &Header, sink: &mut dyn Sink) {
@@ -252,9 +266,11 @@ impl Dns {
         };
         if waiting.len() >= MAX_PENDING {
             for row in waiting.drain(..) {
+                self.waiting -= row.size();
                 sink.record(Record::Dns(row));
             }
         }
+        self.waiting += row.size();
         waiting.push_back(row);
     }
 

@@ -300,6 +300,7 @@ impl Entity {
             filename: self.head.filename.as_deref(),
             content_type: self.head.content_type.as_deref(),
             depth: self.number,
+            is_range: false,
         };
         let told = &mut self.told;
         self.decoder.data(bytes, |bytes| {

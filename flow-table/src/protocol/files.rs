@@ -170,7 +170,7 @@ impl Files {
                 self.halves.get_mut(side).file = Some(File {
                     row,
                     last: ts,
-                    sniffer: Sniffer::default(),
+                    sniffer: Sniffer::of(&head),
                     digests: Box::new(Digests::new(self.hashes)),
                 });
                 before

@@ -256,9 +256,14 @@ impl Http {
         let half = |half: &Half| {
             let inflate = half.inflate.as_ref().map_or(0, |_| inflate::SIZE);
             let entity = half.entity.as_ref().map_or(0, |entity| entity.held());
-            half.lines.held() + half.held.len() + half.bodies.held() + entity + inflate
+            half.lines.held()
+                + half.held.len()
+                + half.head.size()
+                + half.bodies.held()
+                + entity
+                + inflate
         };
-        half(&self.orig) + half(&self.resp) + self.rows.len() * size_of::<HttpRecord>()
+        half(&self.orig) + half(&self.resp) + self.rows.size() + self.upgrade_to.len()
     }
 
     /// The flow ended.

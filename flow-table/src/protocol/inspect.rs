@@ -139,6 +139,11 @@ impl Inspector {
         }
     }
 
+    /// Whether nothing is known yet of what the flow speaks.
+    pub const fn is_undecided(&self) -> bool {
+        matches!(self.stage, Stage::Stream(_) | Stage::Datagrams(_))
+    }
+
     /// Bytes held for what is to come, about.
     pub fn held(&self) -> usize {
         match &self.stage {

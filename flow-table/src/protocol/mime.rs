@@ -5,11 +5,13 @@
 
 mod markup;
 
+use super::BodyHead;
+
 /// Bytes that are looked at.
 pub const LOOK: usize = 2_048;
 
 /// Where, what, and what it is. The first that fits counts.
-const MAGIC: [(usize, &[u8], &str); 59] = [
+const MAGIC: [(usize, &[u8], &str); 65] = [
     (0, b"\x89PNG", "image/png"),
     (0, b"\xff\xd8", "image/jpeg"),
     (0, b"GIF8", "image/gif"),
@@ -66,6 +68,16 @@ const MAGIC: [(usize, &[u8], &str); 59] = [
     (0, b"MZ", "application/x-dosexec"),
     (0, b"FWS", "application/x-shockwave-flash"),
     (0, b"CWS", "application/x-shockwave-flash"),
+    (0, b"ZWS", "application/x-shockwave-flash"),
+    (
+        0,
+        b"L\0\0\0\x01\x14\x02\0\0\0\0\0\xc0\0\0\0\0\0\0F",
+        "application/x-ms-shortcut",
+    ),
+    (0, b"\x78\x9f\x3e\x22", "application/vnd.ms-tnef"),
+    (0, b"LZIP", "application/x-lzip"),
+    (0, b"II+\0", "image/tiff"),
+    (0, b"MM\0+", "image/tiff"),
     (0, b"\xd4\xc3\xb2\xa1", "application/vnd.tcpdump.pcap"),
     (0, b"\xa1\xb2\xc3\xd4", "application/vnd.tcpdump.pcap"),
     (0, b"\x0a\x0d\x0d\x0a", "application/vnd.tcpdump.pcap"),
@@ -231,6 +243,15 @@ pub struct Sniffer {
 }
 
 impl Sniffer {
+    /// For content of which this is said: what is no beginning tells nothing.
+    pub(super) const fn of(head: &BodyHead<'_>) -> Self {
+        Self {
+            held: Vec::new(),
+            over: head.is_range,
+            found: None,
+        }
+    }
+
     /// Takes the next bytes.
     pub fn data(&mut self, bytes: &[u8]) {
         if self.over {

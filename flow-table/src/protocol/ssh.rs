@@ -141,8 +141,9 @@ impl Ssh {
     }
 
     /// Bytes held for what is to come.
-    pub const fn held(&self) -> usize {
-        self.halves.orig.held.len() + self.halves.resp.held.len()
+    pub fn held(&self) -> usize {
+        let half = |half: &Half| half.held.len() + half.offer.as_ref().map_or(0, |o| o.size());
+        half(&self.halves.orig) + half(&self.halves.resp)
     }
 
     /// The flow ended.

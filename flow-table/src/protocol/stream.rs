@@ -10,6 +10,8 @@
 pub const MAX_HELD: usize = 256 * 1024;
 /// Separate stretches that one direction may hold above a hole.
 pub const MAX_STRETCHES: usize = 256;
+/// What a stretch takes beside its bytes: who sends single bytes must not get more than others.
+const STRETCH: usize = 64;
 
 /// What a direction delivers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,6 +75,10 @@ impl Stretch {
     fn end(&self) -> u64 {
         self.seq.saturating_add(self.bytes.len() as u64)
     }
+
+    const fn cost(&self) -> usize {
+        STRETCH + self.bytes.len()
+    }
 }
 
 /// One direction of a flow. Its [`Stream::close`] must be called in the end, or the quota does
@@ -104,9 +110,9 @@ impl Stream {
         self.next
     }
 
-    /// Bytes held above a hole.
+    /// Bytes that what is held above a hole takes.
     pub fn held(&self) -> usize {
-        self.held.iter().map(|stretch| stretch.bytes.len()).sum()
+        self.held.iter().map(Stretch::cost).sum()
     }
 
     /// Takes a segment's captured payload and hands on what is in order now.
@@ -159,9 +165,10 @@ impl Stream {
             .checked_sub(1)
             .and_then(|before| self.held.get_mut(before));
         let grows = grows.filter(|before| before.end() == seq);
+        let more = part.len() + if grows.is_none() { STRETCH } else { 0 };
         if grows.is_none() && self.held.len() >= MAX_STRETCHES
-            || self.held().saturating_add(part.len()) > MAX_HELD
-            || !quota.take(part.len())
+            || self.held().saturating_add(more) > MAX_HELD
+            || !quota.take(more)
         {
             return false;
         }
@@ -194,7 +201,7 @@ impl Stream {
             if stretch.seq > next {
                 deliver(Piece::Gap(stretch.seq - next));
             }
-            quota.give(stretch.bytes.len());
+            quota.give(stretch.cost());
             deliver(Piece::Bytes(&stretch.bytes));
             next = stretch.end();
         }
@@ -219,7 +226,7 @@ impl Stream {
             })
             .count();
         for stretch in self.held.drain(..ready) {
-            quota.give(stretch.bytes.len());
+            quota.give(stretch.cost());
             deliver(Piece::Bytes(&stretch.bytes));
         }
         self.next = next;

@@ -93,6 +93,23 @@ impl SslRecord {
     }
 }
 
+impl SslRecord {
+    /// Bytes it takes, about.
+    fn size(&self) -> usize {
+        /// SHA-256 in hexadecimal digits.
+        const FINGERPRINT: usize = size_of::<String>() + 64;
+        let names = [&self.server_name, &self.next_protocol];
+        let chains = [&self.cert_chain_fps, &self.client_cert_chain_fps];
+        size_of::<Self>()
+            + names
+                .into_iter()
+                .flatten()
+                .map(|name| name.len())
+                .sum::<usize>()
+            + chains.into_iter().flatten().map(Vec::len).sum::<usize>() * FINGERPRINT
+    }
+}
+
 /// One direction.
 #[derive(Clone, Default, Debug)]
 struct Half {
@@ -201,8 +218,9 @@ impl Tls {
     }
 
     /// Bytes held for what is to come.
-    pub const fn held(&self) -> usize {
-        self.halves.orig.message.len() + self.halves.resp.message.len()
+    pub fn held(&self) -> usize {
+        let row = self.row.as_ref().map_or(0, |row| row.size());
+        self.halves.orig.message.len() + self.halves.resp.message.len() + row
     }
 
     /// The flow ended.

@@ -67,7 +67,7 @@ pub struct X509Record {
 }
 
 /// Where a certificate comes from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Origin {
     /// It is its sender's own, not an authority's.
     pub host_cert: bool,

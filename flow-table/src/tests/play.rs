@@ -23,8 +23,8 @@ use crate::packet::{
     Body, Datagram, LinkPlace, Message, Packet, Parent, PayloadPlace, Segment, TcpFlags,
 };
 use crate::{
-    Block, Clock, FlowConfig, FlowEvent, FlowEventKind, FlowKey, FlowRecord, IpProto, Shard,
-    ShardId, Span, TableOutput, Timestamp,
+    Block, Clock, FlowConfig, FlowEvent, FlowEventKind, FlowKey, FlowRecord, InspectionConfig,
+    IpProto, Shard, ShardId, Span, TableOutput, Timestamp,
 };
 
 /// When plays begin.
@@ -168,6 +168,7 @@ impl Play {
             seed: 1,
             progress_interval: Span::from_secs(10),
             memory: 1 << 24,
+            inspection: InspectionConfig::NONE,
         };
         let new = || Shard::new(ShardId { index: 0, of: 1 }, &config);
         let end = *times.last().unwrap();

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io;
 
+use flow_table::protocol::Service;
 use flow_table::{FlowRecord, Timestamp, Uid, community_id_text};
 use serde::Serialize;
 
@@ -105,6 +106,7 @@ fn write_tsv(out: &mut Vec<u8>, row: &LogRow, extra: Extra) {
     let mut line = Line::new();
     let record = &row.record;
     write_ids(&mut line, record);
+    write_services(&mut line, record.services.as_slice());
     write_measures(&mut line, record);
     write_history(&mut line, out, record.history.letters());
     for traffic in [record.traffic.orig, record.traffic.resp] {
@@ -122,7 +124,7 @@ fn write_tsv(out: &mut Vec<u8>, row: &LogRow, extra: Extra) {
     line.move_to(out);
 }
 
-/// From `ts` to `service`.
+/// From `ts` to `proto`.
 fn write_ids(line: &mut Line, record: &FlowRecord) {
     line.micros(record.start.as_micros_rounded().unsigned_abs());
     line.tab();
@@ -135,7 +137,20 @@ fn write_ids(line: &mut Line, record: &FlowRecord) {
         line.tab();
     }
     line.text(record.id.proto.name().as_bytes());
-    line.bytes(*b"\t-\t");
+    line.tab();
+}
+
+fn write_services(line: &mut Line, services: &[Service]) {
+    if services.is_empty() {
+        line.bytes(*b"-");
+    }
+    for (nth, service) in services.iter().enumerate() {
+        if nth > 0 {
+            line.bytes(*b",");
+        }
+        line.text(service.0.as_bytes());
+    }
+    line.tab();
 }
 
 /// From `duration` to `missed_bytes`.
@@ -225,6 +240,8 @@ struct Row<'a> {
     #[serde(rename = "id.resp_p")]
     resp_p: u16,
     proto: &'static str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    service: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     duration: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -258,6 +275,11 @@ struct Row<'a> {
     resp_l2_addr: Option<String>,
 }
 
+fn names(services: &[Service]) -> String {
+    let names: Vec<_> = services.iter().map(|service| service.0).collect();
+    names.join(",")
+}
+
 /// As the line of a table has it.
 fn mac(addr: [u8; 6]) -> String {
     let (mut line, mut text) = (Line::new(), Vec::new());
@@ -280,6 +302,7 @@ fn write_json(out: &mut Vec<u8>, row: &LogRow, extra: Extra) -> io::Result<()> {
         resp_h: id.resp.addr,
         resp_p: id.resp.port,
         proto: id.proto.name(),
+        service: names(record.services.as_slice()),
         duration: micros.map(|micros| micros as f64 / 1e6),
         orig_bytes: micros.map(|_| traffic.orig.bytes),
         resp_bytes: micros.map(|_| traffic.resp.bytes),

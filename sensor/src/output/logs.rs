@@ -1,10 +1,11 @@
-//! The thread that writes conn.log and tunnel.log.
+//! The thread that writes conn.log and the other logs.
 
 use crossbeam_channel::Receiver;
-use flow_table::{FlowRecord, Timestamp, TunnelEvent, Uid};
+use flow_table::{FlowRecord, ProtocolRow, Timestamp, TunnelEvent, Uid};
 
 use super::OutputDir;
 use super::conn::{ConnLog, Extra};
+use super::protocols::ProtocolLogs;
 use super::tunnel::TunnelLog;
 use crate::cli::LogFormat;
 
@@ -21,6 +22,13 @@ pub(crate) struct LogRow {
 pub(crate) struct LogBatch {
     pub(crate) rows: Vec<LogRow>,
     pub(crate) tunnels: Vec<TunnelEvent>,
+    pub(crate) protocols: Vec<ProtocolRow>,
+}
+
+impl LogBatch {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.tunnels.is_empty() && self.protocols.is_empty()
+    }
 }
 
 /// All logs of flows.
@@ -28,6 +36,7 @@ pub(crate) struct Logs {
     conn: ConnLog,
     /// Made when there is a row for it, as Zeek does.
     tunnel: Option<TunnelLog>,
+    protocols: ProtocolLogs,
     dir: OutputDir,
     format: LogFormat,
     /// Time of the last row.
@@ -41,6 +50,7 @@ impl Logs {
         Ok(Self {
             conn: ConnLog::new(dir.create_file(ConnLog::NAME)?, format, extra),
             tunnel: None,
+            protocols: ProtocolLogs::create(dir, format)?,
             dir: dir.clone(),
             format,
             last: Timestamp::ZERO,
@@ -63,10 +73,14 @@ impl Logs {
     }
 
     fn write(&mut self, batch: &LogBatch) -> Result<(), LogLost> {
-        // Both are in order of time.
-        let end = batch.rows.last().map(|row| row.record.end);
-        let time = batch.tunnels.last().map(|tunnel| tunnel.time);
-        self.last = end.into_iter().chain(time).fold(self.last, Ord::max);
+        // All are in order of time.
+        let times = [
+            batch.rows.last().map(|row| row.record.end),
+            batch.tunnels.last().map(|tunnel| tunnel.time),
+            batch.protocols.last().map(|row| row.time),
+        ];
+        self.last = times.into_iter().flatten().fold(self.last, Ord::max);
+        self.protocols.write(&batch.protocols)?;
         self.conn
             .write(&batch.rows)
             .map_err(|error| LogLost::new(ConnLog::NAME, error))?;
@@ -90,6 +104,7 @@ impl Logs {
         self.conn
             .close(self.last)
             .map_err(|error| LogLost::new(ConnLog::NAME, error))?;
+        self.protocols.close(self.last)?;
         let Some(tunnel) = self.tunnel else {
             return Ok(());
         };
@@ -103,13 +118,15 @@ impl Logs {
 #[derive(Debug, thiserror::Error)]
 #[error("{name}: cannot write on: {error:#}; rows were lost")]
 pub(crate) struct LogLost {
-    name: &'static str,
+    name: String,
     error: anyhow::Error,
 }
 
 impl LogLost {
-    fn new(name: &'static str, error: impl Into<anyhow::Error>) -> Self {
-        let error = error.into();
-        Self { name, error }
+    pub(super) fn new(name: &str, error: impl Into<anyhow::Error>) -> Self {
+        Self {
+            name: name.to_owned(),
+            error: error.into(),
+        }
     }
 }

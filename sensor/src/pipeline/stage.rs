@@ -11,6 +11,7 @@ use detectors::{Detectors, Finding};
 use flow_table::{Span, Timestamp, Uid};
 
 use super::ShardOutput;
+use super::protocols::Protocols;
 use super::tunnels::Tunnels;
 use super::waiting::Waiting;
 use crate::output::{FindingSender, LogBatch, LogRow};
@@ -67,6 +68,7 @@ pub(crate) struct Stage {
     /// Everything before this place is passed on.
     sealed: Position,
     waiting: Waiting,
+    protocols: Protocols,
     tunnels: Tunnels,
     totals: StageTotals,
 }
@@ -77,6 +79,12 @@ pub(crate) struct StageTotals {
     pub(crate) flows: u64,
     pub(crate) evicted: u64,
     pub(crate) events: u64,
+    /// Rows of protocols' logs.
+    pub(crate) protocol_rows: u64,
+    /// Flows that were not looked into to the end for want of room.
+    pub(crate) given_up: u64,
+    /// Segments that came too early and could not be held.
+    pub(crate) not_held: u64,
 }
 
 impl Stage {
@@ -93,6 +101,7 @@ impl Stage {
             until: vec![Position::default(); shards],
             sealed: Position::default(),
             waiting: Waiting::default(),
+            protocols: Protocols::default(),
             tunnels: Tunnels::default(),
             totals: StageTotals::default(),
         }
@@ -114,6 +123,10 @@ impl Stage {
         self.totals.flows += out.records.len() as u64;
         self.totals.evicted += out.evicted;
         self.totals.events += out.events.len() as u64;
+        self.totals.given_up += out.given_up;
+        self.totals.not_held += out.not_held;
+        self.totals.protocol_rows += out.protocols.len() as u64;
+        self.protocols.put(&mut out.protocols);
         self.tunnels.put(&mut out.tunnels);
         if let Some(empty) = self.waiting.put(out) {
             self.give_back(empty);
@@ -122,7 +135,7 @@ impl Stage {
             *until = part.until.unwrap_or(Position::END);
         }
         let complete = self.until.iter().min().copied().unwrap_or_default();
-        let boundary = if self.waiting.len() < MANY {
+        let boundary = if self.waiting.len() + self.protocols.len() < MANY {
             let past = complete.time.as_nanos() % self.tick.as_nanos().max(1);
             Position::before(complete.time - Span::from_nanos(past))
         } else {
@@ -155,6 +168,7 @@ impl Stage {
         let mut batch = LogBatch {
             rows: Vec::new(),
             tunnels: self.tunnels.take(boundary),
+            protocols: self.protocols.take(boundary),
         };
         let (tunnels, logs) = (&self.tunnels, &self.outputs.logs);
         self.waiting.take_records(boundary, |record| {
@@ -167,7 +181,7 @@ impl Stage {
                 let _ = logs.send(std::mem::take(&mut batch));
             }
         });
-        if !(batch.rows.is_empty() && batch.tunnels.is_empty()) {
+        if !batch.is_empty() {
             let _ = logs.send(batch);
         }
     }
@@ -180,7 +194,8 @@ impl Stage {
     }
 
     fn give_back(&self, mut output: ShardOutput) {
-        if output.events.capacity().max(output.records.capacity()) <= LARGE {
+        let most = output.events.capacity().max(output.records.capacity());
+        if most.max(output.protocols.capacity()) <= LARGE {
             output.clear();
             // Enough of them are there already, or nobody fills any more.
             let _ = self.outputs.spare.try_send(output);

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flow_table::{
     Block, Body, Checksums, Clock, Datagram, Decoder, FLOW_BYTES, FlowConfig, FlowEvent,
-    FlowEventKind, FlowKey, FlowRecord, Frame, IpProto, KEY_GROUPS, LinkType, Message, Packet,
-    Parent, Segment, Shard, ShardId, Span, TableOutput, TcpFlags, Timestamp, Traffic, TunnelAction,
-    TunnelEvent, TunnelKind, Uid, shard_of,
+    FlowEventKind, FlowKey, FlowRecord, Frame, InspectionConfig, IpProto, KEY_GROUPS, LinkType,
+    Message, Packet, Parent, Segment, Shard, ShardId, Span, TableOutput, TcpFlags, Timestamp,
+    Traffic, TunnelAction, TunnelEvent, TunnelKind, Uid, shard_of,
 };
 
 /// Bytes before the packets: shards, block size, memory, progress interval.
@@ -44,6 +44,7 @@ pub fn check(data: &[u8]) {
                 2 => 0,
                 _ => 1 << 30,
             },
+            inspection: InspectionConfig::NONE,
         },
         shards: 1,
         block: usize::MAX,
@@ -357,6 +358,7 @@ fn essence(record: &FlowRecord) -> impl PartialEq + std::fmt::Debug {
         missed_bytes,
         evicted,
         parents,
+        services,
         link: _,
     } = record;
     let times = (*start, *last, *end);
@@ -369,7 +371,7 @@ fn essence(record: &FlowRecord) -> impl PartialEq + std::fmt::Debug {
         *state,
         history,
         (*missed_bytes, *evicted),
-        parents.clone(),
+        (parents.clone(), services.clone()),
     )
 }
 

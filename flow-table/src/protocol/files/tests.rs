@@ -16,6 +16,7 @@ fn begin(length: Option<u64>, filename: Option<&[u8]>) -> Body<'_> {
         filename,
         content_type: None,
         depth: 0,
+        is_range: false,
     })
 }
 

@@ -55,7 +55,7 @@ impl Bodies {
         self.count = self.count.saturating_add(1);
         self.open = true;
         self.filename = head.filename.map(Into::into);
-        self.sniffer = Sniffer::default();
+        self.sniffer = Sniffer::of(head);
     }
 
     fn end(&mut self) {

@@ -108,6 +108,7 @@ impl Http {
                 filename: half.head.filename.as_deref(),
                 content_type: half.head.content_type.as_deref(),
                 depth: 0,
+                is_range: half.head.is_range(),
             };
             bodies.tell(at.side, Body::Begin(head), at.sink);
         }

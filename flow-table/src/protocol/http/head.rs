@@ -24,6 +24,19 @@ pub(super) struct Head {
     pub(super) content_type: Option<Text>,
 }
 
+impl Head {
+    /// Whether the body is a range of something (RFC 9110, 14.4).
+    pub(super) const fn is_range(&self) -> bool {
+        self.range_length.is_some()
+    }
+
+    /// Bytes it takes beside itself.
+    pub(super) fn size(&self) -> usize {
+        let texts = [&self.filename, &self.content_type];
+        texts.into_iter().flatten().map(|text| text.len()).sum()
+    }
+}
+
 /// Name and value of a header line.
 pub(super) fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = memchr::memchr(b':', line)?;

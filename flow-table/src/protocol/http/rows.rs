@@ -1,6 +1,7 @@
 //! Rows of http.log that wait for their replies.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use base64::Engine as _;
 
@@ -13,6 +14,18 @@ use crate::{Side, Timestamp};
 pub const MAX_PENDING: usize = 100;
 /// Headers that tell of proxies, kept of one request.
 const MAX_PROXIED: usize = 100;
+
+/// What a message carries. In files.log it has a row of its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BodyNote {
+    /// Which body of its side it is in this flow, from 1: as in
+    /// [`FileRecord`](crate::protocol::files::FileRecord).
+    pub number: u32,
+    /// What it is, by how it begins.
+    pub mime_type: Option<&'static str>,
+    /// The name it is to be saved under.
+    pub filename: Option<Text>,
+}
 
 /// A row of http.log.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -57,20 +70,8 @@ pub struct HttpRecord {
     pub resp_bodies: Vec<BodyNote>,
 }
 
-/// What a message carries. In files.log it has a row of its own.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct BodyNote {
-    /// Which body of its side it is in this flow, from 1: as in
-    /// [`FileRecord`](crate::protocol::files::FileRecord).
-    pub number: u32,
-    /// What it is, by how it begins.
-    pub mime_type: Option<&'static str>,
-    /// The name it is to be saved under.
-    pub filename: Option<Text>,
-}
-
 impl HttpRecord {
-    const fn new(ts: Timestamp, trans_depth: u32) -> Self {
+    fn new(ts: Timestamp, trans_depth: u32) -> Self {
         Self {
             ts,
             trans_depth,
@@ -94,6 +95,53 @@ impl HttpRecord {
         }
     }
 
+    /// Bytes it takes, about.
+    fn size(&self) -> usize {
+        let texts = [
+            &self.method,
+            &self.host,
+            &self.uri,
+            &self.referrer,
+            &self.user_agent,
+            &self.origin,
+            &self.status_msg,
+            &self.info_msg,
+            &self.username,
+        ];
+        let bodies = [&self.orig_bodies, &self.resp_bodies].into_iter().flatten();
+        let note = |body: &BodyNote| {
+            size_of::<BodyNote>() + body.filename.as_ref().map_or(0, |name| name.len())
+        };
+        let len = |text: &Text| size_of::<Text>() + text.len();
+        size_of::<Self>()
+            + bodies.map(note).sum::<usize>()
+            + texts.into_iter().flatten().map(len).sum::<usize>()
+            + self.proxied.iter().map(len).sum::<usize>()
+    }
+
+    /// Takes what a header of the request says.
+    fn header(&mut self, name: &[u8], value: &[u8]) {
+        match name.to_ascii_uppercase().as_slice() {
+            b"REFERER" => self.referrer = Some(text(value)),
+            b"HOST" => self.host = Some(text(value)),
+            b"ORIGIN" => self.origin = Some(text(value)),
+            b"USER-AGENT" => self.user_agent = Some(text(value)),
+            b"AUTHORIZATION" | b"PROXY-AUTHORIZATION" => {
+                self.username = username(value).or(self.username.take());
+            }
+            upper @ (b"FORWARDED" | b"X-FORWARDED-FOR" | b"X-FORWARDED-FROM" | b"CLIENT-IP"
+            | b"VIA" | b"XROXY-CONNECTION" | b"PROXY-CONNECTION") => {
+                let proxied = text(&[upper, b" -> ", value].concat());
+                if let Err(place) = self.proxied.binary_search(&proxied)
+                    && self.proxied.len() < MAX_PROXIED
+                {
+                    self.proxied.insert(place, proxied);
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn is_interim(&self) -> bool {
         self.status_code
             .is_some_and(|code| (100..200).contains(&code))
@@ -104,26 +152,45 @@ impl HttpRecord {
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     pending: BTreeMap<u32, Box<HttpRecord>>,
+    /// Bytes they take.
+    size: usize,
     request: u32,
     reply: u32,
     depth: u32,
 }
 
 impl Rows {
-    pub(super) fn len(&self) -> usize {
-        self.pending.len()
+    /// Bytes they take, about.
+    pub(super) const fn size(&self) -> usize {
+        self.size
     }
 
-    /// The row that `at`'s side is at; a new one if it has none (any more).
-    fn current(&mut self, at: &At<'_>) -> &mut HttpRecord {
+    /// Changes the row that `at`'s side is at; a new one if it has none (any more).
+    fn change(&mut self, at: &At<'_>, change: impl FnOnce(&mut HttpRecord)) {
         let nth = match at.side {
             Side::Orig => self.request,
             Side::Resp => self.reply,
         };
-        self.pending.entry(nth).or_insert_with(|| {
-            self.depth += 1;
-            Box::new(HttpRecord::new(at.ts, self.depth))
-        })
+        let (mut before, depth) = (0, &mut self.depth);
+        let row = match self.pending.entry(nth) {
+            Entry::Occupied(row) => {
+                before = row.get().size();
+                row.into_mut()
+            }
+            Entry::Vacant(place) => {
+                *depth += 1;
+                place.insert(Box::new(HttpRecord::new(at.ts, *depth)))
+            }
+        };
+        change(row);
+        self.size = self.size + row.size() - before;
+    }
+
+    /// Takes a row out.
+    fn remove(&mut self, nth: u32) -> Option<Box<HttpRecord>> {
+        let row = self.pending.remove(&nth)?;
+        self.size -= row.size();
+        Some(row)
     }
 
     pub(super) fn request(&mut self, at: &mut At<'_>, method: Text, uri: Text) {
@@ -136,15 +203,14 @@ impl Rows {
             at.weird("HTTP_excessive_pipelining", Some(addl.into_bytes().into()));
             self.reply = self.reply.max(1);
             while self.reply < self.request {
-                if let Some(row) = self.pending.remove(&self.reply) {
+                if let Some(row) = self.remove(self.reply) {
                     at.sink.record(Record::Http(row));
                 }
                 self.reply += 1;
             }
         }
         self.request += 1;
-        let row = self.current(at);
-        (row.method, row.uri) = (Some(method), Some(uri));
+        self.change(at, |row| (row.method, row.uri) = (Some(method), Some(uri)));
     }
 
     pub(super) fn reply(&mut self, at: &At<'_>, version: Version, code: u16, reason: Text) {
@@ -153,51 +219,34 @@ impl Rows {
             Some(row) => row.status_code.is_some() && !row.is_interim(),
         };
         self.reply += u32::from(answered);
-        let row = self.current(at);
-        row.version = Some(version);
-        row.status_code = Some(code);
-        if row.is_interim() {
-            (row.info_code, row.info_msg) = (Some(code), Some(reason.clone()));
-        }
-        row.status_msg = Some(reason);
+        self.change(at, |row| {
+            row.version = Some(version);
+            row.status_code = Some(code);
+            if row.is_interim() {
+                (row.info_code, row.info_msg) = (Some(code), Some(reason.clone()));
+            }
+            row.status_msg = Some(reason);
+        });
     }
 
     pub(super) fn header(&mut self, at: &At<'_>, name: &[u8], value: &[u8]) {
-        let row = self.current(at);
-        if at.side == Side::Resp {
-            return;
-        }
-        match name.to_ascii_uppercase().as_slice() {
-            b"REFERER" => row.referrer = Some(text(value)),
-            b"HOST" => row.host = Some(text(value)),
-            b"ORIGIN" => row.origin = Some(text(value)),
-            b"USER-AGENT" => row.user_agent = Some(text(value)),
-            b"AUTHORIZATION" | b"PROXY-AUTHORIZATION" => {
-                row.username = username(value).or(row.username.take());
+        self.change(at, |row| {
+            if at.side == Side::Orig {
+                row.header(name, value);
             }
-            upper @ (b"FORWARDED" | b"X-FORWARDED-FOR" | b"X-FORWARDED-FROM" | b"CLIENT-IP"
-            | b"VIA" | b"XROXY-CONNECTION" | b"PROXY-CONNECTION") => {
-                let proxied = text(&[upper, b" -> ", value].concat());
-                if let Err(place) = row.proxied.binary_search(&proxied)
-                    && row.proxied.len() < MAX_PROXIED
-                {
-                    row.proxied.insert(place, proxied);
-                }
-            }
-            _ => {}
-        }
+        });
     }
 
     pub(super) fn message_done(&mut self, at: &mut At<'_>, body_len: u64, bodies: Vec<BodyNote>) {
-        let row = self.current(at);
-        if at.side == Side::Orig {
-            (row.request_body_len, row.orig_bodies) = (body_len, bodies);
-            return;
-        }
-        (row.response_body_len, row.resp_bodies) = (body_len, bodies);
-        if !row.is_interim()
-            && let Some(row) = self.pending.remove(&self.reply)
-        {
+        let mut done = false;
+        self.change(at, |row| match at.side {
+            Side::Orig => (row.request_body_len, row.orig_bodies) = (body_len, bodies),
+            Side::Resp => {
+                (row.response_body_len, row.resp_bodies) = (body_len, bodies);
+                done = !row.is_interim();
+            }
+        });
+        if done && let Some(row) = self.remove(self.reply) {
             at.sink.record(Record::Http(row));
         }
     }
@@ -206,6 +255,7 @@ impl Rows {
     pub(super) fn finish(&mut self, sink: &mut dyn Sink) {
         // Before the first request nothing has a number.
         self.pending.remove(&0);
+        self.size = 0;
         for row in std::mem::take(&mut self.pending).into_values() {
             sink.record(Record::Http(row));
         }

@@ -49,6 +49,7 @@ fn kinds(findings: &Findings) -> Vec<&'static str> {
         Record::Ssh(_) => "ssh",
         Record::Ssl(_) => "ssl",
         Record::X509(_) => "x509",
+        Record::Weird(_) => "weird",
     };
     findings.records.iter().map(kind).collect()
 }

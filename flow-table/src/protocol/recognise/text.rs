@@ -105,6 +105,9 @@ pub(super) fn sip(bytes: &[u8]) -> Match {
         b"REFER ",
         b"MESSAGE ",
     ];
+    if !matches!(bytes.first(), None | Some(b'A'..=b'S')) {
+        return Match::No;
+    }
     let reply = begins(bytes, b"SIP/2.0 ");
     let requests = METHODS.iter().map(|method| match begins(bytes, method) {
         Match::Yes => {

@@ -21,6 +21,15 @@ pub(super) struct Offer {
     compression: Directed,
 }
 
+impl Offer {
+    /// Bytes it takes.
+    pub(super) fn size(&self) -> usize {
+        let directed = [&self.cipher, &self.mac, &self.compression];
+        let directed = directed.map(|lists| lists.to_server.len() + lists.to_client.len());
+        size_of::<Self>() + self.kex.len() + self.host_key.len() + directed.iter().sum::<usize>()
+    }
+}
+
 /// A list for each direction.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Directed {

@@ -76,8 +76,8 @@ impl Dtls {
     }
 
     /// Bytes held for what is to come.
-    pub const fn held(&self) -> usize {
-        self.partial.orig.bytes.len() + self.partial.resp.bytes.len()
+    pub fn held(&self) -> usize {
+        self.partial.orig.bytes.len() + self.partial.resp.bytes.len() + self.tls.held()
     }
 
     /// The flow ended.

@@ -1,0 +1,290 @@
+//! What looks into flows, kept beside the table: few flows have it at a time, and only while a
+//! parser still wants their bytes.
+//!
+//! A flow says in two bits how far this is with it, so that a packet nobody looks into costs a
+//! test of them. The rest is here, by the flow's slot: the parser, what each direction of a TCP
+//! flow holds above holes, and the services that were found.
+//!
+//! All of it lives within a share of memory. Where that is used up, the inspection that began
+//! first is given up, and counted: what somebody holds open to blind the sensor goes before what
+//! is new. It depends on the packets of this table alone, as everything in it does.
+
+mod finder;
+mod one;
+mod services;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use hashbrown::HashMap;
+
+use crate::Timestamp;
+use crate::flow::Flow;
+use crate::packet::Packet;
+use crate::protocol::http::Measure;
+use crate::protocol::stream::Quota;
+use crate::table::{Block, TableOutput};
+
+pub use finder::ProtocolRow;
+use one::{Arrival, Inspection};
+pub use services::Services;
+
+/// How flows are looked into.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InspectionConfig {
+    /// How many bytes parsers and what they wait for may take in all; with none, nobody looks.
+    pub memory: u64,
+    /// How long bodies of HTTP are said to be.
+    pub measure: Measure,
+}
+
+impl InspectionConfig {
+    /// Nobody looks into flows.
+    pub const NONE: Self = Self {
+        memory: 0,
+        measure: Measure::Decompressed,
+    };
+}
+
+/// How far it is with looking into a flow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Looked {
+    /// Nobody did yet.
+    Never,
+    /// Somebody does.
+    Live,
+    /// Nobody does any more, and nothing was found.
+    Over,
+    /// Nobody does any more; what was found is kept.
+    Named,
+}
+
+/// What looks into the flows of one table.
+#[derive(Debug)]
+pub(crate) struct Inspections {
+    seed: u64,
+    measure: Measure,
+    by_slot: HashMap<u32, Entry, BuildHasherDefault<SlotHasher>>,
+    /// Inspections in the order in which they began; some are over.
+    order: VecDeque<(u64, u32)>,
+    begun: u64,
+    live: usize,
+    /// Bytes of all parsers, about.
+    used: usize,
+    limit: usize,
+    /// For bytes above holes.
+    quota: Quota,
+}
+
+/// What is kept of a flow that is or was looked into.
+#[derive(Debug)]
+enum Entry {
+    Live(Box<Inspection>),
+    /// It is over, and this was found.
+    Named(Services),
+}
+
+impl Inspections {
+    /// None yet; all together may take `memory` bytes.
+    pub(crate) fn new(seed: u64, memory: usize, measure: Measure) -> Self {
+        Self {
+            seed,
+            measure,
+            by_slot: HashMap::default(),
+            order: VecDeque::new(),
+            begun: 0,
+            live: 0,
+            used: 0,
+            limit: memory / 2,
+            quota: Quota::new(memory / 2),
+        }
+    }
+
+    /// Whether a packet that the flow took is to be looked into.
+    #[inline]
+    pub(crate) const fn want(flow: &Flow, packet: &Packet) -> bool {
+        let told = flow.common.told;
+        told.is_looked_into() || (told.is_untouched() && !packet.payload.is_empty())
+    }
+
+    /// Looks into such a packet of the flow in `slot`.
+    pub(crate) fn take(
+        &mut self,
+        slot: u32,
+        flow: &mut Flow,
+        packet: &Packet,
+        block: &Block<'_>,
+        out: &mut TableOutput,
+    ) {
+        let arrival = Arrival {
+            packet,
+            payload: packet.payload.of(block.bytes, block.beside),
+            side: flow.common.side_of(packet),
+            now: block.clock.at(packet.index),
+            seed: self.seed,
+        };
+        let refused = self.quota.refused();
+        match self.by_slot.get_mut(&slot) {
+            Some(Entry::Live(live)) => {
+                let before = live.cost();
+                live.take(flow, &arrival, &mut self.quota, &mut out.protocols);
+                self.used = self.used.saturating_sub(before) + live.cost();
+                if live.is_over() {
+                    self.settle(slot, flow);
+                }
+            }
+            _ => self.begin(slot, flow, &arrival, out),
+        }
+        out.not_held += self.quota.refused() - refused;
+    }
+
+    /// Payload of a flow nobody looks into yet.
+    fn begin(&mut self, slot: u32, flow: &mut Flow, arrival: &Arrival<'_>, out: &mut TableOutput) {
+        let new = Inspection::new(flow, self.measure).filter(|_| self.limit > 0);
+        let Some(mut new) = new else {
+            // One that may yet be turned round may yet have a beginning.
+            if !flow.may_turn() {
+                flow.common.told.note_looked(Looked::Over);
+            }
+            return;
+        };
+        new.take(flow, arrival, &mut self.quota, &mut out.protocols);
+        if new.is_over() {
+            return self.keep(slot, flow, new.into_services());
+        }
+        if new.may_wait(flow) {
+            return;
+        }
+        self.begun += 1;
+        self.live += 1;
+        self.used += new.cost();
+        new.nth = self.begun;
+        self.order.push_back((new.nth, slot));
+        self.by_slot.insert(slot, Entry::Live(Box::new(new)));
+        flow.common.told.note_looked(Looked::Live);
+        self.sweep();
+    }
+
+    /// The flow was turned round.
+    #[cold]
+    pub(crate) fn turn(&mut self, slot: u32, flow: &Flow) {
+        if let Some(Entry::Live(live)) = self.by_slot.get_mut(&slot) {
+            live.turn(flow, self.measure);
+        }
+    }
+
+    /// The flow leaves: what was found in it.
+    pub(crate) fn leave(
+        &mut self,
+        slot: u32,
+        flow: &mut Flow,
+        now: Timestamp,
+        out: &mut TableOutput,
+    ) -> Services {
+        match flow.common.told.looked() {
+            Looked::Never | Looked::Over => return Services::default(),
+            Looked::Live => self.finish(slot, flow, now, out),
+            Looked::Named => {}
+        }
+        match self.by_slot.remove(&slot) {
+            Some(Entry::Named(services)) => services,
+            _ => Services::default(),
+        }
+    }
+
+    /// The inspection that is to be given up next, while all of them take too much.
+    pub(crate) fn excess(&mut self) -> Option<u32> {
+        while self.used > self.limit {
+            let (nth, slot) = self.order.pop_front()?;
+            if is_live(&self.by_slot, nth, slot) {
+                return Some(slot);
+            }
+        }
+        None
+    }
+
+    /// Gives it up.
+    pub(crate) fn give_up(
+        &mut self,
+        slot: u32,
+        flow: &mut Flow,
+        now: Timestamp,
+        out: &mut TableOutput,
+    ) {
+        out.given_up += 1;
+        self.finish(slot, flow, now, out);
+    }
+
+    /// Bytes of all parsers, and of all that is held above holes.
+    #[cfg(test)]
+    pub(crate) const fn held(&self) -> (usize, usize) {
+        (self.used, self.quota.held())
+    }
+
+    /// Ends an inspection before its time.
+    fn finish(&mut self, slot: u32, flow: &mut Flow, now: Timestamp, out: &mut TableOutput) {
+        if let Some(Entry::Live(live)) = self.by_slot.get_mut(&slot) {
+            live.finish(flow, now, self.seed, &mut self.quota, &mut out.protocols);
+            self.settle(slot, flow);
+        }
+    }
+
+    /// An inspection is over: keeps what it found.
+    fn settle(&mut self, slot: u32, flow: &mut Flow) {
+        if let Some(Entry::Live(live)) = self.by_slot.remove(&slot) {
+            self.live -= 1;
+            self.used = self.used.saturating_sub(live.cost());
+            self.keep(slot, flow, live.into_services());
+        }
+    }
+
+    fn keep(&mut self, slot: u32, flow: &mut Flow, services: Services) {
+        if services.is_empty() {
+            flow.common.told.note_looked(Looked::Over);
+        } else {
+            flow.common.told.note_looked(Looked::Named);
+            self.by_slot.insert(slot, Entry::Named(services));
+        }
+    }
+
+    /// Forgets the order of those that are over, when they are too many.
+    fn sweep(&mut self) {
+        if self.order.len() > 2 * self.live + 64 {
+            let by_slot = &self.by_slot;
+            self.order
+                .retain(|(nth, slot)| is_live(by_slot, *nth, *slot));
+        }
+    }
+}
+
+fn is_live(
+    by_slot: &HashMap<u32, Entry, BuildHasherDefault<SlotHasher>>,
+    nth: u64,
+    slot: u32,
+) -> bool {
+    matches!(by_slot.get(&slot), Some(Entry::Live(live)) if live.nth == nth)
+}
+
+/// Spreads slots, which the table numbers: nobody outside chooses them.
+#[derive(Debug, Default)]
+struct SlotHasher(u64);
+
+impl Hasher for SlotHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32(u32::from(*byte));
+        }
+    }
+
+    fn write_u32(&mut self, slot: u32) {
+        // 2^64 divided by the golden ratio: neighbours end far from each other.
+        self.0 = (self.0 ^ u64::from(slot)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}

@@ -1,0 +1,177 @@
+//! The logs of protocols. Each is made when there is a row for it, as Zeek does; what its rows say
+//! is in a module of its own.
+
+use std::fs::File;
+
+use flow_table::protocol::Record;
+use flow_table::{ProtocolRow, Timestamp};
+
+use super::fields::{FLOW, Fields};
+use super::logs::LogLost;
+use super::zeek::{Column, ZeekLog};
+use super::{OutputDir, dns, http, ssh, ssl, weird, x509};
+use crate::cli::LogFormat;
+
+/// One of the logs: its name and its columns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kind {
+    path: &'static str,
+    /// The first columns, and those after.
+    columns: [&'static [Column]; 2],
+}
+
+impl Kind {
+    /// A log with these columns.
+    pub(super) const fn of(
+        path: &'static str,
+        first: &'static [Column],
+        others: &'static [Column],
+    ) -> Self {
+        Self {
+            path,
+            columns: [first, others],
+        }
+    }
+
+    /// A log whose rows begin with the flow they are of.
+    pub(super) const fn of_flows(path: &'static str, columns: &'static [Column]) -> Self {
+        Self::of(path, &FLOW, columns)
+    }
+}
+
+/// All of them.
+const KINDS: [Kind; 6] = [
+    dns::DNS,
+    http::HTTP,
+    ssh::SSH,
+    ssl::SSL,
+    weird::WEIRD,
+    x509::X509,
+];
+
+/// A log that may not have been needed yet.
+struct Lazy {
+    kind: Kind,
+    name: String,
+    columns: Vec<Column>,
+    log: Option<ZeekLog<File>>,
+}
+
+impl Lazy {
+    fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            name: format!("{}.log", kind.path),
+            columns: kind.columns.concat(),
+            log: None,
+        }
+    }
+}
+
+/// See the module.
+pub(super) struct ProtocolLogs {
+    logs: [Lazy; KINDS.len()],
+    certificates: x509::Known,
+    dir: OutputDir,
+    format: LogFormat,
+}
+
+impl ProtocolLogs {
+    /// Takes away what an earlier run left of them.
+    pub(super) fn create(dir: &OutputDir, format: LogFormat) -> anyhow::Result<Self> {
+        let logs = KINDS.map(Lazy::new);
+        for log in &logs {
+            dir.remove_file(&log.name)?;
+        }
+        Ok(Self {
+            logs,
+            certificates: x509::Known::default(),
+            dir: dir.clone(),
+            format,
+        })
+    }
+
+    pub(super) fn write(&mut self, rows: &[ProtocolRow]) -> Result<(), LogLost> {
+        for row in rows {
+            match &row.record {
+                Record::Dns(dns) => self.put(dns::DNS, row, dns.ts, |fields| {
+                    dns::write(fields, dns);
+                }),
+                Record::Http(http) => self.put(http::HTTP, row, http.ts, |fields| {
+                    http::write(fields, http);
+                }),
+                Record::Ssh(ssh) => self.put(ssh::SSH, row, ssh.ts, |fields| {
+                    ssh::write(fields, &row.id, ssh);
+                }),
+                Record::Ssl(ssl) => self.put(ssl::SSL, row, ssl.ts, |fields| {
+                    ssl::write(fields, ssl);
+                }),
+                Record::Weird(weird) => self.put(weird::WEIRD, row, weird.ts, |fields| {
+                    weird::write(fields, weird);
+                }),
+                Record::X509(x509) if self.certificates.is_new(x509) => {
+                    self.begin(x509::X509, row.time, |fields| x509::write(fields, x509))
+                }
+                Record::X509(_) => Ok(()),
+                // These have no logs yet.
+                Record::Dhcp(_)
+                | Record::Ftp(_)
+                | Record::Ntp(_)
+                | Record::Quic(_)
+                | Record::Smtp(_) => Ok(()),
+            }?;
+        }
+        Ok(())
+    }
+
+    /// Writes a row that begins with its flow.
+    fn put(
+        &mut self,
+        kind: Kind,
+        row: &ProtocolRow,
+        ts: Timestamp,
+        write: impl FnOnce(&mut Fields<'_>),
+    ) -> Result<(), LogLost> {
+        self.begin(kind, row.time, |fields| {
+            fields.flow(ts, row.uid, &row.id);
+            write(fields);
+        })
+    }
+
+    /// Writes a row.
+    fn begin(
+        &mut self,
+        kind: Kind,
+        now: Timestamp,
+        write: impl FnOnce(&mut Fields<'_>),
+    ) -> Result<(), LogLost> {
+        let (dir, format) = (&self.dir, self.format);
+        let Some(lazy) = self.logs.iter_mut().find(|log| log.kind.path == kind.path) else {
+            return Ok(());
+        };
+        let Lazy {
+            name, columns, log, ..
+        } = lazy;
+        let log = match log {
+            Some(log) => log,
+            none => {
+                let file = dir.create_file(name);
+                let file = file.map_err(|error| LogLost::new(name, error))?;
+                none.insert(ZeekLog::new(file, format, kind.path, columns.clone()))
+            }
+        };
+        let block = log.block(now).map_err(|error| LogLost::new(name, error))?;
+        let mut fields = Fields::new(block, format, columns);
+        write(&mut fields);
+        fields.end();
+        Ok(())
+    }
+
+    pub(super) fn close(self, now: Timestamp) -> Result<(), LogLost> {
+        for Lazy { name, log, .. } in self.logs {
+            let closed = log.map_or(Ok(()), |log| log.close(now));
+            closed.map_err(|error| LogLost::new(&name, error))?;
+        }
+        Ok(())
+    }
+}
