@@ -1,4 +1,4 @@
-//! conn.log against the rows that Zeek writes, where the cases are at hand.
+//! The logs against the rows that Zeek writes, where the cases are at hand.
 
 #![cfg(test)]
 
@@ -50,6 +50,60 @@ fn conn_log_is_as_zeek_writes_it() {
             eprintln!("{kind}: {equal:?} cases equal now; raise the floor from {floor}");
         }
     }
+}
+
+/// Rows of each log that are equal, at least.
+const ROW_FLOORS: [(&str, u32); 6] = [
+    ("conn", 1_711),
+    ("dns", 172),
+    ("http", 1_153),
+    ("ssh", 38),
+    ("ssl", 50),
+    ("x509", 64),
+];
+
+#[test]
+fn protocol_logs_are_as_zeek_writes_them() {
+    let cases = support::root().join("../shared/conformance");
+    if !cases.is_dir() {
+        eprintln!("skipped: there is no {}", cases.display());
+        return;
+    }
+    if !installed("python3") {
+        return;
+    }
+    let logs = ROW_FLOORS.map(|(log, _)| log).join(",");
+    let binary = binary();
+    let command = format!(
+        "'{}' replay -q --no-db -C --log-format json --out {{out}} {{pcap}}",
+        binary.display()
+    );
+    let output = Command::new("python3")
+        .arg(cases.join("compare_logs.py"))
+        .args([&command, "--log", &logs])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    for (log, floor) in ROW_FLOORS {
+        let equal = equal_rows(&told, log);
+        assert!(
+            equal >= Some(floor),
+            "{log}: {equal:?} rows equal, at least {floor} were\n{told}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        if equal > Some(floor) {
+            eprintln!("{log}: {equal:?} rows equal now; raise the floor from {floor}");
+        }
+    }
+}
+
+/// The number of equal rows in `dns   captures 39/40  rows 172/173  …`.
+fn equal_rows(told: &str, log: &str) -> Option<u32> {
+    let line = told
+        .lines()
+        .find(|line| line.split(' ').next() == Some(log))?;
+    let rows = line.split("rows ").nth(1)?;
+    rows.split('/').next()?.parse().ok()
 }
 
 /// The number of equal cases in `conformance: 94/110 …; link-layer 0/2, plain 59/59, …`.

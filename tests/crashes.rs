@@ -11,9 +11,15 @@ mod decode;
 #[path = "fuzz/checks/detectors.rs"]
 #[allow(unreachable_pub, reason = "public for the fuzz targets")]
 mod detectors_check;
+#[path = "fuzz/checks/inspect.rs"]
+#[allow(unreachable_pub, dead_code, reason = "public for the fuzz targets")]
+mod inspect;
 #[path = "fuzz/checks/rules.rs"]
 #[allow(unreachable_pub, reason = "public for the fuzz targets")]
 mod rules;
+#[path = "fuzz/checks/streams.rs"]
+#[allow(unreachable_pub, dead_code, reason = "public for the fuzz targets")]
+mod streams;
 #[allow(dead_code, reason = "shared with the other tests")]
 mod support;
 #[path = "fuzz/checks/table.rs"]
@@ -62,6 +68,16 @@ fn decode_survives() {
 #[test]
 fn table_survives() {
     survives("table", |_, bytes| table::check(bytes));
+}
+
+#[test]
+fn streams_survive() {
+    survives("streams", |_, bytes| streams::check(bytes));
+}
+
+#[test]
+fn inspect_survives() {
+    survives("inspect", |_, bytes| inspect::check(bytes));
 }
 
 #[test]

@@ -219,9 +219,8 @@ impl Inspections {
     }
 
     /// Bytes of all parsers, and of all that is held above holes.
-    #[cfg(test)]
-    pub(crate) const fn held(&self) -> (usize, usize) {
-        (self.used, self.quota.held())
+    pub(crate) const fn held(&self) -> usize {
+        self.used + self.quota.held()
     }
 
     /// Ends an inspection before its time.

@@ -136,6 +136,12 @@ impl Shard {
         }
     }
 
+    /// Bytes that parsers and what they wait for take, about.
+    pub fn inspection_held(&self) -> usize {
+        let tables = self.tables.iter();
+        tables.map(|table| table.inspections().held()).sum()
+    }
+
     /// Number of flows in it.
     pub fn len(&self) -> usize {
         self.tables.iter().map(FlowTable::len).sum()

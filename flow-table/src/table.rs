@@ -243,7 +243,7 @@ impl FlowTable {
         })
     }
 
-    #[cfg(test)]
+    /// What looks into its flows.
     pub(crate) const fn inspections(&self) -> &Inspections {
         &self.inspections
     }

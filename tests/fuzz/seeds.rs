@@ -1,12 +1,14 @@
 //! Takes the first corpora from what the project has: frames and beginnings of `captures/`, its
 //! rules, and a configuration of everything. Run by `scripts/fuzz --seeds`.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
+use flow_table::{Checksums, Decoder, FlowKey, Frame, LinkType, Packet, Timestamp};
 use fuzz::decode::HEADER;
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -23,7 +25,10 @@ fn main() -> Outcome {
     let fuzz = Path::new(&fuzz);
     let root = fuzz.join("../..");
     for entry in fs::read_dir(root.join("captures"))? {
-        capture(&entry?.path(), fuzz)?;
+        let path = entry?.path();
+        if path.is_file() {
+            capture(&path, fuzz)?;
+        }
     }
     for entry in fs::read_dir(root.join("detectors/rules"))? {
         let path = entry?.path();
@@ -68,6 +73,7 @@ fn capture(path: &Path, fuzz: &Path) -> Outcome {
     put(fuzz, target, &name(path), &[&choices, rest].concat())?;
     if target == "pcap" {
         frames(&bytes, &name(path), fuzz)?;
+        payloads(&bytes, &name(path), fuzz)?;
     }
     Ok(())
 }
@@ -93,6 +99,61 @@ fn frames(file: &[u8], name: &str, fuzz: &Path) -> Outcome {
     for (number, group) in frames.chunks(4).step_by(STRIDE).take(3).enumerate() {
         let seed = [vec![u8::try_from(number & 1)?], group.concat()].concat();
         put(fuzz, "decode", &format!("{name}-{number}"), &seed)?;
+    }
+    Ok(())
+}
+
+/// What flows of known ports carry, as [`fuzz::streams::check`] and [`fuzz::inspect::check`] take it.
+fn payloads(file: &[u8], name: &str, fuzz: &Path) -> Outcome {
+    const PORTS: [u16; 3] = [80, 443, 53];
+    const MOST: usize = 12;
+    let word = |at: usize| -> Option<usize> {
+        let bytes = file.get(at..at + 4)?.try_into().ok()?;
+        usize::try_from(u32::from_le_bytes(bytes)).ok()
+    };
+    let link = u32::try_from(word(20).unwrap_or_default()).ok();
+    let Some(link) = link.and_then(LinkType::of) else {
+        return Ok(());
+    };
+    let (decoder, mut at) = (Decoder::new(1, Checksums::Ignore), FILE_HEADER);
+    let mut flows: BTreeMap<FlowKey, Vec<(u8, bool, Vec<u8>)>> = BTreeMap::new();
+    while let (Some(kept), Some(wire)) = (word(at + 8), word(at + 12)) {
+        let start = at + RECORD_HEADER;
+        at = start + kept;
+        let frame = Frame {
+            ts: Timestamp::ZERO,
+            bytes: file.get(start..at).unwrap_or_default(),
+            wire_len: u32::try_from(wire)?,
+            link,
+            index: 0,
+            at: start,
+        };
+        let mut packets: Vec<Packet> = Vec::new();
+        if decoder.decode(frame, &mut packets).is_err() {
+            continue;
+        }
+        for packet in packets {
+            let payload = packet.payload.of(file, &[]);
+            let (src, dst) = (
+                packet.key.source(packet.way),
+                packet.key.destination(packet.way),
+            );
+            let place = |port| PORTS.iter().position(|known| *known == port);
+            let Some(flow) = place(src.port).or(place(dst.port)) else {
+                continue;
+            };
+            let payloads = flows.entry(packet.key).or_default();
+            if !payload.is_empty() && payloads.len() < MOST {
+                let from_server = place(src.port).is_some();
+                payloads.push((u8::try_from(flow)?, from_server, payload.to_vec()));
+            }
+        }
+    }
+    let flows = flows.values().filter(|payloads| payloads.len() > 1).take(2);
+    for (number, payloads) in flows.enumerate() {
+        let name = format!("{name}-{number}");
+        put(fuzz, "streams", &name, &fuzz::streams::seed(payloads))?;
+        put(fuzz, "inspect", &name, &fuzz::inspect::seed(payloads))?;
     }
     Ok(())
 }

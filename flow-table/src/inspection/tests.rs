@@ -111,7 +111,7 @@ fn config(memory: u64) -> FlowConfig {
 }
 
 /// Runs frames through a shard, so many to a block; what it holds then, and what came of it.
-fn run(frames: &[Vec<u8>], block: usize, memory: u64) -> ((usize, usize), TableOutput) {
+fn run(frames: &[Vec<u8>], block: usize, memory: u64) -> (usize, TableOutput) {
     let decoder = Decoder::new(1, Checksums::Ignore);
     let mut shard = Shard::new(ShardId { index: 0, of: 1 }, &config(memory));
     let mut out = TableOutput::default();
@@ -139,19 +139,10 @@ fn run(frames: &[Vec<u8>], block: usize, memory: u64) -> ((usize, usize), TableO
         };
         shard.take(&packets, &block, &mut out);
     }
-    let held = held(&shard);
+    let held = shard.inspection_held();
     shard.finish(now, &mut out);
-    assert_eq!(self::held(&shard), (0, 0));
+    assert_eq!(shard.inspection_held(), 0);
     (held, out)
-}
-
-/// What parsers take, and what is held above holes.
-fn held(shard: &Shard) -> (usize, usize) {
-    let all = shard
-        .tables()
-        .iter()
-        .map(|table| table.inspections().held());
-    all.fold((0, 0), |sum, held| (sum.0 + held.0, sum.1 + held.1))
 }
 
 fn text(row: &ProtocolRow) -> String {
@@ -324,15 +315,11 @@ fn what_nobody_knows_is_let_go() {
         play.datagram(Orig, 9, b"\xffnothing");
         frames.extend(play.frames);
     }
-    assert_eq!(
-        run(&frames, usize::MAX, 1 << 24).0,
-        (0, 0),
-        "a datagram each"
-    );
+    assert_eq!(run(&frames, usize::MAX, 1 << 24).0, 0, "a datagram each");
     let mut play = Play::open(4_000);
     play.say(Orig, b"\xff\xfe\xfd nothing that is known");
     play.say(Resp, b"\xff\xfe\xfd nothing that is known");
-    assert_eq!(run(&play.frames, usize::MAX, 1 << 24).0, (0, 0), "a stream");
+    assert_eq!(run(&play.frames, usize::MAX, 1 << 24).0, 0, "a stream");
     assert_eq!(outcome(&play), "[]");
 }
 
@@ -367,7 +354,7 @@ fn memory_is_limited_and_what_is_new_is_read() {
     for each in [8_192, 32_768] {
         let (held, out) = run(&frames, 100, each * groups);
         let most = usize::try_from(each * groups).unwrap();
-        assert!(held.0 + held.1 <= most, "{held:?} of {most}");
+        assert!(held <= most, "{held} of {most}");
         assert!(
             out.given_up > 100 && out.not_held > 0,
             "{} {}",

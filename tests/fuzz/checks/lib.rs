@@ -8,7 +8,9 @@ pub mod captures;
 pub mod config;
 pub mod decode;
 pub mod detectors;
+pub mod inspect;
 pub mod rules;
+pub mod streams;
 pub mod table;
 
 mod scratch;

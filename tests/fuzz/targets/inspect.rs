@@ -1,0 +1,4 @@
+//! See [`fuzz::inspect`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::inspect::check(data));
