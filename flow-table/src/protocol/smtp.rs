@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use super::entity::Entity;
 use super::lines::{TextLines, reply_code, word};
-use super::{At, Parser, Progress, Record, Service, Sink, Text};
+use super::{At, Body, Parser, Progress, Record, Service, Sink, Text};
 use crate::{FlowId, PerSide, Side, Timestamp};
 
 use mail::Mail;
@@ -23,6 +23,8 @@ pub const MAX_LINE: usize = 4_096;
 pub const MAX_ADDRESSES: usize = 100;
 /// Bytes of each of them.
 pub const MAX_ADDRESS: usize = 512;
+/// Files that a row names.
+pub const MAX_FILES: usize = 100;
 /// Commands that wait for their replies; of more, none knows its reply.
 pub const MAX_PENDING: usize = 100;
 /// Commands out of order, after which it is not worth reading on.
@@ -75,6 +77,8 @@ pub struct Smtp {
     mail: Mail,
     /// What takes a message apart.
     entity: Option<Box<Entity>>,
+    /// How many files it has told of.
+    files: u32,
     confirmed: bool,
 }
 
@@ -96,6 +100,7 @@ impl Smtp {
             active: false,
             mail: Mail::default(),
             entity: None,
+            files: 0,
             confirmed: false,
         }
     }
@@ -162,7 +167,16 @@ impl Smtp {
     /// Takes content of a message.
     fn content(&mut self, at: &mut At<'_>, bytes: &[u8]) {
         let entity = self.entity.get_or_insert_with(|| Box::new(Entity::new()));
-        entity.data(bytes, &mut |part| at.sink.body(Side::Orig, part));
+        let (files, row) = (&mut self.files, &mut self.row);
+        entity.data(bytes, &mut |part| {
+            if let Body::Begin(_) = part {
+                *files = files.saturating_add(1);
+                if let Some(row) = row.as_mut().filter(|row| row.files.len() < MAX_FILES) {
+                    row.files.push(*files);
+                }
+            }
+            at.sink.body(Side::Orig, part);
+        });
     }
 
     fn end_content(&mut self, sink: &mut dyn Sink) {

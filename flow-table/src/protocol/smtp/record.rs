@@ -49,6 +49,9 @@ pub struct SmtpRecord {
     pub user_agent: Option<Text>,
     /// The session goes over to TLS.
     pub tls: bool,
+    /// Which files of its flow it carries, as [`FileRecord`](crate::protocol::files::FileRecord)
+    /// counts them.
+    pub files: Vec<u32>,
 }
 
 impl SmtpRecord {
@@ -74,5 +77,6 @@ impl SmtpRecord {
             + texts.into_iter().flatten().map(len).sum::<usize>()
             + sets.flatten().map(len).sum::<usize>()
             + self.path.len() * size_of::<IpAddr>()
+            + self.files.len() * size_of::<u32>()
     }
 }

@@ -112,6 +112,10 @@ fn messages_are_rows() {
     ];
     assert_eq!(first.path, path.map(IpAddr::from));
     assert_eq!((first.trans_depth, second.trans_depth), (1, 2));
+    assert_eq!(
+        (first.files.as_slice(), second.files.as_slice()),
+        (&[1][..], &[][..])
+    );
     assert_eq!(second.mailfrom, None);
     assert_eq!(shown(second.last_reply.as_ref()), "221 bye");
 }
