@@ -1,9 +1,9 @@
 //! Files: what flows carry, told for files.log.
 //!
-//! One [`Files`] for each flow takes what [`Sink::body`](super::Sink::body) is given, and holds the
-//! beginning of what each side sends, up to [`mime::LOOK`] bytes, and nothing else of it. Bodies
-//! are numbered as rows of http.log number them ([`Body`](super::Body)): so who names files by
-//! flow, side and number names them alike in both.
+//! One [`Files`] for each flow takes what [`Sink::body`](super::Sink::body) is given, and holds of
+//! it the beginning of what each side sends, up to [`mime::LOOK`](super::mime::LOOK) bytes. Bodies
+//! are numbered as rows of http.log number them ([`BodyNote`](super::http::BodyNote)): who names
+//! files by flow, side and number names them alike in both.
 
 use md5::Md5;
 use sha1::Sha1;
