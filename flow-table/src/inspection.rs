@@ -72,6 +72,8 @@ pub(crate) struct Inspections {
     order: VecDeque<(u64, u32)>,
     begun: u64,
     live: usize,
+    /// Flows of which only the services are kept.
+    named: usize,
     /// Bytes of all parsers, about.
     used: usize,
     limit: usize,
@@ -87,6 +89,9 @@ enum Entry {
     Named(Services),
 }
 
+/// What the services of a flow take while they are kept.
+const NAMED: usize = 64;
+
 impl Inspections {
     /// None yet; all together may take `memory` bytes.
     pub(crate) fn new(seed: u64, memory: usize, measure: Measure) -> Self {
@@ -97,6 +102,7 @@ impl Inspections {
             order: VecDeque::new(),
             begun: 0,
             live: 0,
+            named: 0,
             used: 0,
             limit: memory / 2,
             quota: Quota::new(memory / 2),
@@ -133,7 +139,7 @@ impl Inspections {
                 live.take(flow, &arrival, &mut self.quota, &mut out.protocols);
                 self.used = self.used.saturating_sub(before) + live.cost();
                 if live.is_over() {
-                    self.settle(slot, flow);
+                    self.settle(slot, flow, out);
                 }
             }
             _ => self.begin(slot, flow, &arrival, out),
@@ -153,7 +159,7 @@ impl Inspections {
         };
         new.take(flow, arrival, &mut self.quota, &mut out.protocols);
         if new.is_over() {
-            return self.keep(slot, flow, new.into_services());
+            return self.keep(slot, flow, new.into_services(), out);
         }
         if new.may_wait(flow) {
             return;
@@ -180,24 +186,31 @@ impl Inspections {
     pub(crate) fn leave(
         &mut self,
         slot: u32,
-        flow: &mut Flow,
+        flow: &Flow,
         now: Timestamp,
         out: &mut TableOutput,
     ) -> Services {
-        match flow.common.told.looked() {
-            Looked::Never | Looked::Over => return Services::default(),
-            Looked::Live => self.finish(slot, flow, now, out),
-            Looked::Named => {}
+        if matches!(flow.common.told.looked(), Looked::Never | Looked::Over) {
+            return Services::default();
         }
         match self.by_slot.remove(&slot) {
-            Some(Entry::Named(services)) => services,
-            _ => Services::default(),
+            Some(Entry::Named(services)) => {
+                self.named -= 1;
+                services
+            }
+            Some(Entry::Live(mut live)) => {
+                self.live -= 1;
+                self.used = self.used.saturating_sub(live.cost());
+                live.finish(flow, now, self.seed, &mut self.quota, &mut out.protocols);
+                live.into_services()
+            }
+            None => Services::default(),
         }
     }
 
     /// The inspection that is to be given up next, while all of them take too much.
     pub(crate) fn excess(&mut self) -> Option<u32> {
-        while self.used > self.limit {
+        while self.used + self.named * NAMED > self.limit {
             let (nth, slot) = self.order.pop_front()?;
             if is_live(&self.by_slot, nth, slot) {
                 return Some(slot);
@@ -215,38 +228,39 @@ impl Inspections {
         out: &mut TableOutput,
     ) {
         out.given_up += 1;
-        self.finish(slot, flow, now, out);
+        if let Some(Entry::Live(live)) = self.by_slot.get_mut(&slot) {
+            live.finish(flow, now, self.seed, &mut self.quota, &mut out.protocols);
+            self.settle(slot, flow, out);
+        }
     }
 
     /// Bytes of all parsers, and of all that is held above holes.
     pub(crate) const fn held(&self) -> usize {
-        self.used + self.quota.held()
-    }
-
-    /// Ends an inspection before its time.
-    fn finish(&mut self, slot: u32, flow: &mut Flow, now: Timestamp, out: &mut TableOutput) {
-        if let Some(Entry::Live(live)) = self.by_slot.get_mut(&slot) {
-            live.finish(flow, now, self.seed, &mut self.quota, &mut out.protocols);
-            self.settle(slot, flow);
-        }
+        self.used + self.named * NAMED + self.quota.held()
     }
 
     /// An inspection is over: keeps what it found.
-    fn settle(&mut self, slot: u32, flow: &mut Flow) {
+    fn settle(&mut self, slot: u32, flow: &mut Flow, out: &mut TableOutput) {
         if let Some(Entry::Live(live)) = self.by_slot.remove(&slot) {
             self.live -= 1;
             self.used = self.used.saturating_sub(live.cost());
-            self.keep(slot, flow, live.into_services());
+            self.keep(slot, flow, live.into_services(), out);
         }
     }
 
-    fn keep(&mut self, slot: u32, flow: &mut Flow, services: Services) {
+    /// Names may take half of the share: parsers need the rest.
+    fn keep(&mut self, slot: u32, flow: &mut Flow, services: Services, out: &mut TableOutput) {
+        flow.common.told.note_looked(Looked::Over);
         if services.is_empty() {
-            flow.common.told.note_looked(Looked::Over);
-        } else {
-            flow.common.told.note_looked(Looked::Named);
-            self.by_slot.insert(slot, Entry::Named(services));
+            return;
         }
+        if self.named * NAMED >= self.limit / 2 {
+            out.given_up += 1;
+            return;
+        }
+        flow.common.told.note_looked(Looked::Named);
+        self.named += 1;
+        self.by_slot.insert(slot, Entry::Named(services));
     }
 
     /// Forgets the order of those that are over, when they are too many.

@@ -305,7 +305,7 @@ impl FlowTable {
         let hash = self.hasher.hash(&flow.common.key());
         self.index.remove(hash, slot);
         self.set_filed(slot, Step::NEVER);
-        let services = self.inspections.leave(slot, &mut flow, now, out);
+        let services = self.inspections.leave(slot, &flow, now, out);
         let known = Known::of(&flow, self.config.seed);
         let mut teller = self.teller(out);
         teller.tunnel_ends(&flow, now);

@@ -368,3 +368,22 @@ fn memory_is_limited_and_what_is_new_is_read() {
         assert_eq!(read.count(), 1, "{each}");
     }
 }
+
+/// What was found in flows that live on takes no more than its share either.
+#[test]
+fn names_are_kept_within_their_share() {
+    let mut frames = Vec::new();
+    for port in 1_000..4_000 {
+        let mut play = Play::open(port);
+        play.say(Orig, b"\x03\x00\x00\x13\x0e\xe0\x00\x00\x00\x00\x00\x01\x00\x08\x00\x0b");
+        play.say(Orig, b"\x00\x00\x00");
+        play.say(Resp, b"SSH-2.0-x\r\n");
+        play.say(Orig, b"SSH-2.0-y\r\n");
+        play.flag(Orig, ACK);
+        frames.extend(play.frames);
+    }
+    let groups = u64::try_from(KEY_GROUPS).unwrap();
+    let (held, out) = run(&frames, 100, 4_096 * groups);
+    assert!(held <= 4_096 * KEY_GROUPS, "{held}");
+    assert!(out.given_up > 0);
+}

@@ -230,11 +230,11 @@ impl Rows {
     }
 
     pub(super) fn header(&mut self, at: &At<'_>, name: &[u8], value: &[u8]) {
-        self.change(at, |row| {
-            if at.side == Side::Orig {
-                row.header(name, value);
-            }
-        });
+        if at.side == Side::Orig {
+            self.change(at, |row| row.header(name, value));
+        } else if !self.pending.contains_key(&self.reply) {
+            self.change(at, |_| {});
+        }
     }
 
     pub(super) fn message_done(&mut self, at: &mut At<'_>, body_len: u64, bodies: Vec<BodyNote>) {
