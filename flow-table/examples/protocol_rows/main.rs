@@ -296,6 +296,7 @@ fn open(line: &Line, announced: &BTreeSet<(IpAddr, Endpoint)>) -> Flow {
     let source = match resp.port {
         _ if transfer => "FTP_DATA",
         25 | 587 => "SMTP",
+        443 => "SSL",
         _ => "HTTP",
     };
     let mut found = Found {

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::super::bytes::Reader;
-use super::super::{At, Record, x509};
+use super::super::{At, Body, BodyHead, Record, x509};
 use super::fingerprint::{Carrier, hex, ja3, ja3s, ja4};
 use super::hello::{ClientHello, ServerHello};
 use super::{MAX_CERTIFICATES, MAX_MESSAGE, Tls, cipher_name, names};
@@ -13,6 +13,7 @@ const SERVER_HELLO: u8 = 2;
 const CERTIFICATE: u8 = 11;
 const SERVER_KEY_EXCHANGE: u8 = 12;
 const CLIENT_KEY_EXCHANGE: u8 = 16;
+const CERTIFICATE_STATUS: u8 = 22;
 /// Type and length.
 const HEADER: usize = 4;
 
@@ -32,6 +33,17 @@ fn header(bytes: &[u8]) -> Option<(u8, usize)> {
 pub(super) fn split(message: &[u8]) -> Option<(u8, &[u8])> {
     let (kind, len) = header(message)?;
     Some((kind, message.get(HEADER..len)?))
+}
+
+/// Whether a certificate still counts (RFC 6066, 8), which is a file like others.
+fn certificate_status(at: &mut At<'_>, body: &[u8]) {
+    let mut reader = Reader::new(body);
+    if let (Some(1), Some(response)) = (reader.u8(), reader.sized24()) {
+        let head = BodyHead::default();
+        for part in [Body::Begin(head), Body::Data(response), Body::End] {
+            at.sink.body(at.side, part);
+        }
+    }
 }
 
 impl Tls {
@@ -77,6 +89,7 @@ impl Tls {
             }
             CERTIFICATE => self.certificates(at, body),
             SERVER_KEY_EXCHANGE => self.server_key_exchange(at, body),
+            CERTIFICATE_STATUS => certificate_status(at, body),
             CLIENT_KEY_EXCHANGE => self.key_exchanged |= self.is_client(at.side),
             _ => {}
         }
