@@ -101,8 +101,12 @@ impl Shard {
                 table.take(packet, likely, block, out);
             }
         }
+        let end = block.clock.end();
         for table in &mut self.tables {
-            table.advance(&block.clock, out);
+            table.find_due(end);
+        }
+        for table in &mut self.tables {
+            table.fire_due(&block.clock, end, out);
         }
     }
 

@@ -249,25 +249,6 @@ impl FlowTable {
         self.file(slot);
     }
 
-    /// Fires every timer due at or before the end of the block.
-    pub(crate) fn advance(&mut self, clock: &Clock<'_>, out: &mut TableOutput) {
-        self.advance_to(clock, clock.end(), out);
-    }
-
-    fn advance_to(&mut self, clock: &Clock<'_>, now: Timestamp, out: &mut TableOutput) {
-        let mut due = std::mem::take(&mut self.due);
-        self.wheel.advance(now, &mut due);
-        for (step, slot) in due.drain(..) {
-            // Filed again since, or the slot has another flow now: that has an entry of its own.
-            if self.filed_at(slot) == step {
-                self.set_filed(slot, Step::NEVER);
-                self.fire(slot, clock, now, out);
-                self.file(slot);
-            }
-        }
-        self.due = due;
-    }
-
     /// Its flows: their uids and where they are.
     pub(crate) fn uids(&self) -> impl Iterator<Item = (Uid, u32)> {
         (0..self.flows.slots()).filter_map(|slot| {

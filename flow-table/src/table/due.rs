@@ -11,6 +11,34 @@ use crate::tell::Teller;
 use crate::timers::{DNS_INTERVAL, DNS_SILENCE, LINGER, SESSION_TIMER, Timer};
 
 impl FlowTable {
+    /// Finds the flows that may be due at `now` and fetches them: nobody has looked at them for a
+    /// while. [`Self::fire_due`] must follow.
+    pub(crate) fn find_due(&mut self, now: Timestamp) {
+        self.wheel.advance(now, &mut self.due);
+        for (_, slot) in &self.due {
+            self.flows.prefetch(*slot);
+        }
+    }
+
+    /// Fires every timer of those flows that is due at or before `now`.
+    pub(crate) fn fire_due(&mut self, clock: &Clock<'_>, now: Timestamp, out: &mut TableOutput) {
+        let mut due = std::mem::take(&mut self.due);
+        for (step, slot) in due.drain(..) {
+            // Filed again since, or the slot has another flow now: that has an entry of its own.
+            if self.filed_at(slot) == step {
+                self.set_filed(slot, Step::NEVER);
+                self.fire(slot, clock, now, out);
+                self.file(slot);
+            }
+        }
+        self.due = due;
+    }
+
+    pub(super) fn advance_to(&mut self, clock: &Clock<'_>, now: Timestamp, out: &mut TableOutput) {
+        self.find_due(now);
+        self.fire_due(clock, now, out);
+    }
+
     /// Whether the flow in a slot has anything to do at `now` before its packet is taken.
     pub(super) fn is_due(&self, slot: u32, common: &Common, now: Timestamp) -> bool {
         // The wheel's entry is never later than a report: most packets need not look for one.
