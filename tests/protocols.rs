@@ -179,7 +179,9 @@ impl Agreement {
             rows.into_iter().map(|row| row[..count].to_vec()).collect()
         };
         let mut ours = self.log("dns", &["trans_id", "query", "qtype", "rcode"]);
-        ours.iter_mut().for_each(|row| shown_alike(&mut row[1]));
+        for row in &mut ours {
+            shown_alike(&mut row[1]);
+        }
         self.same("queries", first(queries, 3), first(ours.clone(), 3));
         let answered = ours.into_iter().filter(|row| !row[3].is_empty());
         self.same("replies", first(replies, 4), answered.collect());

@@ -1,7 +1,5 @@
 //! A question to DNS as detectors see it: who asked whom for what, and how much the name hides.
 
-use std::net::IpAddr;
-
 use flow_table::protocol::Record;
 use flow_table::protocol::dns::DnsRecord;
 use flow_table::{ProtocolRow, Timestamp};
@@ -69,11 +67,6 @@ impl<'a> Asked<'a> {
             left: Left::of(left),
         }
     }
-
-    /// The client, as tables of subjects name it.
-    pub(crate) fn subject(&self) -> Option<IpAddr> {
-        Some(self.client.addr)
-    }
 }
 
 /// The labels left of a name's registered domain, and that domain.
@@ -103,19 +96,19 @@ impl Left {
                 length = length.saturating_add(1);
             }
         }
-        let length = f64::from(length);
+        let all = f64::from(length);
         let spread: f64 = counts
             .iter()
             .filter(|count| **count > 0)
             .map(|count| f64::from(*count) * f64::from(*count).log2())
             .sum();
-        let entropy = if length > 0.0 {
-            length.log2() - spread / length
+        let entropy = if length > 0 {
+            all.log2() - spread / all
         } else {
             0.0
         };
         Self {
-            length: length as u64,
+            length: length.into(),
             entropy,
         }
     }

@@ -178,6 +178,7 @@ impl Config {
     fn out_of_order(&self) -> Vec<String> {
         self.steps()
             .into_iter()
+            .chain(self.steps_of_names())
             .filter(|(_, steps)| !steps.is_sorted())
             .map(|(key, steps)| {
                 format!("{key}: the limits must ascend with severity, but are {steps:?}")
@@ -185,6 +186,28 @@ impl Config {
             .collect()
     }
 
+    /// The steps of the signals of names.
+    fn steps_of_names(&self) -> [(&'static str, Vec<f64>); 3] {
+        let counts = |counts: &[Count]| counts.iter().map(|c| c.get() as f64).collect();
+        let (queries, entropy) = (&self.dns_query_burst, &self.high_entropy_dns);
+        let encoded = &self.encoded_tunneling_pattern;
+        [
+            (
+                "dns_query_burst.limit, high",
+                counts(&[queries.limit, queries.high]),
+            ),
+            (
+                "high_entropy_dns.limit, critical",
+                counts(&[entropy.limit, entropy.critical]),
+            ),
+            (
+                "encoded_tunneling_pattern.limit, critical",
+                counts(&[encoded.limit, encoded.critical]),
+            ),
+        ]
+    }
+
+    /// The steps of the signals of flows.
     fn steps(&self) -> Vec<(&'static str, Vec<f64>)> {
         let counts = |counts: &[Count]| counts.iter().map(|c| c.get() as f64).collect();
         let numbers = |numbers: &[Positive]| numbers.iter().map(|n| n.get()).collect();
@@ -198,8 +221,6 @@ impl Config {
         let (staging, outbound) = (&self.data_staging, &self.outbound_spike);
         let (diversity, fan_out) = (&self.destination_diversity, &self.fan_out_scan);
         let (ddos, syn) = (&self.fan_in_ddos, &self.syn_burst);
-        let (queries, entropy) = (&self.dns_query_burst, &self.high_entropy_dns);
-        let encoded = &self.encoded_tunneling_pattern;
         vec![
             (
                 "port_scan.limit, high, critical",
@@ -244,18 +265,6 @@ impl Config {
             (
                 "syn_burst.high, critical",
                 numbers(&[syn.high, syn.critical]),
-            ),
-            (
-                "dns_query_burst.limit, high",
-                counts(&[queries.limit, queries.high]),
-            ),
-            (
-                "high_entropy_dns.limit, critical",
-                counts(&[entropy.limit, entropy.critical]),
-            ),
-            (
-                "encoded_tunneling_pattern.limit, critical",
-                counts(&[encoded.limit, encoded.critical]),
             ),
         ]
     }

@@ -191,7 +191,9 @@ pub(crate) fn signals_of_names(
     rows: &[ProtocolRow],
 ) -> Vec<Signal> {
     let mut detectors = Detectors::new(config, Vec::new());
-    rows.iter().for_each(|row| detectors.put_row(row));
+    for row in rows {
+        detectors.put_row(row);
+    }
     detectors.finish();
     let of_kind = |finding| match finding {
         Finding::SignalClosed(signal) if signal.kind == kind => Some(signal),

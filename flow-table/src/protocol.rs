@@ -7,14 +7,26 @@
 //! (`docs/conn-log.md`); who talked to whom is added by the caller.
 
 mod bytes;
+pub mod dhcp;
 pub mod dns;
+mod entity;
+pub mod files;
+mod frames;
+pub mod ftp;
 pub mod http;
 pub mod inspect;
+mod lines;
 pub mod mime;
+pub mod ntp;
+pub mod quic;
+pub mod rdp;
 pub mod recognise;
+pub mod smtp;
+pub mod socks;
 pub mod ssh;
 pub mod stream;
 pub mod tls;
+pub mod windows;
 pub mod x509;
 
 use crate::{Side, Timestamp};
@@ -55,10 +67,20 @@ pub struct Weird {
 /// A row of a protocol's log.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Record {
+    /// A message; [`dhcp::Transactions`] makes rows of dhcp.log of it.
+    Dhcp(Box<dhcp::DhcpMessage>),
     /// Of dns.log.
     Dns(Box<dns::DnsRecord>),
+    /// Of ftp.log.
+    Ftp(Box<ftp::FtpRecord>),
     /// Of http.log.
     Http(Box<http::HttpRecord>),
+    /// Of ntp.log.
+    Ntp(Box<ntp::NtpRecord>),
+    /// Of quic.log.
+    Quic(Box<quic::QuicRecord>),
+    /// Of smtp.log.
+    Smtp(Box<smtp::SmtpRecord>),
     /// Of ssh.log.
     Ssh(Box<ssh::SshRecord>),
     /// Of ssl.log.
@@ -78,6 +100,10 @@ pub struct BodyHead<'a> {
     pub filename: Option<&'a [u8]>,
     /// Its media type as announced.
     pub content_type: Option<&'a [u8]>,
+    /// Which part of a mail it is, counting those that hold others; 0 of what is no mail.
+    pub depth: u32,
+    /// It is a range of a file, not its beginning.
+    pub is_range: bool,
 }
 
 /// A part of what an HTTP message or the like carries.
@@ -108,9 +134,74 @@ pub trait Sink {
     /// not name it.
     fn refute(&mut self, service: Service);
 
+    /// Another flow is to come.
+    fn expect(&mut self, channel: ftp::DataChannel) {
+        let _ = channel;
+    }
+
     /// Content that `side` sends, for who looks into files.
     fn body(&mut self, side: Side, part: Body<'_>) {
         let _ = (side, part);
+    }
+}
+
+/// What every parser is to the flow it belongs to.
+pub trait Parser: std::fmt::Debug + Send {
+    /// Takes a datagram, or the next bytes of a TCP stream: a segment's, as `side` sent it.
+    fn data(&mut self, side: Side, ts: Timestamp, bytes: &[u8], sink: &mut dyn Sink) -> Progress;
+
+    /// So many bytes of `side` are missing from a TCP stream.
+    fn gap(&mut self, side: Side, ts: Timestamp, len: u64, sink: &mut dyn Sink) -> Progress {
+        let _ = (side, ts, len, sink);
+        Progress::Done
+    }
+
+    /// `side` has sent all it will.
+    fn end_of(&mut self, side: Side, ts: Timestamp, sink: &mut dyn Sink) {
+        let _ = (side, ts, sink);
+    }
+
+    /// The flow ended.
+    fn finish(&mut self, ts: Timestamp, sink: &mut dyn Sink) {
+        let _ = (ts, sink);
+    }
+
+    /// Bytes held for what is to come, about.
+    fn held(&self) -> usize {
+        0
+    }
+}
+
+/// Where and when, and who is told.
+struct At<'a> {
+    side: Side,
+    ts: Timestamp,
+    /// Who tells it, as Zeek names its analyzers.
+    source: &'static str,
+    sink: &'a mut dyn Sink,
+}
+
+impl<'a> At<'a> {
+    fn new(source: &'static str, side: Side, ts: Timestamp, sink: &'a mut dyn Sink) -> Self {
+        Self {
+            side,
+            ts,
+            source,
+            sink,
+        }
+    }
+
+    fn weird(&mut self, name: &'static str) {
+        self.weird_about(name, None);
+    }
+
+    fn weird_about(&mut self, name: &'static str, addl: Option<Text>) {
+        self.sink.weird(Weird {
+            ts: self.ts,
+            name,
+            addl,
+            source: self.source,
+        });
     }
 }
 
@@ -123,6 +214,8 @@ pub struct Findings {
     pub weirds: Vec<Weird>,
     /// In the order of confirmation.
     pub services: Vec<Service>,
+    /// Flows that were announced.
+    pub channels: Vec<ftp::DataChannel>,
 }
 
 impl Sink for Findings {
@@ -132,6 +225,10 @@ impl Sink for Findings {
 
     fn weird(&mut self, weird: Weird) {
         self.weirds.push(weird);
+    }
+
+    fn expect(&mut self, channel: ftp::DataChannel) {
+        self.channels.push(channel);
     }
 
     fn confirm(&mut self, service: Service) {

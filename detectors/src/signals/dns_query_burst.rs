@@ -78,7 +78,7 @@ impl Detector for Bursts {
         let (config, general) = (&self.config, &self.general);
         let (prior, slicing) = (&self.prior, self.slicing);
         self.clients
-            .judge(asked.client.key, asked.subject(), |client| {
+            .judge(asked.client.key, Some(asked.client.addr), |client| {
                 client.queries.add(place.slice, [1]);
                 client.queries.expire(place.first);
                 client
@@ -103,11 +103,7 @@ impl Detector for Bursts {
                         kind: SignalKind::DnsQueryBurst,
                         subject: Subject::source(asked.client.addr),
                         key: asked.client.key,
-                        severity: if queries >= config.high.get() as f64 {
-                            Severity::High
-                        } else {
-                            Severity::Medium
-                        },
+                        severity: severity(queries, config),
                         value: queries,
                         threshold: if baseline.prior {
                             limit
@@ -143,6 +139,14 @@ impl Detector for Bursts {
 
     fn usage(&self) -> Usage {
         Usage::of(&self.clients)
+    }
+}
+
+fn severity(queries: f64, config: &DnsQueryBurst) -> Severity {
+    if queries >= config.high.get() as f64 {
+        Severity::High
+    } else {
+        Severity::Medium
     }
 }
 

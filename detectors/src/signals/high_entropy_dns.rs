@@ -69,7 +69,7 @@ impl Detector for Riddles {
         };
         let (max_evidence, slicing) = (self.general.max_evidence, self.slicing);
         self.clients
-            .judge(asked.client.key, asked.subject(), |client| {
+            .judge(asked.client.key, Some(asked.client.addr), |client| {
                 client.queries.add(place.slice, [1]);
                 client.queries.expire(place.first);
                 client

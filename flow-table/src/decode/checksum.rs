@@ -14,6 +14,12 @@ pub(super) fn sum_swapped(bytes: &[u8]) -> u64 {
     if let Some(sum) = wide::sum(bytes) {
         return sum;
     }
+    sum_short(bytes)
+}
+
+/// [`sum_words`] where it is no part of something larger.
+#[inline(never)]
+fn sum_short(bytes: &[u8]) -> u64 {
     sum_words(bytes)
 }
 

@@ -7,6 +7,7 @@
 //! Read by hand rather than with `httparse`: that wants a whole head in one slice and refuses what
 //! rows are to tell of, bare carriage returns and folded headers among it.
 
+mod bodies;
 mod body;
 mod head;
 mod heads;
@@ -17,14 +18,16 @@ mod start;
 
 use std::collections::VecDeque;
 
+use super::entity::Entity;
 use super::{Body, BodyHead, Progress, Service, Sink, Text, Weird};
 use crate::{Side, Timestamp};
 
+use bodies::Bodies;
 use head::Head;
 use inflate::Inflate;
 use lines::{Found, LineCount, Lines};
 use rows::Rows;
-pub use rows::{FileNote, HttpRecord, MAX_PENDING};
+pub use rows::{BodyNote, HttpRecord, MAX_PENDING};
 use start::Version;
 
 /// Bytes that a line of a head may have.
@@ -68,11 +71,9 @@ struct Half {
     held: Vec<u8>,
     head: Head,
     body_len: u64,
-    body_began: bool,
-    /// How the body begins, while that may yet tell what it is.
-    beginning: Vec<u8>,
-    /// A gap came after it.
-    beginning_over: bool,
+    bodies: Bodies,
+    /// What takes apart a body in parts.
+    entity: Option<Box<Entity>>,
     inflate: Option<Box<Inflate>>,
 }
 
@@ -85,9 +86,8 @@ impl Default for Half {
             held: Vec::new(),
             head: Head::default(),
             body_len: 0,
-            body_began: false,
-            beginning: Vec::new(),
-            beginning_over: false,
+            bodies: Bodies::default(),
+            entity: None,
             inflate: None,
         }
     }
@@ -99,9 +99,7 @@ impl Half {
         self.ongoing = true;
         self.head = Head::default();
         self.body_len = 0;
-        self.body_began = false;
-        self.beginning.clear();
-        self.beginning_over = false;
+        self.entity = None;
         self.inflate = None;
         self.held.clear();
     }
@@ -241,8 +239,7 @@ impl Http {
             return self.progress();
         }
         half.body_len += len;
-        half.beginning_over = true;
-        at.sink.body(side, Body::Gap(len));
+        self.tell_gap(&mut at, len);
         self.advance(&mut at, len);
         self.progress()
     }
@@ -258,7 +255,13 @@ impl Http {
     pub fn held(&self) -> usize {
         let half = |half: &Half| {
             let inflate = half.inflate.as_ref().map_or(0, |_| inflate::SIZE);
-            half.lines.held() + half.held.len() + half.head.size() + half.beginning.len() + inflate
+            let entity = half.entity.as_ref().map_or(0, |entity| entity.held());
+            half.lines.held()
+                + half.held.len()
+                + half.head.size()
+                + half.bodies.held()
+                + entity
+                + inflate
         };
         half(&self.orig) + half(&self.resp) + self.rows.size() + self.upgrade_to.len()
     }

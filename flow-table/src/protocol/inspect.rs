@@ -4,12 +4,13 @@
 //! into (CONNECT, Upgrade, STARTTLS) is recognised anew. Once an [`Inspector`] answers
 //! [`Progress::Done`], nothing is looked at any more and it can be dropped.
 
-use super::dns::Dns;
-use super::http::{Http, Measure};
+mod parsers;
+
+use super::ftp::Transfer;
+use super::http::Measure;
 use super::recognise::{self, DatagramRecogniser, Protocol, Recogniser, Verdict};
-use super::ssh::Ssh;
-use super::tls::{Dtls, Tls};
-use super::{Progress, Sink};
+use super::tls::Tls;
+use super::{Parser, Progress, Service, Sink};
 use crate::{FlowId, IpProto, PerSide, Side, Timestamp};
 
 /// Segments of each flow that are looked at for STARTTLS.
@@ -34,11 +35,8 @@ enum Stage {
     Stream(Box<Recogniser>),
     /// A UDP flow of which nothing is known yet.
     Datagrams(DatagramRecogniser),
-    Dns(Box<Dns>),
-    Http(Box<Http>),
-    Tls(Box<Tls>),
-    Dtls(Box<Dtls>),
-    Ssh(Box<Ssh>),
+    /// Known, and read.
+    Parsing(Box<dyn Parser>),
     /// Known, and looked at only for a hello of TLS; so many segments still.
     Watching(u16),
     Over,
@@ -60,6 +58,14 @@ impl Inspector {
             deaf: PerSide::default(),
             stage,
         })
+    }
+
+    /// For a new flow that [`Sink::expect`] was told of: it carries a file.
+    pub fn of_transfer(id: FlowId, sink: &mut dyn Sink) -> Option<Self> {
+        let mut inspector = Self::new(id, Measure::AsSent)?;
+        inspector.stage = Stage::Parsing(Box::new(Transfer::default()));
+        sink.confirm(Service("ftp-data"));
+        Some(inspector)
     }
 
     /// Takes a UDP datagram's payload, or the next bytes in order of a TCP stream: a segment's, as
@@ -84,7 +90,7 @@ impl Inspector {
                 if *left == 0 {
                     self.stage = Stage::Over;
                 } else if recognise::is_client_hello(bytes) {
-                    self.stage = Stage::Tls(Box::default());
+                    self.stage = Stage::Parsing(Box::new(Tls::default()));
                     return self.parse(side, ts, bytes, sink);
                 }
                 return self.progress();
@@ -110,13 +116,8 @@ impl Inspector {
                 *self.deaf.get_mut(side) = true;
                 Progress::Going
             }
-            Stage::Dns(dns) => dns.gap(side, len, sink),
-            Stage::Http(http) => http.gap(side, ts, len, sink),
-            Stage::Tls(tls) => tls.gap(side, ts, len, sink),
-            Stage::Ssh(ssh) => ssh.gap(side, ts, len, sink),
-            Stage::Datagrams(_) | Stage::Dtls(_) | Stage::Watching(_) | Stage::Over => {
-                Progress::Going
-            }
+            Stage::Parsing(parser) => parser.gap(side, ts, len, sink),
+            Stage::Datagrams(_) | Stage::Watching(_) | Stage::Over => Progress::Going,
         };
         if progress != Progress::Going {
             self.finish(ts, sink);
@@ -126,20 +127,15 @@ impl Inspector {
 
     /// `side` has sent all it will: FIN, and all before it delivered.
     pub fn end_of(&mut self, side: Side, ts: Timestamp, sink: &mut dyn Sink) {
-        if let Stage::Http(http) = &mut self.stage {
-            http.end_of(side, ts, sink);
+        if let Stage::Parsing(parser) = &mut self.stage {
+            parser.end_of(side, ts, sink);
         }
     }
 
     /// The flow ended, or a RST came.
     pub fn finish(&mut self, ts: Timestamp, sink: &mut dyn Sink) {
-        match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Dns(mut dns) => dns.finish(sink),
-            Stage::Http(mut http) => http.finish(ts, sink),
-            Stage::Tls(mut tls) => tls.finish(sink),
-            Stage::Dtls(mut dtls) => dtls.finish(sink),
-            Stage::Ssh(mut ssh) => ssh.finish(sink),
-            Stage::Stream(_) | Stage::Datagrams(_) | Stage::Watching(_) | Stage::Over => {}
+        if let Stage::Parsing(mut parser) = std::mem::replace(&mut self.stage, Stage::Over) {
+            parser.finish(ts, sink);
         }
     }
 
@@ -152,11 +148,7 @@ impl Inspector {
     pub fn held(&self) -> usize {
         match &self.stage {
             Stage::Stream(recogniser) => recogniser.held_len(),
-            Stage::Dns(dns) => dns.held(),
-            Stage::Http(http) => http.held(),
-            Stage::Tls(tls) => tls.held(),
-            Stage::Dtls(dtls) => dtls.held(),
-            Stage::Ssh(ssh) => ssh.held(),
+            Stage::Parsing(parser) => parser.held(),
             Stage::Datagrams(_) | Stage::Watching(_) | Stage::Over => 0,
         }
     }
@@ -181,19 +173,14 @@ impl Inspector {
 
     /// Goes over to what was recognised, and gives it what was held.
     fn begin(&mut self, protocol: Protocol, ts: Timestamp, sink: &mut dyn Sink) {
-        let stage = match protocol {
-            Protocol::Dns => Stage::Dns(Box::new(Dns::new(self.id.proto, self.id.resp))),
-            Protocol::Http => Stage::Http(Box::new(Http::new(self.measure))),
-            Protocol::Tls => Stage::Tls(Box::default()),
-            Protocol::Dtls => Stage::Dtls(Box::default()),
-            Protocol::Ssh => Stage::Ssh(Box::default()),
-            other => {
-                sink.confirm(other.service(self.id.proto));
-                if other.may_start_tls() {
-                    Stage::Watching(MAX_WATCHED)
-                } else {
-                    Stage::Over
-                }
+        let stage = if let Some(parser) = parsers::of(protocol, self.id, self.measure) {
+            Stage::Parsing(parser)
+        } else {
+            sink.confirm(protocol.service(self.id.proto));
+            if protocol.may_start_tls() {
+                Stage::Watching(MAX_WATCHED)
+            } else {
+                Stage::Over
             }
         };
         let before = std::mem::replace(&mut self.stage, stage);
@@ -215,11 +202,7 @@ impl Inspector {
 
     fn parse(&mut self, side: Side, ts: Timestamp, bytes: &[u8], sink: &mut dyn Sink) -> Progress {
         let progress = match &mut self.stage {
-            Stage::Dns(dns) => dns.data(side, ts, bytes, sink),
-            Stage::Http(http) => http.data(side, ts, bytes, sink),
-            Stage::Tls(tls) => tls.data(side, ts, bytes, sink),
-            Stage::Dtls(dtls) => dtls.data(side, ts, bytes, sink),
-            Stage::Ssh(ssh) => ssh.data(side, ts, bytes, sink),
+            Stage::Parsing(parser) => parser.data(side, ts, bytes, sink),
             Stage::Stream(_) | Stage::Datagrams(_) | Stage::Watching(_) | Stage::Over => {
                 Progress::Going
             }

@@ -9,6 +9,7 @@
 //!              wants to can imitate each.
 //! State        up to [`LOOK`] bytes of each side, until it is decided.
 
+mod ber;
 mod binary;
 mod datagram;
 mod text;
@@ -47,6 +48,7 @@ pub enum Protocol {
     Quic,
     Radius,
     Rdp,
+    RdpUdp,
     Redis,
     Rfb,
     Rtp,
@@ -54,6 +56,7 @@ pub enum Protocol {
     Smb,
     Smtp,
     Snmp,
+    Socks,
     Ssh,
     Stun,
     Syslog,
@@ -90,6 +93,7 @@ impl Protocol {
             Self::Quic => "quic",
             Self::Radius => "radius",
             Self::Rdp => "rdp",
+            Self::RdpUdp => "rdpeudp",
             Self::Redis => "redis",
             Self::Rfb => "rfb",
             Self::Rtp => "rtp",
@@ -97,6 +101,7 @@ impl Protocol {
             Self::Smb => "smb",
             Self::Smtp => "smtp",
             Self::Snmp => "snmp",
+            Self::Socks => "socks",
             Self::Ssh => "ssh",
             Self::Stun => "stun",
             Self::Syslog => "syslog",
@@ -130,13 +135,14 @@ impl Protocol {
             Self::Postgresql => port == 5432,
             Self::Quic => matches!(port, 443 | 80 | 853 | 8443),
             Self::Radius => matches!(port, 1812 | 1813 | 1645 | 1646),
-            Self::Rdp => port == 3389,
+            Self::Rdp | Self::RdpUdp => port == 3389,
             Self::Redis => matches!(port, 6379 | 26379),
             Self::Rfb => matches!(port, 5900..=5999),
             Self::Sip => matches!(port, 5060 | 5061),
             Self::Smb => matches!(port, 139 | 445),
             Self::Smtp => matches!(port, 25 | 465 | 587 | 2525),
             Self::Snmp => matches!(port, 161 | 162),
+            Self::Socks => matches!(port, 1080 | 9050 | 10_080),
             Self::Ssh => matches!(port, 22 | 830),
             Self::Syslog => matches!(port, 514 | 601 | 6514),
             Self::Telnet => matches!(port, 23 | 992),
@@ -158,7 +164,6 @@ impl Protocol {
                 | Self::Mysql
                 | Self::Pop3
                 | Self::Postgresql
-                | Self::Rdp
                 | Self::Smtp
         )
     }

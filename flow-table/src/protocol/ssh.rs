@@ -11,7 +11,7 @@ use base64::Engine as _;
 use sha2::{Digest, Sha256};
 
 use super::bytes::Reader;
-use super::{Progress, Record, Service, Sink, Text, Weird};
+use super::{At, Progress, Record, Service, Sink, Text};
 use crate::{PerSide, Side, Timestamp};
 
 use algorithms::Offer;
@@ -105,24 +105,6 @@ pub struct Ssh {
     over: bool,
 }
 
-/// Where and when, and who is told.
-struct At<'a> {
-    side: Side,
-    ts: Timestamp,
-    sink: &'a mut dyn Sink,
-}
-
-impl At<'_> {
-    fn weird(&mut self, name: &'static str) {
-        self.sink.weird(Weird {
-            ts: self.ts,
-            name,
-            addl: None,
-            source: "SSH",
-        });
-    }
-}
-
 impl Ssh {
     /// Takes the next bytes of `side`: a segment's, as it was sent.
     pub fn data(
@@ -132,7 +114,7 @@ impl Ssh {
         bytes: &[u8],
         sink: &mut dyn Sink,
     ) -> Progress {
-        let mut at = At { side, ts, sink };
+        let mut at = At::new("SSH", side, ts, sink);
         let mut rest = bytes;
         while !self.over && !rest.is_empty() {
             let used = match self.halves.get_mut(side).state {

@@ -11,12 +11,13 @@ mod hello;
 mod names;
 mod record;
 
-use super::{Progress, Record, Service, Sink, Text, Weird};
+use super::{At, Progress, Record, Service, Sink, Text};
 use crate::{PerSide, Side, Timestamp};
 
 pub use ciphers::cipher_name;
 pub use dtls::Dtls;
 use fingerprint::Carrier;
+pub(super) use fingerprint::hex;
 pub use names::{alert_name, curve_name, version_name};
 use record::{Kind, RecordReader, Step};
 
@@ -27,6 +28,8 @@ pub const MAX_MESSAGE: usize = 512 * 1024;
 /// Certificates of one side that are looked at.
 pub const MAX_CERTIFICATES: usize = 32;
 
+/// Who tells of oddities.
+const SOURCE: &str = "SSL";
 const SSL: Service = Service("ssl");
 const DTLS: Service = Service("dtls");
 
@@ -134,25 +137,42 @@ pub struct Tls {
     over: bool,
 }
 
-/// Where and when, and who is told.
-struct At<'a> {
-    side: Side,
-    ts: Timestamp,
-    sink: &'a mut dyn Sink,
+/// What a client's hello asks for.
+pub(super) struct Offer<'a> {
+    pub(super) server_name: Option<&'a [u8]>,
+    /// The first of those it offers.
+    pub(super) protocol: Option<&'a [u8]>,
 }
 
-impl At<'_> {
-    fn weird(&mut self, name: &'static str, addl: Option<Text>) {
-        self.sink.weird(Weird {
-            ts: self.ts,
-            name,
-            addl,
-            source: "SSL",
-        });
+impl<'a> Offer<'a> {
+    /// Reads a whole handshake message, with its type and length.
+    pub(super) fn read(message: &'a [u8]) -> Option<Self> {
+        let (kind, body) = handshake::split(message)?;
+        let hello = hello::ClientHello::read(body).filter(|_| kind == handshake::CLIENT_HELLO)?;
+        Some(Self {
+            server_name: hello.server_name,
+            protocol: hello.alpn,
+        })
     }
 }
 
 impl Tls {
+    /// Of what QUIC carries: only the hellos can be read (RFC 9001, 4).
+    pub(super) fn of_quic() -> Self {
+        Self {
+            carrier: Carrier::Quic,
+            ..Self::default()
+        }
+    }
+
+    /// Takes a whole handshake message, with its type and length.
+    pub(super) fn hello(&mut self, side: Side, ts: Timestamp, message: &[u8], sink: &mut dyn Sink) {
+        let mut at = At::new(SOURCE, side, ts, sink);
+        if let Some((kind, body)) = handshake::split(message).filter(|_| !self.over) {
+            self.message(&mut at, kind, body);
+        }
+    }
+
     /// Takes the next bytes of `side`.
     pub fn data(
         &mut self,
@@ -161,7 +181,7 @@ impl Tls {
         bytes: &[u8],
         sink: &mut dyn Sink,
     ) -> Progress {
-        let mut at = At { side, ts, sink };
+        let mut at = At::new(SOURCE, side, ts, sink);
         let mut rest = bytes;
         while !self.over && !rest.is_empty() {
             let first = self.row.is_none();
@@ -231,13 +251,13 @@ impl Tls {
         }
         history.push(char::from(letter));
         if history.len() == MAX_HISTORY {
-            at.weird("SSL_max_ssl_history_length_reached", None);
+            at.weird("SSL_max_ssl_history_length_reached");
         }
     }
 
     const fn service(&self) -> Service {
         match self.carrier {
-            Carrier::Tcp => SSL,
+            Carrier::Tcp | Carrier::Quic => SSL,
             Carrier::Dtls => DTLS,
         }
     }

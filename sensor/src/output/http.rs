@@ -56,9 +56,11 @@ pub(super) fn write(fields: &mut Fields<'_>, row: &HttpRecord) {
     // Passwords are never logged, as in Zeek.
     fields.unset();
     fields.texts(&row.proxied);
-    for file in [&row.orig_file, &row.resp_file] {
+    for bodies in [&row.orig_bodies, &row.resp_bodies] {
         fields.unset();
-        fields.texts(file.name.as_slice());
-        fields.texts(file.mime_type.as_slice());
+        let names: Vec<_> = bodies.iter().filter_map(|body| body.filename.as_ref()).collect();
+        fields.texts(&names);
+        let kinds: Vec<_> = bodies.iter().filter_map(|body| body.mime_type).collect();
+        fields.texts(&kinds);
     }
 }

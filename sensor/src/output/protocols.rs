@@ -113,6 +113,12 @@ impl ProtocolLogs {
                     self.begin(x509::X509, row.time, |fields| x509::write(fields, x509))
                 }
                 Record::X509(_) => Ok(()),
+                // These have no logs yet.
+                Record::Dhcp(_)
+                | Record::Ftp(_)
+                | Record::Ntp(_)
+                | Record::Quic(_)
+                | Record::Smtp(_) => Ok(()),
             }?;
         }
         Ok(())

@@ -89,7 +89,11 @@ impl PacketSink for Packets {
         self.list(hash).push_mut(Packet::EMPTY)
     }
 
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "a packet is written to where it stays only if this is no call"
+    )]
     fn put(&mut self, packet: Packet) {
         self.list(packet.hash).push(packet);
     }

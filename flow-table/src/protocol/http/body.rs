@@ -2,9 +2,12 @@
 
 use super::head::Coding;
 use super::lines::LineCount;
-use super::{At, Body, BodyHead, Ended, Http, Inflate, Method, State, Version, head, text};
+use super::{
+    At, Body, BodyHead, BodyNote, Ended, Http, Inflate, Measure, Method, State, Version, head, text,
+};
 use crate::Side;
-use crate::protocol::{Service, mime};
+use crate::protocol::Service;
+use crate::protocol::entity::Entity;
 
 impl Http {
     /// Whether a reply to the oldest request, with this code, may have a body (RFC 9110, 6.4.1).
@@ -38,6 +41,8 @@ impl Http {
         match state {
             Some(state) => {
                 half.state = state;
+                let kind = head.content_type.as_deref().unwrap_or_default();
+                half.entity = Entity::of_type(kind).map(Box::new);
                 half.inflate = Inflate::of(head.coding, measure);
             }
             None => self.message_done(at, Ended::Whole),
@@ -90,22 +95,47 @@ impl Http {
     }
 
     pub(super) fn tell_body(&mut self, at: &mut At<'_>, bytes: &[u8]) {
+        let measured = self.measure == Measure::AsSent;
         let half = self.half(at.side);
-        if !half.body_began {
-            half.body_began = true;
+        let as_sent = measured || half.head.coding == Coding::Identity;
+        let bodies = &mut half.bodies;
+        if let Some(entity) = &mut half.entity {
+            return entity.data(bytes, &mut |part| bodies.tell(at.side, part, at.sink));
+        }
+        if !bodies.is_open() {
             let head = BodyHead {
-                length: half.head.length().filter(|_| half.inflate.is_none()),
+                length: half.head.length().filter(|_| as_sent),
                 filename: half.head.filename.as_deref(),
                 content_type: half.head.content_type.as_deref(),
+                depth: 0,
+                is_range: half.head.is_range(),
             };
-            at.sink.body(at.side, Body::Begin(head));
+            bodies.tell(at.side, Body::Begin(head), at.sink);
         }
-        at.sink.body(at.side, Body::Data(bytes));
-        let room = mime::LOOK.saturating_sub(half.beginning.len());
-        if room > 0 && !half.beginning_over && !half.head.is_partial() {
-            let part = bytes.get(..room).unwrap_or(bytes);
-            half.beginning.extend_from_slice(part);
+        bodies.tell(at.side, Body::Data(bytes), at.sink);
+    }
+
+    /// Tells that so many bytes of a body are missing.
+    pub(super) fn tell_gap(&mut self, at: &mut At<'_>, len: u64) {
+        let half = self.half(at.side);
+        let bodies = &mut half.bodies;
+        if let Some(entity) = &mut half.entity {
+            entity.gap(len, &mut |part| bodies.tell(at.side, part, at.sink));
+        } else if bodies.is_open() {
+            bodies.tell(at.side, Body::Gap(len), at.sink);
         }
+    }
+
+    /// The body ended: what was noted.
+    fn end_bodies(&mut self, at: &mut At<'_>) -> Vec<BodyNote> {
+        let half = self.half(at.side);
+        let bodies = &mut half.bodies;
+        if let Some(mut entity) = half.entity.take() {
+            entity.end(&mut |part| bodies.tell(at.side, part, at.sink));
+        } else if bodies.is_open() {
+            bodies.tell(at.side, Body::End, at.sink);
+        }
+        bodies.notes()
     }
 
     pub(super) fn advance(&mut self, at: &mut At<'_>, len: u64) {
@@ -146,17 +176,12 @@ impl Http {
         if let State::RestByLines(count) = half.state {
             half.body_len += count.unfinished();
         }
-        if half.body_began {
-            at.sink.body(at.side, Body::End);
-            let kind = mime::of(&half.beginning);
-            let name = half.head.filename.take();
-            self.rows.file(at, kind, name);
-        }
-        let half = self.half(at.side);
         let body_len = half.body_len;
+        let notes = self.end_bodies(at);
+        let half = self.half(at.side);
         half.inflate = None;
         half.state = State::StartLine;
-        self.rows.message_done(at, body_len);
+        self.rows.message_done(at, body_len, notes);
         if at.side == Side::Resp {
             self.reply_done(at);
         }

@@ -17,6 +17,7 @@ pub(super) enum Coding {
 pub(super) struct Head {
     content_length: Option<u64>,
     range_length: Option<u64>,
+    range_start: u64,
     expects_continue: bool,
     pub(super) chunked: bool,
     pub(super) coding: Coding,
@@ -25,13 +26,9 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Whether the body is a part of something, or has parts.
-    pub(super) fn is_partial(&self) -> bool {
-        let parts = |kind: &Text| {
-            kind.get(..10)
-                .is_some_and(|s| s.eq_ignore_ascii_case(b"multipart/"))
-        };
-        self.range_length.is_some() || self.content_type.as_ref().is_some_and(parts)
+    /// Whether the body is a range of something (RFC 9110, 14.4), and not its beginning.
+    pub(super) const fn is_range(&self) -> bool {
+        self.range_start > 0
     }
 
     /// Bytes it takes beside itself.
@@ -164,11 +161,11 @@ impl Head {
         let (Some(first), Some(last), Some(_)) = (first, last, whole) else {
             return weird("HTTP_content_range_cannot_parse", Some(&range));
         };
-        let Some(len) = last.checked_sub(first) else {
+        let Some(len) = last.checked_sub(first).and_then(|len| len.checked_add(1)) else {
             return weird("HTTP_non_positive_content_range", Some(&range));
         };
-        self.range_length = Some(len + 1);
-        if self.content_length.is_some_and(|length| length != len + 1) {
+        (self.range_length, self.range_start) = (Some(len), first);
+        if self.content_length.is_some_and(|length| length != len) {
             weird("HTTP_range_not_matching_len", None);
         }
     }

@@ -15,13 +15,16 @@ pub const MAX_PENDING: usize = 100;
 /// Headers that tell of proxies, kept of one request.
 const MAX_PROXIED: usize = 100;
 
-/// What is known of a body.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct FileNote {
-    /// The name it is to be saved under.
-    pub name: Option<Text>,
-    /// Its media type by how it begins.
+/// What a message carries. In files.log it has a row of its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BodyNote {
+    /// Which body of its side it is in this flow, from 1: as in
+    /// [`FileRecord`](crate::protocol::files::FileRecord).
+    pub number: u32,
+    /// What it is, by how it begins.
     pub mime_type: Option<&'static str>,
+    /// The name it is to be saved under.
+    pub filename: Option<Text>,
 }
 
 /// A row of http.log.
@@ -61,10 +64,10 @@ pub struct HttpRecord {
     pub username: Option<Text>,
     /// Headers that proxies add, `NAME -> value`, sorted.
     pub proxied: Vec<Text>,
-    /// What the request's body is.
-    pub orig_file: FileNote,
-    /// What the reply's body is.
-    pub resp_file: FileNote,
+    /// The request's bodies: several, if one is in parts.
+    pub orig_bodies: Vec<BodyNote>,
+    /// The reply's bodies.
+    pub resp_bodies: Vec<BodyNote>,
 }
 
 impl HttpRecord {
@@ -87,8 +90,8 @@ impl HttpRecord {
             info_msg: None,
             username: None,
             proxied: Vec::new(),
-            orig_file: FileNote::default(),
-            resp_file: FileNote::default(),
+            orig_bodies: Vec::new(),
+            resp_bodies: Vec::new(),
         }
     }
 
@@ -104,11 +107,14 @@ impl HttpRecord {
             &self.status_msg,
             &self.info_msg,
             &self.username,
-            &self.orig_file.name,
-            &self.resp_file.name,
         ];
+        let bodies = [&self.orig_bodies, &self.resp_bodies].into_iter().flatten();
+        let note = |body: &BodyNote| {
+            size_of::<BodyNote>() + body.filename.as_ref().map_or(0, |name| name.len())
+        };
         let len = |text: &Text| size_of::<Text>() + text.len();
         size_of::<Self>()
+            + bodies.map(note).sum::<usize>()
             + texts.into_iter().flatten().map(len).sum::<usize>()
             + self.proxied.iter().map(len).sum::<usize>()
     }
@@ -231,28 +237,12 @@ impl Rows {
         }
     }
 
-    /// A body ended.
-    pub(super) fn file(
-        &mut self,
-        at: &At<'_>,
-        mime_type: Option<&'static str>,
-        name: Option<Text>,
-    ) {
-        self.change(at, |row| {
-            let file = match at.side {
-                Side::Orig => &mut row.orig_file,
-                Side::Resp => &mut row.resp_file,
-            };
-            *file = FileNote { name, mime_type };
-        });
-    }
-
-    pub(super) fn message_done(&mut self, at: &mut At<'_>, body_len: u64) {
+    pub(super) fn message_done(&mut self, at: &mut At<'_>, body_len: u64, bodies: Vec<BodyNote>) {
         let mut done = false;
         self.change(at, |row| match at.side {
-            Side::Orig => row.request_body_len = body_len,
+            Side::Orig => (row.request_body_len, row.orig_bodies) = (body_len, bodies),
             Side::Resp => {
-                row.response_body_len = body_len;
+                (row.response_body_len, row.resp_bodies) = (body_len, bodies);
                 done = !row.is_interim();
             }
         });

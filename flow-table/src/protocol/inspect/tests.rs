@@ -39,8 +39,13 @@ fn play(proto: IpProto, port: u16, parts: Parts, cut: usize) -> Findings {
 
 fn kinds(findings: &Findings) -> Vec<&'static str> {
     let kind = |record: &Record| match record {
+        Record::Dhcp(_) => "dhcp",
         Record::Dns(_) => "dns",
+        Record::Ftp(_) => "ftp",
         Record::Http(_) => "http",
+        Record::Ntp(_) => "ntp",
+        Record::Quic(_) => "quic",
+        Record::Smtp(_) => "smtp",
         Record::Ssh(_) => "ssh",
         Record::Ssl(_) => "ssl",
         Record::X509(_) => "x509",
@@ -101,7 +106,7 @@ const STREAMS: [Case; 7] = [
             (Orig, HELLO),
         ],
         &["smtp", "ssl"],
-        &["ssl"],
+        &["smtp", "ssl"],
     ),
     (
         "without a parser",
@@ -163,6 +168,49 @@ fn gaps_end_what_cannot_go_on() {
     assert_eq!(flow.data(Orig, T0, HELLO, &mut findings), Progress::Going);
     assert_eq!(flow.data(Resp, T0, OK, &mut findings), Progress::Done);
     assert_eq!(kinds(&findings), ["ssl"]);
+}
+
+/// A sink that keeps only what bodies are made of.
+#[derive(Default)]
+struct Bodies(Findings, Vec<u8>);
+
+impl Sink for Bodies {
+    fn record(&mut self, record: Record) {
+        self.0.record(record);
+    }
+    fn weird(&mut self, weird: crate::protocol::Weird) {
+        self.0.weird(weird);
+    }
+    fn confirm(&mut self, service: Service) {
+        self.0.confirm(service);
+    }
+    fn refute(&mut self, service: Service) {
+        self.0.refute(service);
+    }
+    fn body(&mut self, side: Side, part: crate::protocol::Body<'_>) {
+        use crate::protocol::Body;
+        assert_eq!(side, Resp);
+        match part {
+            Body::Begin(_) => self.1.push(b'|'),
+            Body::Data(bytes) => self.1.extend(bytes),
+            Body::Gap(_) => self.1.push(b'?'),
+            Body::End => self.1.push(b'.'),
+        }
+    }
+}
+
+#[test]
+fn announced_flows_carry_files() {
+    let (id, mut sink) = (inspector(IpProto::TCP, 20).id, Bodies::default());
+    let mut flow = Inspector::of_transfer(id, &mut sink).unwrap();
+    assert_eq!(flow.gap(Resp, T0, 9, &mut sink), Progress::Going);
+    assert_eq!(flow.data(Resp, T0, GET, &mut sink), Progress::Going);
+    assert_eq!(flow.data(Orig, T0, b"not this", &mut sink), Progress::Going);
+    let _ = flow.gap(Resp, T0, 9, &mut sink);
+    flow.end_of(Resp, T0, &mut sink);
+    flow.finish(T0, &mut sink);
+    assert_eq!(sink.1, [b"|", GET, b"?."].concat());
+    assert_eq!(sink.0.services, [Service("ftp-data")]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Protocols over UDP.
 
-use super::binary::{dnp3, kerberos, ldap, snmp};
+use super::ber::{kerberos, ldap, snmp};
+use super::binary::dnp3;
 use super::{Match, Protocol, begins, text};
 use crate::protocol::bytes::Reader;
 
@@ -13,7 +14,7 @@ pub(super) fn protocol(bytes: &[u8], (from, to): (u16, u16)) -> Option<Protocol>
     if matches!(to, 53 | 137 | 5353 | 5355) || matches!(from, 53 | 5353 | 5355) {
         return (bytes.len() >= 12).then_some(Protocol::Dns);
     }
-    let known: [(Protocol, bool); 12] = [
+    let known: [(Protocol, bool); 13] = [
         (Protocol::Dhcp, dhcp(bytes)),
         (Protocol::Quic, quic(bytes).unwrap_or(false)),
         (Protocol::Dtls, dtls(bytes).unwrap_or(false)),
@@ -25,6 +26,7 @@ pub(super) fn protocol(bytes: &[u8], (from, to): (u16, u16)) -> Option<Protocol>
         (Protocol::Sip, text::sip(bytes) == Match::Yes),
         (Protocol::Dnp3, dnp3(bytes) == Match::Yes),
         (Protocol::BitTorrent, bittorrent(bytes)),
+        (Protocol::RdpUdp, to == 3389 && rdp(bytes)),
         (Protocol::Syslog, syslog(bytes) == Match::Yes),
     ];
     let found = known.iter().find(|(_, is)| *is).map(|(name, _)| *name);
@@ -81,15 +83,16 @@ fn dhcp(bytes: &[u8]) -> bool {
     plain && bytes.get(236..240) == Some(&[0x63, 0x82, 0x53, 0x63])
 }
 
-/// An Initial packet of a version that is known (RFC 9000, 17.2.2; RFC 9369).
+/// A packet that begins a connection, of a version that is known (RFC 9000, 17.2; RFC 9369).
 fn quic(bytes: &[u8]) -> Option<bool> {
     let mut reader = Reader::new(bytes);
     let first = reader.u8()?;
     let version = reader.u32()?;
     let kind = first >> 4 & 0x03;
-    let initial = match version {
-        1 | 0xff00_001d..=0xff00_0022 => kind == 0,
-        0x6b33_43cf => kind == 1,
+    // Data may come with the client's first packet (0-RTT), and overtake it.
+    let begins = match version {
+        1 | 0xff00_0016..=0xff00_0022 | 0xface_b001..=0xface_b013 => kind <= 1,
+        0x6b33_43cf => matches!(kind, 1 | 2),
         // Google's own, before it was standardised: Q046, Q050, T051.
         0x5130_3436 | 0x5130_3530 | 0x5430_3531 => true,
         _ => return Some(false),
@@ -97,7 +100,7 @@ fn quic(bytes: &[u8]) -> Option<bool> {
     let to = usize::from(reader.u8()?);
     reader.take(to)?;
     let from = usize::from(reader.u8()?);
-    Some(first & 0xc0 == 0xc0 && initial && to <= 20 && from <= 20)
+    Some(first & 0xc0 == 0xc0 && begins && to <= 20 && from <= 20)
 }
 
 /// A handshake record that begins a handshake (RFC 6347, 4.1).
@@ -146,6 +149,14 @@ fn bittorrent(bytes: &[u8]) -> bool {
     bytes.starts_with(b"d1:ad2:id20:")
         || bytes.starts_with(b"d1:rd2:id20:")
         || (bytes.len() == 16 && bytes.starts_with(&0x0417_2710_1980_u64.to_be_bytes()))
+}
+
+/// The first packet of a connection: nothing acknowledged, and SYN (MS-RDPEUDP, 2.2.2.1).
+fn rdp(bytes: &[u8]) -> bool {
+    let Some([0xff, 0xff, 0xff, 0xff, _, _, _, flags, ..]) = bytes.first_chunk::<16>() else {
+        return false;
+    };
+    flags & 1 != 0
 }
 
 /// RFC 2865, 3.

@@ -160,7 +160,9 @@ const TEXT: [Case; 24] = [
     ),
 ];
 
-const BINARY: [Case; 30] = [
+const BINARY: [Case; 32] = [
+    ("SOCKS 5", &[(Orig, b"\x05\x02\x00\x02"), (Resp, b"\x05\x02")], 10_080, is(Protocol::Socks)),
+    ("SOCKS 4", &[(Orig, b"\x04\x01\x00\x50\x01\x02\x03\x04me\x00"), (Resp, b"\x00\x5a\x00\x00\x00\x00\x00\x00")], 1_080, is(Protocol::Socks)),
     ("TLS client", &[(Orig, b"\x16\x03\x01\x00\xf4\x01\x00\x00\xf0\x03\x03")], 4444, is(Protocol::Tls)),
     ("TLS server", &[(Resp, b"\x16\x03\x03\x00\x5a\x02\x00\x00\x56\x03\x03")], 443, is(Protocol::Tls)),
     ("TLS alert", &[(Orig, b"?"), (Resp, b"\x15\x03\x01\x00\x02\x02\x28")], 443, is(Protocol::Tls)),
@@ -334,6 +336,12 @@ fn datagrams() -> Vec<Datagram> {
             b"INVITE sip:a@b SIP/2.0\r\n".to_vec(),
             (1, 2),
             Some(Protocol::Sip),
+        ),
+        (
+            "RDP",
+            padded(&[0xff, 0xff, 0xff, 0xff, 0, 64, 0, 1], 1_232),
+            (50_000, 3389),
+            Some(Protocol::RdpUdp),
         ),
         (
             "STUN",

@@ -149,7 +149,12 @@ fn ftp(starts: &Starts<'_>) -> Match {
     const COMMANDS: [&[u8]; 9] = [
         b"USER ", b"AUTH ", b"FEAT", b"SYST", b"PASS ", b"OPTS ", b"HOST ", b"CLNT ", b"QUIT",
     ];
-    let greeted = greeted(starts);
+    // Clients that do not wait for the greeting are believed where FTP is at home.
+    let greeted = if matches!(starts.port, 21 | 2811) {
+        any_of(starts.resp, &[b"220 ", b"220-"])
+    } else {
+        greeted(starts)
+    };
     if greeted == Match::Yes && names(starts, b"FTP") && !names(starts, b"SMTP") {
         return Match::Yes;
     }

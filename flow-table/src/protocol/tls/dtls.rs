@@ -2,9 +2,9 @@
 
 use super::fingerprint::Carrier;
 use super::record::Kind;
-use super::{At, MAX_MESSAGE, Sink, Tls};
-use crate::protocol::Progress;
+use super::{MAX_MESSAGE, SOURCE, Tls};
 use crate::protocol::bytes::Reader;
+use crate::protocol::{At, Progress, Sink};
 use crate::{PerSide, Side, Timestamp};
 
 /// The parser of one flow.
@@ -65,7 +65,7 @@ impl Dtls {
         bytes: &[u8],
         sink: &mut dyn Sink,
     ) -> Progress {
-        let mut at = At { side, ts, sink };
+        let mut at = At::new(SOURCE, side, ts, sink);
         let mut reader = Reader::new(bytes);
         while !self.tls.over && !reader.is_empty() {
             if self.record(&mut at, &mut reader).is_none() {

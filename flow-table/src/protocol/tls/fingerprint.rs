@@ -55,6 +55,7 @@ pub(crate) enum Carrier {
     #[default]
     Tcp,
     Dtls,
+    Quic,
 }
 
 /// `t13d1516h2_8daaf6152771_e5627efa2ab1`: what is offered, and hashes of ciphers and of extensions
@@ -71,6 +72,7 @@ pub(super) fn ja4(hello: &ClientHello<'_>, carrier: Carrier) -> String {
     let mut text = String::from(match carrier {
         Carrier::Tcp => "t",
         Carrier::Dtls => "d",
+        Carrier::Quic => "q",
     });
     text.push_str(version(hello));
     text.push(if extensions.contains(&0) { 'd' } else { 'i' });

@@ -3,16 +3,17 @@
 use sha2::{Digest, Sha256};
 
 use super::super::bytes::Reader;
-use super::super::{Record, x509};
+use super::super::{At, Body, BodyHead, Record, x509};
 use super::fingerprint::{Carrier, hex, ja3, ja3s, ja4};
 use super::hello::{ClientHello, ServerHello};
-use super::{At, MAX_CERTIFICATES, MAX_MESSAGE, Tls, cipher_name, names};
+use super::{MAX_CERTIFICATES, MAX_MESSAGE, Tls, cipher_name, names};
 
-const CLIENT_HELLO: u8 = 1;
+pub(super) const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
 const CERTIFICATE: u8 = 11;
 const SERVER_KEY_EXCHANGE: u8 = 12;
 const CLIENT_KEY_EXCHANGE: u8 = 16;
+const CERTIFICATE_STATUS: u8 = 22;
 /// Type and length.
 const HEADER: usize = 4;
 
@@ -26,6 +27,23 @@ fn header(bytes: &[u8]) -> Option<(u8, usize)> {
     let mut reader = Reader::new(bytes);
     let (kind, len) = (reader.u8()?, reader.u24()?);
     Some((kind, usize::try_from(len).ok()? + HEADER))
+}
+
+/// Type and body of a whole message.
+pub(super) fn split(message: &[u8]) -> Option<(u8, &[u8])> {
+    let (kind, len) = header(message)?;
+    Some((kind, message.get(HEADER..len)?))
+}
+
+/// Whether a certificate still counts (RFC 6066, 8), which is a file like others.
+fn certificate_status(at: &mut At<'_>, body: &[u8]) {
+    let mut reader = Reader::new(body);
+    if let (Some(1), Some(response)) = (reader.u8(), reader.sized24()) {
+        let head = BodyHead::default();
+        for part in [Body::Begin(head), Body::Data(response), Body::End] {
+            at.sink.body(at.side, part);
+        }
+    }
 }
 
 impl Tls {
@@ -49,7 +67,7 @@ impl Tls {
                 continue;
             };
             if len > MAX_MESSAGE {
-                at.weird("SSL_handshake_message_too_long", None);
+                at.weird("SSL_handshake_message_too_long");
                 return self.refute(at);
             }
             if held.len() == len {
@@ -71,6 +89,7 @@ impl Tls {
             }
             CERTIFICATE => self.certificates(at, body),
             SERVER_KEY_EXCHANGE => self.server_key_exchange(at, body),
+            CERTIFICATE_STATUS => certificate_status(at, body),
             CLIENT_KEY_EXCHANGE => self.key_exchanged |= self.is_client(at.side),
             _ => {}
         }
@@ -82,7 +101,7 @@ impl Tls {
     fn client_hello(&mut self, at: &mut At<'_>, body: &[u8]) {
         let mut plain = Vec::new();
         let hello = match self.carrier {
-            Carrier::Tcp => ClientHello::read(body),
+            Carrier::Tcp | Carrier::Quic => ClientHello::read(body),
             Carrier::Dtls => ClientHello::read_dtls(body, &mut plain),
         };
         match hello {
@@ -99,7 +118,7 @@ impl Tls {
         }
         self.confirm(at);
         if hello.many_names {
-            at.weird("SSL_many_server_names", None);
+            at.weird("SSL_many_server_names");
         }
         self.offered_ticket |= hello.has_ticket;
         self.offered_psk |= hello.has_psk;
@@ -155,7 +174,7 @@ impl Tls {
         let mut depth = 0;
         while let Some(certificate) = list.sized24() {
             if depth >= MAX_CERTIFICATES {
-                at.weird("SSL_too_many_certificates", None);
+                at.weird("SSL_too_many_certificates");
                 break;
             }
             let print = hex(&Sha256::digest(certificate));
@@ -175,7 +194,7 @@ impl Tls {
                     }
                     at.sink.record(Record::X509(Box::new(record)));
                 }
-                None => at.weird("x509_cert_parse_error", None),
+                None => at.weird("x509_cert_parse_error"),
             }
             depth += 1;
         }

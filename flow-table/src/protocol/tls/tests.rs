@@ -578,6 +578,34 @@ fn dtls12(size: usize) -> Vec<(Side, Vec<u8>)> {
         .collect()
 }
 
+/// A sink that keeps only bodies.
+#[derive(Default)]
+struct Bodies(Vec<u8>);
+
+impl Sink for Bodies {
+    fn record(&mut self, _: Record) {}
+    fn weird(&mut self, _: crate::protocol::Weird) {}
+    fn confirm(&mut self, _: Service) {}
+    fn refute(&mut self, _: Service) {}
+    fn body(&mut self, _: Side, part: crate::protocol::Body<'_>) {
+        if let crate::protocol::Body::Data(bytes) = part {
+            self.0.extend(bytes);
+        }
+    }
+}
+
+#[test]
+fn whether_a_certificate_counts_is_a_file() {
+    for (name, kind, want) in [("OCSP", 1, &b"response"[..]), ("another", 2, b"")] {
+        let body = [&[kind], sized24(b"response").as_slice()].concat();
+        let (mut tls, mut bodies) = (Tls::default(), Bodies::default());
+        tls.hello(Resp, T0, &message(22, &body), &mut bodies);
+        assert_eq!(bodies.0, want, "{name}");
+        tls.hello(Resp, T0, &message(22, &body[..5]), &mut bodies);
+        assert_eq!(bodies.0, want, "{name}, cut");
+    }
+}
+
 #[test]
 fn tls_in_datagrams() {
     for size in [1_000, 7] {

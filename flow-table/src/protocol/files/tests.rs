@@ -1,0 +1,112 @@
+use super::super::BodyHead;
+use super::*;
+
+use Side::{Orig, Resp};
+
+const T0: Timestamp = Timestamp::new(1_700_000_000, 0);
+const ALL: Hashes = Hashes {
+    md5: true,
+    sha1: true,
+    sha256: true,
+};
+
+fn begin(length: Option<u64>, filename: Option<&[u8]>) -> Body<'_> {
+    Body::Begin(BodyHead {
+        length,
+        filename,
+        content_type: None,
+        depth: 0,
+        is_range: false,
+    })
+}
+
+fn play(parts: &[(Side, Body<'_>)]) -> Vec<FileRecord> {
+    let mut files = Files::new("HTTP", ALL);
+    let mut rows = Vec::new();
+    for (secs, (side, part)) in (0..).zip(parts) {
+        rows.extend(files.body(*side, T0 + Span::from_secs(secs), *part));
+    }
+    rows.extend(files.finish());
+    rows.into_iter().map(|row| *row).collect()
+}
+
+#[test]
+fn a_file_is_a_row() {
+    let rows = play(&[
+        (Resp, begin(Some(12), Some(b"a.txt"))),
+        (Resp, Body::Data(b"hello ")),
+        (Resp, Body::Data(b"world\n")),
+        (Resp, Body::End),
+    ]);
+    let [row] = rows.as_slice() else {
+        panic!("{rows:?}")
+    };
+    assert_eq!((row.number, row.is_orig, row.timedout), (1, false, false));
+    assert_eq!(row.mime_type, Some("text/plain"));
+    assert_eq!(row.filename.as_deref(), Some(&b"a.txt"[..]));
+    assert_eq!((row.seen_bytes, row.total_bytes), (12, Some(12)));
+    assert_eq!(row.duration, Span::from_secs(2));
+    assert_eq!(row.md5.as_deref(), Some("6f5902ac237024bdd0c176cb93063dc4"));
+    assert_eq!(
+        row.sha1.as_deref(),
+        Some("22596363b3de40b06f981fb85d82312e8c0ed511")
+    );
+    assert!(
+        row.sha256
+            .as_ref()
+            .is_some_and(|sum| sum.starts_with("a948904f2f0f479b"))
+    );
+}
+
+#[test]
+fn sides_are_counted_apart() {
+    let rows = play(&[
+        (Orig, begin(None, None)),
+        (Resp, begin(None, None)),
+        (Orig, Body::End),
+        (Orig, begin(None, None)),
+        (Resp, Body::End),
+        (Orig, Body::End),
+    ]);
+    let brief: Vec<(bool, u32)> = rows.iter().map(|row| (row.is_orig, row.number)).collect();
+    assert_eq!(brief, [(true, 1), (false, 1), (true, 2)]);
+}
+
+#[test]
+fn what_is_missing_is_told() {
+    let rows = play(&[
+        (Resp, begin(Some(9), None)),
+        (Resp, Body::Data(b"MZ")),
+        (Resp, Body::Gap(5)),
+        (Resp, Body::Data(b"xx")),
+        (Resp, Body::End),
+        (Resp, begin(Some(9), None)),
+        (Resp, Body::Data(b"a")),
+        (Resp, begin(Some(9), None)),
+        (Resp, Body::Data(b"a")),
+    ]);
+    let [gap, cut, left] = rows.as_slice() else {
+        panic!("{rows:?}")
+    };
+    assert_eq!((gap.seen_bytes, gap.missing_bytes), (4, 5));
+    assert_eq!(
+        (gap.mime_type, &gap.md5),
+        (Some("application/x-dosexec"), &None)
+    );
+    assert!(cut.timedout && left.timedout);
+    assert!(!gap.timedout);
+}
+
+#[test]
+fn what_is_held_has_a_limit() {
+    let mut files = Files::new("HTTP", Hashes::default());
+    let name = vec![b'n'; 5_000];
+    assert!(files.body(Orig, T0, begin(None, Some(&name))).is_none());
+    for _ in 0..100 {
+        assert!(files.body(Orig, T0, Body::Data(&[b'a'; 700])).is_none());
+        assert!(files.held() <= super::super::mime::LOOK);
+    }
+    let row = files.body(Orig, T0, Body::End).unwrap();
+    assert_eq!(row.filename.map(|name| name.len()), Some(MAX_FILENAME));
+    assert_eq!(row.md5, None);
+}

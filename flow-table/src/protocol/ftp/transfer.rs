@@ -1,0 +1,42 @@
+//! What an announced flow carries: a file, and nothing else.
+
+use crate::protocol::{Body, BodyHead, Parser, Progress, Sink};
+use crate::{Side, Timestamp};
+
+/// The parser of a data channel. Only one side sends.
+#[derive(Clone, Copy, Default, Debug)]
+pub(in crate::protocol) struct Transfer {
+    began: Option<Side>,
+}
+
+impl Parser for Transfer {
+    fn data(&mut self, side: Side, _: Timestamp, bytes: &[u8], sink: &mut dyn Sink) -> Progress {
+        let from = *self.began.get_or_insert_with(|| {
+            sink.body(side, Body::Begin(BodyHead::default()));
+            side
+        });
+        if from == side {
+            sink.body(side, Body::Data(bytes));
+        }
+        Progress::Going
+    }
+
+    fn gap(&mut self, side: Side, _: Timestamp, len: u64, sink: &mut dyn Sink) -> Progress {
+        if self.began == Some(side) {
+            sink.body(side, Body::Gap(len));
+        }
+        Progress::Going
+    }
+
+    fn end_of(&mut self, side: Side, ts: Timestamp, sink: &mut dyn Sink) {
+        if self.began == Some(side) {
+            self.finish(ts, sink);
+        }
+    }
+
+    fn finish(&mut self, _: Timestamp, sink: &mut dyn Sink) {
+        if let Some(side) = self.began.take() {
+            sink.body(side, Body::End);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! When the flows of a table are due: what the wheel is told, and what it tells.
+
+use super::FlowTable;
+use crate::Timestamp;
+use crate::clock::Clock;
+use crate::expiry::Step;
+use crate::flow::{Common, Flow, Kind, PendingSlot};
+use crate::record::Evicted;
+use crate::table::TableOutput;
+use crate::tell::Teller;
+use crate::timers::{DNS_INTERVAL, DNS_SILENCE, LINGER, SESSION_TIMER, Timer};
+
+impl FlowTable {
+    /// Whether the flow in a slot has anything to do at `now` before its packet is taken.
+    pub(super) fn is_due(&self, slot: u32, common: &Common, now: Timestamp) -> bool {
+        // The wheel's entry is never later than a report: most packets need not look for one.
+        common.due() <= now
+            || (self.filed_at(slot).may_be_due(now)
+                && self
+                    .report_due(common.pending)
+                    .is_some_and(|due| due <= now))
+    }
+
+    pub(super) fn filed_at(&self, slot: u32) -> Step {
+        let filed = usize::try_from(slot).ok().and_then(|at| self.filed.get(at));
+        filed.copied().unwrap_or(Step::NEVER)
+    }
+
+    pub(super) fn set_filed(&mut self, slot: u32, step: Step) {
+        let at = usize::try_from(slot).unwrap_or(usize::MAX);
+        if let Some(filed) = self.filed.get_mut(at) {
+            *filed = step;
+            return;
+        }
+        if self.filed.len() == self.filed.capacity() {
+            // Doubling would leave half of it empty.
+            self.filed.reserve_exact(1024);
+        }
+        self.filed.push(step);
+    }
+
+    pub(super) fn report_due(&self, pending: Option<PendingSlot>) -> Option<Timestamp> {
+        let since = self.pending.get(pending?.get() - 1)?.since;
+        Some(since + self.config.progress_interval)
+    }
+
+    /// Makes sure the wheel looks at the flow when it is due: by its own timers, or for the report
+    /// of what it moved.
+    pub(super) fn file(&mut self, slot: u32) {
+        self.file_sooner(slot, Timestamp::ZERO);
+    }
+
+    /// The same for a flow that was due at `before` until now: within one step of the wheel, what
+    /// became due sooner needs an entry of its own.
+    pub(super) fn file_sooner(&mut self, slot: u32, before: Timestamp) {
+        let Some(due) = self.due_of(slot) else {
+            return;
+        };
+        let filed = self.filed_at(slot);
+        if filed.is_after(due) || (due < before && filed.has(due)) {
+            let step = self.wheel.insert(due, slot);
+            self.set_filed(slot, step);
+            self.sweep();
+        }
+    }
+
+    /// Entries of flows that left before they were due are swept out when they are too many:
+    /// whoever makes flows come and go would fill the wheel otherwise.
+    fn sweep(&mut self) {
+        if self.wheel.len() > 2 * self.index.len() + 1024 {
+            let filed = &self.filed;
+            let is_filed = |step, slot| {
+                let at = usize::try_from(slot).ok();
+                at.and_then(|at: usize| filed.get(at)) == Some(&step)
+            };
+            self.wheel.retain(is_filed);
+        }
+    }
+
+    fn due_of(&self, slot: u32) -> Option<Timestamp> {
+        let common = &self.flows.get(slot)?.common;
+        let own = common.due();
+        let report = self.report_due(common.pending);
+        Some(report.map_or(own, |due| due.min(own)))
+    }
+
+    /// Fires the flow's timers that are due at or before `now`, each at the packet time at which
+    /// it would have fired, and reports what it moved.
+    pub(super) fn fire(
+        &mut self,
+        slot: u32,
+        clock: &Clock<'_>,
+        now: Timestamp,
+        out: &mut TableOutput,
+    ) {
+        loop {
+            let pending = self.flows.get(slot).and_then(|flow| flow.common.pending);
+            let report = self.report_due(pending).filter(|due| *due <= now);
+            let Some(flow) = self.flows.get_mut(slot) else {
+                return;
+            };
+            // Where both are due at once, whatever ends the flow reports as well.
+            if let Some(due) = report.filter(|due| *due < flow.common.due()) {
+                let mut teller = Teller {
+                    seed: self.config.seed,
+                    pending: &mut self.pending,
+                    out,
+                };
+                teller.report(flow, clock.first_reaching(due, now));
+                continue;
+            }
+            let Some((due, timer)) = flow.common.take_due(now) else {
+                return;
+            };
+            let time = clock.first_reaching(due, now);
+            if is_over(flow, timer, time) {
+                return self.remove(slot, time, Evicted::No, out);
+            }
+        }
+    }
+}
+
+/// Whether a timer that fires at `time` ends the flow; arms it again if it does not.
+fn is_over(flow: &mut Flow, timer: Timer, time: Timestamp) -> bool {
+    let Flow { common, kind } = flow;
+    match (timer, kind) {
+        (Timer::Inactivity | Timer::Delete, _) => true,
+        (Timer::Attempt, Kind::Tcp(tcp)) => tcp.attempt_failed(),
+        (Timer::Dns, _) => {
+            if time.since(common.last) >= DNS_SILENCE {
+                return true;
+            }
+            common.timers.arm_dns(time + DNS_INTERVAL);
+            false
+        }
+        (Timer::Expire, Kind::Tcp(tcp)) if tcp.is_active() => {
+            if common.last + LINGER < time && tcp.has_expired() {
+                return true;
+            }
+            common.timers.arm_expire(time + SESSION_TIMER);
+            false
+        }
+        (Timer::Expire | Timer::Attempt, _) => false,
+    }
+}
