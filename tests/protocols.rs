@@ -5,12 +5,12 @@
 #[allow(dead_code, reason = "shared with the other tests")]
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
 use support::run::{self, installed};
-use support::{Recorded, captures};
+use support::{Recorded, captures, logs};
 
 /// Rows and how often each occurs.
 type Counted = BTreeMap<Vec<String>, usize>;
@@ -251,4 +251,37 @@ fn protocol_logs_say_what_tshark_sees() {
         compared += agreement.compared;
     }
     assert!(compared > 500, "only {compared} rows to compare");
+}
+
+/// Every row has all columns; as JSON there are as many, with the same names.
+#[test]
+fn rows_are_whole_in_both_formats() {
+    for capture in captures() {
+        let [table, json] = ["tsv", "json"].map(|format| {
+            let out = tempfile::tempdir().unwrap();
+            let options = ["-q", "--no-db", "--log-format", format];
+            run::replay(&[&capture.path], out.path(), &options).exits(0);
+            logs(out.path())
+        });
+        assert!(table.keys().eq(json.keys()), "{}", capture.name);
+        for (name, log) in &table {
+            let what = format!("{}: {name}", capture.name);
+            let text = str::from_utf8(log).unwrap();
+            let header = text.lines().find_map(|line| line.strip_prefix("#fields\t"));
+            let fields: Vec<&str> = header.unwrap().split('\t').collect();
+            let rows = text.lines().filter(|line| !line.starts_with('#'));
+            let rows: Vec<Vec<&str>> = rows.map(|row| row.split('\t').collect()).collect();
+            let objects = str::from_utf8(&json[name]).unwrap().lines();
+            assert_eq!(objects.clone().count(), rows.len(), "{what}");
+            for (row, object) in rows.iter().zip(objects) {
+                assert_eq!(row.len(), fields.len(), "{what}: {row:?}");
+                let object: serde_json::Map<String, serde_json::Value> =
+                    serde_json::from_str(object).unwrap();
+                let set = fields.iter().zip(row).filter(|(_, cell)| **cell != "-");
+                let names: BTreeSet<&str> = set.map(|(name, _)| *name).collect();
+                let got: BTreeSet<&str> = object.keys().map(String::as_str).collect();
+                assert_eq!(got, names, "{what}: {row:?}");
+            }
+        }
+    }
 }

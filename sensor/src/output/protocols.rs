@@ -112,9 +112,9 @@ impl ProtocolLogs {
                 Record::X509(x509) if self.certificates.is_new(x509) => {
                     self.begin(x509::X509, row.time, |fields| x509::write(fields, x509))
                 }
-                Record::X509(_) => Ok(()),
-                // These have no logs yet.
-                Record::Dhcp(_)
+                // Logged today; and those that have no logs yet.
+                Record::X509(_)
+                | Record::Dhcp(_)
                 | Record::Ftp(_)
                 | Record::Ntp(_)
                 | Record::Quic(_)
