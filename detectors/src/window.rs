@@ -53,6 +53,11 @@ impl Slicing {
         self.window
     }
 
+    /// Length of a slice, in nanoseconds.
+    pub(crate) const fn nanos(self) -> u64 {
+        self.nanos
+    }
+
     pub(crate) fn at(self, time: Timestamp) -> Slice {
         let time = time.as_nanos().unsigned_abs();
         let product = u128::from(time) * u128::from(self.inverse);

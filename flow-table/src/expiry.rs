@@ -25,7 +25,8 @@ struct Entry {
     slot: u32,
 }
 
-/// Which step of time, by its low bits: they come round after seventy years.
+/// Which step of time, by its low 32 bits: they come round after seventy years, and of two steps less
+/// than half of that apart it can be told which is first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Step(u32);
 
@@ -34,7 +35,8 @@ impl Step {
     pub(crate) const NEVER: Self = Self(u32::MAX);
 
     fn of(step: i64) -> Self {
-        Self(u32::try_from(step & 0x7fff_ffff).unwrap_or_default())
+        let low = u32::try_from(step & 0xffff_ffff).unwrap_or_default();
+        Self(low.min(Self::NEVER.0 - 1))
     }
 
     /// Whether a flow filed here may be due at `now`.

@@ -154,20 +154,26 @@ impl<const N: usize> SlidingSum<N> {
         if from == to || amounts == [0; N] {
             return self.add(to, amounts);
         }
-        let (begin, end) = (nanos(since), nanos(until));
-        let share = |moment: u64| {
-            let of = moment.clamp(begin, end) - begin;
-            amounts.map(|amount| part(amount, of, end - begin))
-        };
+        let (begin, whole) = (nanos(since), nanos(until) - nanos(since));
         let from = from.max(slicing.first(to));
-        let mut before = share(nanos(slicing.start(from)));
-        for slice in from..=to {
-            let after = share(nanos(slicing.start(slice + 1)));
+        let end_of = |slice: Slice| nanos(slicing.start(slice + 1)).saturating_sub(begin);
+        let skipped = nanos(slicing.start(from)).saturating_sub(begin);
+        let mut before = amounts.map(|amount| Part::of(amount, skipped, whole).quotient);
+        let mut parts = amounts.map(|amount| Part::of(amount, end_of(from), whole));
+        let steps = amounts.map(|amount| Part::of(amount, slicing.nanos(), whole));
+        for slice in from..to {
+            let after = parts.each_ref().map(|part| part.quotient);
             let mut within = after;
             less(&mut within, before);
             self.add(slice, within);
             before = after;
+            for (part, step) in parts.iter_mut().zip(&steps) {
+                part.advance(step, whole);
+            }
         }
+        let mut rest = amounts;
+        less(&mut rest, before);
+        self.add(to, rest);
     }
 
     pub(crate) fn total(&self) -> [u64; N] {
@@ -241,18 +247,47 @@ fn nanos(time: Timestamp) -> u64 {
     time.as_nanos().unsigned_abs()
 }
 
-/// `amount` × `of` / `whole`, rounded down; `of` is no more than `whole`.
-fn part(amount: u64, of: u64, whole: u64) -> u64 {
-    if let Some(product) = amount.checked_mul(of) {
-        return product / whole;
+/// `amount` × `of` / `whole`, and what that leaves: from one moment to the next it takes an addition.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    quotient: u64,
+    rest: u64,
+}
+
+impl Part {
+    /// `whole` is not zero.
+    fn of(amount: u64, of: u64, whole: u64) -> Self {
+        let whole = whole.max(1);
+        if let Some(product) = amount.checked_mul(of) {
+            return Self {
+                quotient: product / whole,
+                rest: product % whole,
+            };
+        }
+        let (product, whole) = (u128::from(amount) * u128::from(of), u128::from(whole));
+        let narrow = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
+        Self {
+            quotient: narrow(product / whole),
+            rest: narrow(product % whole),
+        }
     }
-    let exact = u128::from(amount) * u128::from(of) / u128::from(whole);
-    u64::try_from(exact).unwrap_or(u64::MAX)
+
+    fn advance(&mut self, step: &Self, whole: u64) {
+        // Both rests are below `whole`, which is below 2⁶³.
+        let rest = self.rest + step.rest;
+        let carry = rest >= whole;
+        self.quotient = self
+            .quotient
+            .saturating_add(step.quotient)
+            .saturating_add(carry.into());
+        self.rest = if carry { rest - whole } else { rest };
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use flow_table::Span;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -278,6 +313,35 @@ mod tests {
         assert_eq!(sum.latest_over(9), Some(90));
         sum.take(99, [1]);
         assert_eq!(sum.total(), [59]);
+    }
+
+    proptest! {
+        /// What falls into a slice is what had moved by its end, less what had by its beginning.
+        #[test]
+        fn spreads_evenly(
+            since in 0..30_000_000_000_u64,
+            span in 1..20_000_000_000_u64,
+            amount in prop_oneof![0..5_000_u64, any::<u64>()],
+        ) {
+            let slicing = Slicing::of(Span::from_secs(10));
+            let moment = |nanos: u64| Timestamp::from_nanos(i64::try_from(nanos).unwrap());
+            let (begin, end) = (since, since + span);
+            let mut sum = SlidingSum::default();
+            sum.spread(slicing, moment(begin), moment(end), [amount]);
+            let moved = |slice: Slice| -> u64 {
+                let of = nanos(slicing.start(slice)).clamp(begin, end) - begin;
+                let exact = u128::from(amount) * u128::from(of) / u128::from(span);
+                u64::try_from(exact).unwrap()
+            };
+            let last = slicing.at(moment(end));
+            let first = slicing.at(moment(begin)).max(slicing.first(last));
+            prop_assert_eq!(sum.total(), [moved(last + 1) - moved(first)]);
+            for slice in first..=last {
+                let held = sum.newest_first().find(|slot| slot.slice == slice);
+                let held = held.map_or(0, |slot| slot.amounts[0]);
+                prop_assert_eq!(held, moved(slice + 1) - moved(slice), "slice {}", slice);
+            }
+        }
     }
 
     #[test]
