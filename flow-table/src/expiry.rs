@@ -111,13 +111,17 @@ impl Wheel {
         self.earliest <= now
     }
 
+    /// It is `now`: a wheel without entries begins here. One that began later than what is filed
+    /// next would have to look at it all the time.
+    pub(crate) fn begin(&mut self, now: Timestamp) {
+        if self.len == 0 {
+            self.step = step_of(now);
+        }
+    }
+
     /// Files a flow that is due at `due`. Returns where.
     pub(crate) fn insert(&mut self, due: Timestamp, slot: u32) -> Step {
         let step = step_of(due);
-        if self.len == 0 {
-            // The wheel may begin anywhere, with room for what is due sooner.
-            self.step = (step - SLOTS + 1).max(0);
-        }
         let last = self.step + SLOTS - 1;
         let (step, offset) = if step < self.step {
             // Packet time was ahead of this flow: look at it at the next chance.
@@ -328,6 +332,20 @@ mod tests {
         wheel.advance(ms(10_100), &mut up);
         assert_eq!(up, [(filed, 1)]);
         assert_eq!(wheel.len(), 0);
+    }
+
+    #[test]
+    fn what_is_due_tomorrow_does_not_hide_what_is_due_now() {
+        let mut wheel = Wheel::default();
+        wheel.begin(ms(10_000));
+        wheel.insert(ms(86_400_000), 1);
+        let step = wheel.insert(ms(15_000), 2);
+        assert!(!step.may_be_due(ms(14_000)) && step.may_be_due(ms(15_000)));
+        let mut up = Vec::new();
+        wheel.advance(ms(14_999), &mut up);
+        assert_eq!(up, []);
+        wheel.advance(ms(15_000), &mut up);
+        assert_eq!(up, [(step, 2)]);
     }
 
     #[test]

@@ -244,6 +244,7 @@ impl FlowTable {
         let nth = if again { self.opened } else { 0 };
         let link = packet.link.of(block.links);
         let flow = Flow::open(packet, now, self.config.seed, nth, link);
+        self.wheel.begin(now);
         let slot = self.insert(flow, packet.hash);
         self.update(slot, packet, block, out);
         self.file(slot);
