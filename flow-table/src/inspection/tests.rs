@@ -375,7 +375,10 @@ fn names_are_kept_within_their_share() {
     let mut frames = Vec::new();
     for port in 1_000..4_000 {
         let mut play = Play::open(port);
-        play.say(Orig, b"\x03\x00\x00\x13\x0e\xe0\x00\x00\x00\x00\x00\x01\x00\x08\x00\x0b");
+        play.say(
+            Orig,
+            b"\x03\x00\x00\x13\x0e\xe0\x00\x00\x00\x00\x00\x01\x00\x08\x00\x0b",
+        );
         play.say(Orig, b"\x00\x00\x00");
         play.say(Resp, b"SSH-2.0-x\r\n");
         play.say(Orig, b"SSH-2.0-y\r\n");

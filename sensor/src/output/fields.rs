@@ -5,6 +5,7 @@
 //! UTF-8 becomes `\xNN`, and so does a comma in a list; a value that looks like "unset" or "empty"
 //! does not stay so. JSON has its own escapes, and `\\xNN` for the rest.
 
+use std::io::Write as _;
 use std::net::IpAddr;
 
 use flow_table::{FlowId, Span, Timestamp, Uid};
@@ -123,6 +124,16 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Seconds off the wire, which may be any number. A table has six decimals of it.
+    pub(super) fn fraction(&mut self, seconds: f64) {
+        self.next();
+        // Writing to a vector does not fail. `Debug` has a point or an exponent in it.
+        let _ = match self.format {
+            LogFormat::Tsv => write!(self.out, "{seconds:.6}"),
+            LogFormat::Json => write!(self.out, "{seconds:?}"),
+        };
+    }
+
     pub(super) fn count(&mut self, count: u64) {
         self.next();
         self.line.number(count);
@@ -205,6 +216,14 @@ impl<'a> Fields<'a> {
             return self.unset();
         }
         self.list(addrs.iter(), |fields, addr| fields.addr(*addr));
+    }
+
+    pub(super) fn maybe_addr(&mut self, addr: Option<IpAddr>) {
+        let Some(addr) = addr else {
+            return self.unset();
+        };
+        self.next();
+        self.addr(addr);
     }
 
     /// A list that is there and has nothing in it.
@@ -316,6 +335,11 @@ fn escape_json(out: &mut Vec<u8>, text: &[u8]) {
             out.push(b'\\');
             match byte {
                 b'\\' | b'"' => out.push(*byte),
+                b'\x08' => out.push(b'b'),
+                b'\t' => out.push(b't'),
+                b'\n' => out.push(b'n'),
+                b'\x0c' => out.push(b'f'),
+                b'\r' => out.push(b'r'),
                 byte => hex(out, *byte),
             }
             rest = after;
@@ -386,7 +410,7 @@ mod tests {
                 Some(b"a\tb\\c\"\xff,"),
                 &[],
                 "a\\x09b\\\\c\"\\xff,\t8\tF\t-\t1.500000\n",
-                "{\"a\":\"a\\\\x09b\\\\c\\\"\\\\xff,\",\"b\":8,\"c\":false,\"e\":1.500000}\n",
+                "{\"a\":\"a\\tb\\\\c\\\"\\\\xff,\",\"b\":8,\"c\":false,\"e\":1.500000}\n",
             ),
             (
                 Some("é\u{7f}".as_bytes()),

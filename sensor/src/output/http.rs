@@ -58,7 +58,10 @@ pub(super) fn write(fields: &mut Fields<'_>, row: &HttpRecord) {
     fields.texts(&row.proxied);
     for bodies in [&row.orig_bodies, &row.resp_bodies] {
         fields.unset();
-        let names: Vec<_> = bodies.iter().filter_map(|body| body.filename.as_ref()).collect();
+        let names: Vec<_> = bodies
+            .iter()
+            .filter_map(|body| body.filename.as_ref())
+            .collect();
         fields.texts(&names);
         let kinds: Vec<_> = bodies.iter().filter_map(|body| body.mime_type).collect();
         fields.texts(&kinds);

@@ -9,7 +9,7 @@ use flow_table::{ProtocolRow, Timestamp};
 use super::fields::{FLOW, Fields};
 use super::logs::LogLost;
 use super::zeek::{Column, ZeekLog};
-use super::{OutputDir, dns, http, ssh, ssl, weird, x509};
+use super::{OutputDir, dns, ftp, http, ntp, quic, smtp, ssh, ssl, weird, x509};
 use crate::cli::LogFormat;
 
 /// One of the logs: its name and its columns.
@@ -40,9 +40,13 @@ impl Kind {
 }
 
 /// All of them.
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 10] = [
     dns::DNS,
+    ftp::FTP,
     http::HTTP,
+    ntp::NTP,
+    quic::QUIC,
+    smtp::SMTP,
     ssh::SSH,
     ssl::SSL,
     weird::WEIRD,
@@ -92,36 +96,37 @@ impl ProtocolLogs {
     }
 
     pub(super) fn write(&mut self, rows: &[ProtocolRow]) -> Result<(), LogLost> {
-        for row in rows {
-            match &row.record {
-                Record::Dns(dns) => self.put(dns::DNS, row, dns.ts, |fields| {
-                    dns::write(fields, dns);
-                }),
-                Record::Http(http) => self.put(http::HTTP, row, http.ts, |fields| {
-                    http::write(fields, http);
-                }),
-                Record::Ssh(ssh) => self.put(ssh::SSH, row, ssh.ts, |fields| {
-                    ssh::write(fields, &row.id, ssh);
-                }),
-                Record::Ssl(ssl) => self.put(ssl::SSL, row, ssl.ts, |fields| {
-                    ssl::write(fields, ssl);
-                }),
-                Record::Weird(weird) => self.put(weird::WEIRD, row, weird.ts, |fields| {
-                    weird::write(fields, weird);
-                }),
-                Record::X509(x509) if self.certificates.is_new(x509) => {
-                    self.begin(x509::X509, row.time, |fields| x509::write(fields, x509))
-                }
-                Record::X509(_) => Ok(()),
-                // These have no logs yet.
-                Record::Dhcp(_)
-                | Record::Ftp(_)
-                | Record::Ntp(_)
-                | Record::Quic(_)
-                | Record::Smtp(_) => Ok(()),
-            }?;
+        rows.iter().try_for_each(|row| self.write_row(row))
+    }
+
+    fn write_row(&mut self, row: &ProtocolRow) -> Result<(), LogLost> {
+        match &row.record {
+            // It has no log yet.
+            Record::Dhcp(_) => Ok(()),
+            Record::Dns(dns) => self.put(dns::DNS, row, dns.ts, |fields| dns::write(fields, dns)),
+            Record::Ftp(ftp) => self.put(ftp::FTP, row, ftp.ts, |fields| ftp::write(fields, ftp)),
+            Record::Http(http) => self.put(http::HTTP, row, http.ts, |fields| {
+                http::write(fields, http);
+            }),
+            Record::Ntp(ntp) => self.put(ntp::NTP, row, ntp.ts, |fields| ntp::write(fields, ntp)),
+            Record::Quic(quic) => self.put(quic::QUIC, row, quic.ts, |fields| {
+                quic::write(fields, quic);
+            }),
+            Record::Smtp(smtp) => self.put(smtp::SMTP, row, smtp.ts, |fields| {
+                smtp::write(fields, smtp);
+            }),
+            Record::Ssh(ssh) => self.put(ssh::SSH, row, ssh.ts, |fields| {
+                ssh::write(fields, &row.id, ssh);
+            }),
+            Record::Ssl(ssl) => self.put(ssl::SSL, row, ssl.ts, |fields| ssl::write(fields, ssl)),
+            Record::Weird(weird) => self.put(weird::WEIRD, row, weird.ts, |fields| {
+                weird::write(fields, weird);
+            }),
+            Record::X509(x509) if self.certificates.is_new(x509) => {
+                self.begin(x509::X509, row.time, |fields| x509::write(fields, x509))
+            }
+            Record::X509(_) => Ok(()),
         }
-        Ok(())
     }
 
     /// Writes a row that begins with its flow.
