@@ -3,6 +3,7 @@
 
 mod batch;
 mod conn;
+mod dhcp;
 mod dns;
 mod fields;
 mod ftp;

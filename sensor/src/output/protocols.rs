@@ -4,12 +4,13 @@
 use std::fs::File;
 
 use flow_table::protocol::Record;
-use flow_table::{ProtocolRow, Timestamp};
+use flow_table::protocol::dhcp::{DhcpRecord, Transactions};
+use flow_table::{ProtocolRow, Timestamp, Uid};
 
 use super::fields::{FLOW, Fields};
 use super::logs::LogLost;
 use super::zeek::{Column, ZeekLog};
-use super::{OutputDir, dns, ftp, http, ntp, quic, smtp, ssh, ssl, weird, x509};
+use super::{OutputDir, dhcp, dns, ftp, http, ntp, quic, smtp, ssh, ssl, weird, x509};
 use crate::cli::LogFormat;
 
 /// One of the logs: its name and its columns.
@@ -40,7 +41,8 @@ impl Kind {
 }
 
 /// All of them.
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 11] = [
+    dhcp::DHCP,
     dns::DNS,
     ftp::FTP,
     http::HTTP,
@@ -76,6 +78,8 @@ impl Lazy {
 pub(super) struct ProtocolLogs {
     logs: [Lazy; KINDS.len()],
     certificates: x509::Known,
+    /// Of all flows. Rows come in one order, so what is made of them does not depend on how.
+    dhcp: Transactions<Uid>,
     dir: OutputDir,
     format: LogFormat,
 }
@@ -90,6 +94,7 @@ impl ProtocolLogs {
         Ok(Self {
             logs,
             certificates: x509::Known::default(),
+            dhcp: Transactions::default(),
             dir: dir.clone(),
             format,
         })
@@ -100,9 +105,14 @@ impl ProtocolLogs {
     }
 
     fn write_row(&mut self, row: &ProtocolRow) -> Result<(), LogLost> {
+        self.put_dhcp(row.time, |all, ready| {
+            all.advance(row.time, |dhcp| ready.push(dhcp));
+        })?;
         match &row.record {
-            // It has no log yet.
-            Record::Dhcp(_) => Ok(()),
+            Record::Dhcp(message) => self.put_dhcp(row.time, |all, ready| {
+                let message = message.as_ref().clone();
+                all.message(row.uid, &row.id, message, |dhcp| ready.push(dhcp));
+            }),
             Record::Dns(dns) => self.put(dns::DNS, row, dns.ts, |fields| dns::write(fields, dns)),
             Record::Ftp(ftp) => self.put(ftp::FTP, row, ftp.ts, |fields| ftp::write(fields, ftp)),
             Record::Http(http) => self.put(http::HTTP, row, http.ts, |fields| {
@@ -127,6 +137,19 @@ impl ProtocolLogs {
             }
             Record::X509(_) => Ok(()),
         }
+    }
+
+    /// Writes what became ready of all transactions by something that happened to them.
+    fn put_dhcp(
+        &mut self,
+        now: Timestamp,
+        happen: impl FnOnce(&mut Transactions<Uid>, &mut Vec<DhcpRecord<Uid>>),
+    ) -> Result<(), LogLost> {
+        let mut ready = Vec::new();
+        happen(&mut self.dhcp, &mut ready);
+        ready
+            .iter()
+            .try_for_each(|row| self.begin(dhcp::DHCP, now, |fields| dhcp::write(fields, row)))
     }
 
     /// Writes a row that begins with its flow.
@@ -172,7 +195,8 @@ impl ProtocolLogs {
         Ok(())
     }
 
-    pub(super) fn close(self, now: Timestamp) -> Result<(), LogLost> {
+    pub(super) fn close(mut self, now: Timestamp) -> Result<(), LogLost> {
+        self.put_dhcp(now, |all, ready| all.finish(|dhcp| ready.push(dhcp)))?;
         for Lazy { name, log, .. } in self.logs {
             let closed = log.map_or(Ok(()), |log| log.close(now));
             closed.map_err(|error| LogLost::new(&name, error))?;
