@@ -71,6 +71,8 @@ pub enum Record {
     Dhcp(Box<dhcp::DhcpMessage>),
     /// Of dns.log.
     Dns(Box<dns::DnsRecord>),
+    /// Of files.log.
+    File(Box<files::FileRecord>),
     /// Of ftp.log.
     Ftp(Box<ftp::FtpRecord>),
     /// Of http.log.
@@ -94,6 +96,8 @@ pub enum Record {
 /// What is said of a body before it comes.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct BodyHead<'a> {
+    /// What carries it, as Zeek names its analyzers.
+    pub source: &'static str,
     /// Its length as announced.
     pub length: Option<u64>,
     /// The name it is to be saved under.

@@ -6,6 +6,7 @@ mod conn;
 mod dhcp;
 mod dns;
 mod fields;
+mod files;
 mod ftp;
 mod http;
 mod jsonl;

@@ -81,7 +81,7 @@ pub(super) fn row(
     let mut json = begin(flow);
     let log = match record {
         // Rows are made of all flows' messages.
-        Record::Dhcp(_) => return None,
+        Record::Dhcp(_) | Record::File(_) => return None,
         Record::Dns(row) => {
             dns_row(&mut json, row);
             "dns"

@@ -91,6 +91,11 @@ impl<'a> Fields<'a> {
     /// Columns of [`FLOW`].
     pub(super) fn flow(&mut self, ts: Timestamp, uid: Uid, id: &FlowId) {
         self.time(ts);
+        self.ends(uid, id);
+    }
+
+    /// The same without the time.
+    pub(super) fn ends(&mut self, uid: Uid, id: &FlowId) {
         self.next();
         self.quote();
         self.out.extend_from_slice(&uid.text());

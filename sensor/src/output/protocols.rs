@@ -10,7 +10,7 @@ use flow_table::{ProtocolRow, Timestamp, Uid};
 use super::fields::{FLOW, Fields};
 use super::logs::LogLost;
 use super::zeek::{Column, ZeekLog};
-use super::{OutputDir, dhcp, dns, ftp, http, ntp, quic, smtp, ssh, ssl, weird, x509};
+use super::{OutputDir, dhcp, dns, files, ftp, http, ntp, quic, smtp, ssh, ssl, weird, x509};
 use crate::cli::LogFormat;
 
 /// One of the logs: its name and its columns.
@@ -41,9 +41,10 @@ impl Kind {
 }
 
 /// All of them.
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 12] = [
     dhcp::DHCP,
     dns::DNS,
+    files::FILES,
     ftp::FTP,
     http::HTTP,
     ntp::NTP,
@@ -114,16 +115,19 @@ impl ProtocolLogs {
                 all.message(row.uid, &row.id, message, |dhcp| ready.push(dhcp));
             }),
             Record::Dns(dns) => self.put(dns::DNS, row, dns.ts, |fields| dns::write(fields, dns)),
+            Record::File(file) => self.begin(files::FILES, row.time, |fields| {
+                files::write(fields, row, file);
+            }),
             Record::Ftp(ftp) => self.put(ftp::FTP, row, ftp.ts, |fields| ftp::write(fields, ftp)),
             Record::Http(http) => self.put(http::HTTP, row, http.ts, |fields| {
-                http::write(fields, http);
+                http::write(fields, row.uid, http);
             }),
             Record::Ntp(ntp) => self.put(ntp::NTP, row, ntp.ts, |fields| ntp::write(fields, ntp)),
             Record::Quic(quic) => self.put(quic::QUIC, row, quic.ts, |fields| {
                 quic::write(fields, quic);
             }),
             Record::Smtp(smtp) => self.put(smtp::SMTP, row, smtp.ts, |fields| {
-                smtp::write(fields, smtp);
+                smtp::write(fields, row.uid, smtp);
             }),
             Record::Ssh(ssh) => self.put(ssh::SSH, row, ssh.ts, |fields| {
                 ssh::write(fields, &row.id, ssh);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use flow_table::protocol::Text;
 use flow_table::protocol::smtp::SmtpRecord;
+use flow_table::{Side, Uid};
 
 use super::fields::Fields;
 use super::protocols::Kind;
@@ -34,7 +35,7 @@ pub(super) const SMTP: Kind = Kind::of_flows(
     ],
 );
 
-pub(super) fn write(fields: &mut Fields<'_>, row: &SmtpRecord) {
+pub(super) fn write(fields: &mut Fields<'_>, uid: Uid, row: &SmtpRecord) {
     fields.count(row.trans_depth.into());
     fields.text(row.helo.as_ref());
     fields.text(row.mailfrom.as_ref());
@@ -54,7 +55,9 @@ pub(super) fn write(fields: &mut Fields<'_>, row: &SmtpRecord) {
     fields.addrs(&row.path);
     fields.text(row.user_agent.as_ref());
     fields.flag(row.tls);
-    fields.unset();
+    let names = row.files.iter().map(|file| uid.file(Side::Orig, *file));
+    let names: Vec<_> = names.collect();
+    fields.maybe_texts(Some(&names));
 }
 
 fn set(fields: &mut Fields<'_>, texts: Option<&BTreeSet<Text>>) {

@@ -40,6 +40,7 @@ fn play(proto: IpProto, port: u16, parts: Parts, cut: usize) -> Findings {
 fn kinds(findings: &Findings) -> Vec<&'static str> {
     let kind = |record: &Record| match record {
         Record::Dhcp(_) => "dhcp",
+        Record::File(_) => "files",
         Record::Dns(_) => "dns",
         Record::Ftp(_) => "ftp",
         Record::Http(_) => "http",
