@@ -67,6 +67,10 @@ pub struct Weird {
 /// A row of a protocol's log.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Record {
+    /// A flow that is to come, of no log.
+    Announced(Box<ftp::DataChannel>),
+    /// What may be a file, if the flow was announced; of no log.
+    Carried(Box<ftp::Carried>),
     /// A message; [`dhcp::Transactions`] makes rows of dhcp.log of it.
     Dhcp(Box<dhcp::DhcpMessage>),
     /// Of dns.log.
@@ -91,6 +95,13 @@ pub enum Record {
     X509(Box<x509::X509Record>),
     /// Of weird.log. Parsers have a [way of their own](Sink::weird) to say it.
     Weird(Box<Weird>),
+}
+
+impl Record {
+    /// Whether it is for a log, and not for what is to be known of other flows.
+    pub const fn is_told(&self) -> bool {
+        !matches!(self, Self::Announced(_) | Self::Carried(_))
+    }
 }
 
 /// What is said of a body before it comes.

@@ -3,6 +3,7 @@
 use super::Services;
 use crate::flow::Common;
 use crate::protocol::files::{Files, Hashes};
+use crate::protocol::ftp::DataChannel;
 use crate::protocol::{Body, Record, Service, Sink, Weird};
 use crate::{FlowId, PerSide, Side, Timestamp, Uid};
 
@@ -118,6 +119,10 @@ impl Sink for Finder<'_> {
 
     fn refute(&mut self, service: Service) {
         self.found.services.remove(service);
+    }
+
+    fn expect(&mut self, channel: DataChannel) {
+        self.push(Record::Announced(Box::new(channel)));
     }
 
     fn body(&mut self, side: Side, part: Body<'_>) {

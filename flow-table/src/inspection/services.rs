@@ -31,7 +31,8 @@ impl Services {
     }
 
     /// These and another.
-    pub(crate) fn and(mut self, service: Option<Service>) -> Self {
+    #[must_use]
+    pub fn and(mut self, service: Option<Service>) -> Self {
         if let Some(service) = service {
             self.add(service);
         }

@@ -169,7 +169,8 @@ fn text(row: &ProtocolRow) -> String {
 
 /// Rows, and the services of each flow.
 fn told(out: &TableOutput) -> String {
-    let rows = out.protocols.iter().map(text);
+    let rows = out.protocols.iter().filter(|row| row.record.is_told());
+    let rows = rows.map(text);
     let services = out.records.iter().map(|record| {
         let names = record.services.as_slice().iter().map(|service| service.0);
         format!("[{}]", names.collect::<Vec<_>>().join(","))

@@ -54,6 +54,30 @@ pub struct FileRecord {
     pub sha256: Option<String>,
 }
 
+impl FileRecord {
+    /// The first file that `side` sends, of which nothing was seen yet.
+    pub const fn new(ts: Timestamp, side: Side, source: &'static str) -> Self {
+        Self {
+            ts,
+            number: 1,
+            depth: 0,
+            source,
+            mime_type: None,
+            filename: None,
+            duration: Span::ZERO,
+            is_orig: matches!(side, Side::Orig),
+            seen_bytes: 0,
+            total_bytes: None,
+            missing_bytes: 0,
+            overflow_bytes: 0,
+            timedout: false,
+            md5: None,
+            sha1: None,
+            sha256: None,
+        }
+    }
+}
+
 /// Which digests are made of files: they cost more than all the rest.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Hashes {
@@ -152,26 +176,13 @@ impl Files {
                 if let Some(row) = &mut before {
                     row.timedout = true;
                 }
-                let row = Box::new(FileRecord {
-                    ts,
-                    number: self.next_number(side),
-                    depth: head.depth,
-                    source: head.source,
-                    mime_type: None,
-                    filename: head.filename.map(|name| {
-                        let short = name.get(..MAX_FILENAME);
-                        short.unwrap_or(name).into()
-                    }),
-                    duration: Span::ZERO,
-                    is_orig: side == Side::Orig,
-                    seen_bytes: 0,
-                    total_bytes: head.length,
-                    missing_bytes: 0,
-                    overflow_bytes: 0,
-                    timedout: false,
-                    md5: None,
-                    sha1: None,
-                    sha256: None,
+                let mut row = Box::new(FileRecord::new(ts, side, head.source));
+                row.number = self.next_number(side);
+                row.depth = head.depth;
+                row.total_bytes = head.length;
+                row.filename = head.filename.map(|name| {
+                    let short = name.get(..MAX_FILENAME);
+                    short.unwrap_or(name).into()
                 });
                 self.halves.get_mut(side).file = Some(File {
                     row,

@@ -37,7 +37,7 @@ pub(super) fn write(fields: &mut Fields<'_>, row: &FtpRecord) {
     let is_secret = row.command.eq_ignore_ascii_case(b"PASS");
     let arg = row.arg.as_deref();
     fields.text(arg.map(|arg| if is_secret { shown(arg) } else { arg }));
-    fields.unset();
+    fields.name(row.file.and_then(|file| file.mime_type));
     fields.maybe_count(row.file_size);
     fields.maybe_count(row.reply_code);
     fields.text(row.reply_msg.as_ref());
@@ -46,5 +46,7 @@ pub(super) fn write(fields: &mut Fields<'_>, row: &FtpRecord) {
     fields.maybe_addr(channel.map(|channel| channel.orig_h));
     fields.maybe_addr(channel.map(|channel| channel.resp.addr));
     fields.maybe_count(channel.map(|channel| channel.resp.port));
-    fields.unset();
+    // A channel carries one file.
+    let name = row.file.map(|file| file.uid.file(file.side, 1));
+    fields.text(name.as_ref());
 }
