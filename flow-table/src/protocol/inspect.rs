@@ -177,6 +177,7 @@ impl Inspector {
     /// found by the other side is told of the hole once there is something after it.
     fn is_deaf_to(&mut self, side: Side, ts: Timestamp, sink: &mut dyn Sink) -> bool {
         if matches!(self.stage, Stage::Stream(_)) {
+            self.lone.passed_over(ts);
             return true;
         }
         *self.deaf.get_mut(side) = false;

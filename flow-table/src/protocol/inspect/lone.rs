@@ -39,6 +39,13 @@ impl Lone {
         }
     }
 
+    /// Bytes came that nobody looks at, because some before them are missing.
+    pub(super) const fn passed_over(&mut self, ts: Timestamp) {
+        if let Some((_, last)) = &mut self.times {
+            *last = ts;
+        }
+    }
+
     /// No more is looked at.
     pub(super) fn leave(&mut self, recogniser: &Recogniser, sink: &mut dyn Sink) {
         self.tell(recogniser, Told::Begin, sink);
