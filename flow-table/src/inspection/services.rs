@@ -31,8 +31,7 @@ impl Services {
     }
 
     /// These and another.
-    #[must_use]
-    pub fn and(mut self, service: Option<Service>) -> Self {
+    pub(crate) fn and(mut self, service: Option<Service>) -> Self {
         if let Some(service) = service {
             self.add(service);
         }

@@ -62,7 +62,9 @@ impl Transfers {
         if !self.knows(&record.id, record.start) {
             return None;
         }
-        record.services = std::mem::take(&mut record.services).and(Some(FTP_DATA));
+        let found = std::mem::take(&mut record.services);
+        let found = found.as_slice().iter().copied();
+        record.services = std::iter::once(FTP_DATA).chain(found).collect();
         let carried = carried?;
         let sent = match carried.side {
             Side::Orig => record.traffic.orig.bytes,
