@@ -67,10 +67,16 @@ pub struct Weird {
 /// A row of a protocol's log.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Record {
+    /// A flow that is to come, of no log.
+    Announced(Box<ftp::DataChannel>),
+    /// What may be a file, if the flow was announced; of no log.
+    Carried(Box<ftp::Carried>),
     /// A message; [`dhcp::Transactions`] makes rows of dhcp.log of it.
     Dhcp(Box<dhcp::DhcpMessage>),
     /// Of dns.log.
     Dns(Box<dns::DnsRecord>),
+    /// Of files.log.
+    File(Box<files::FileRecord>),
     /// Of ftp.log.
     Ftp(Box<ftp::FtpRecord>),
     /// Of http.log.
@@ -91,9 +97,18 @@ pub enum Record {
     Weird(Box<Weird>),
 }
 
+impl Record {
+    /// Whether it is for a log, and not for what is to be known of other flows.
+    pub const fn is_told(&self) -> bool {
+        !matches!(self, Self::Announced(_) | Self::Carried(_))
+    }
+}
+
 /// What is said of a body before it comes.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct BodyHead<'a> {
+    /// What carries it, as Zeek names its analyzers.
+    pub source: &'static str,
     /// Its length as announced.
     pub length: Option<u64>,
     /// The name it is to be saved under.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::Side;
+
 /// Digits in ascending ASCII order, so that uids sort as text the way they sort as numbers.
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// 62^17 is the first power that holds 96 bits.
@@ -40,6 +42,18 @@ impl Uid {
                 }
             }
         }
+        text
+    }
+
+    /// The printed form of the name of a file: of those that `side` of this flow sends, the
+    /// so manieth. `F` and seventeen digits.
+    pub fn file(self, side: Side, number: u32) -> [u8; WIDTH + 1] {
+        // 2^96 divided by the golden ratio, made odd: no two numbers of a flow come to the same.
+        const STEP: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c061;
+        let place = u128::from(number) * 2 + u128::from(side == Side::Resp) + 1;
+        let mut text = Self::from_bits(self.0 ^ place.wrapping_mul(STEP)).text();
+        let [letter, ..] = &mut text;
+        *letter = b'F';
         text
     }
 
@@ -91,6 +105,18 @@ mod tests {
                 .all(|t| t.len() == WIDTH + 1 && t.starts_with('C'))
         );
         assert_eq!(texts[3], "C00000000000000010");
+    }
+
+    #[test]
+    fn files_have_names_of_their_own() {
+        let uid = Uid::from_bits(7 << 90);
+        let mut names: Vec<_> = (1..500)
+            .flat_map(|number| [uid.file(Side::Orig, number), uid.file(Side::Resp, number)])
+            .collect();
+        assert!(names.iter().all(|name| name.starts_with(b"F")));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), 998);
     }
 
     #[test]

@@ -3,18 +3,24 @@
 
 mod batch;
 mod conn;
+mod dhcp;
 mod dns;
 mod fields;
+mod files;
+mod ftp;
 mod http;
 mod jsonl;
 mod line;
 mod local;
 mod locks;
 mod logs;
+mod ntp;
 mod protocols;
+mod quic;
 mod rows;
 mod run_record;
 mod sink;
+mod smtp;
 mod sqlite;
 mod ssh;
 mod ssl;

@@ -9,6 +9,7 @@
 mod decode;
 mod protocols;
 mod stage;
+mod transfers;
 mod tunnels;
 mod waiting;
 mod work;

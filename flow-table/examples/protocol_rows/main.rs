@@ -293,15 +293,9 @@ fn open(line: &Line, announced: &BTreeSet<(IpAddr, Endpoint)>) -> Flow {
         proto: line.proto,
     };
     let transfer = announced.contains(&(orig.addr, resp));
-    let source = match resp.port {
-        _ if transfer => "FTP_DATA",
-        25 | 587 => "SMTP",
-        443 => "SSL",
-        _ => "HTTP",
-    };
     let mut found = Found {
         findings: Findings::default(),
-        files: Files::new(source, Hashes::default()),
+        files: Files::new(Hashes::default()),
         rows: Vec::new(),
         now: Timestamp::ZERO,
     };

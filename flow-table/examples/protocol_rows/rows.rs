@@ -81,15 +81,16 @@ pub(super) fn row(
     let mut json = begin(flow);
     let log = match record {
         // Rows are made of all flows' messages.
-        Record::Dhcp(_) => return None,
+        Record::Announced(_) | Record::Carried(_) | Record::Dhcp(_) | Record::File(_) => {
+            return None;
+        }
         Record::Dns(row) => {
             dns_row(&mut json, row);
             "dns"
         }
         Record::Ftp(row) => {
             ftp_row(&mut json, row);
-            let transfers = matches!(&*row.command, b"RETR" | b"STOR" | b"STOU" | b"APPE");
-            let kind = row.transfer.filter(|_| transfers);
+            let kind = row.transfer.filter(|_| row.transfers());
             if let Some(kind) = kind.and_then(|to| kinds.get(&to)) {
                 json.string("mime_type", kind);
             }

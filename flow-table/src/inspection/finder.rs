@@ -2,8 +2,10 @@
 
 use super::Services;
 use crate::flow::Common;
-use crate::protocol::{Record, Service, Sink, Weird};
-use crate::{FlowId, Timestamp, Uid};
+use crate::protocol::files::{Files, Hashes};
+use crate::protocol::ftp::DataChannel;
+use crate::protocol::{Body, Record, Service, Sink, Weird};
+use crate::{FlowId, PerSide, Side, Timestamp, Uid};
 
 /// A row of a protocol's log, and the flow it is of.
 #[derive(Clone, PartialEq, Debug)]
@@ -28,6 +30,10 @@ pub(super) struct Found {
     odd: Vec<&'static str>,
     rows: u32,
     interactive: bool,
+    /// Made when there is the first.
+    files: Option<Box<Files>>,
+    /// How many there were before the last parser of HTTP, which counts its own.
+    before: PerSide<u32>,
 }
 
 impl Found {
@@ -39,6 +45,12 @@ impl Found {
     pub(super) const fn is_interactive(&self) -> bool {
         self.interactive
     }
+
+    /// Bytes held for what is to come, about.
+    pub(super) fn held(&self) -> usize {
+        let held = |files: &Files| size_of::<Files>() + files.held();
+        self.files.as_deref().map_or(0, held)
+    }
 }
 
 /// See the module.
@@ -46,12 +58,21 @@ pub(super) struct Finder<'a> {
     pub(super) flow: &'a Common,
     pub(super) seed: u64,
     pub(super) now: Timestamp,
+    /// Of the packet.
+    pub(super) ts: Timestamp,
     pub(super) found: &'a mut Found,
     pub(super) rows: &'a mut Vec<ProtocolRow>,
 }
 
-impl Sink for Finder<'_> {
-    fn record(&mut self, record: Record) {
+impl Finder<'_> {
+    /// Nothing more comes: what was not ended is told as it is.
+    pub(super) fn finish(&mut self) {
+        if let Some(mut files) = self.found.files.take() {
+            files.finish().for_each(|row| self.push(Record::File(row)));
+        }
+    }
+
+    fn push(&mut self, record: Record) {
         self.rows.push(ProtocolRow {
             time: self.now,
             uid: self.flow.uid(self.seed),
@@ -61,20 +82,57 @@ impl Sink for Finder<'_> {
         });
         self.found.rows = self.found.rows.saturating_add(1);
     }
+}
+
+impl Sink for Finder<'_> {
+    fn record(&mut self, mut record: Record) {
+        if let Record::Http(row) = &mut record {
+            let PerSide { orig, resp } = self.found.before;
+            for (bodies, before) in [(&mut row.orig_bodies, orig), (&mut row.resp_bodies, resp)] {
+                for body in bodies {
+                    body.number = body.number.saturating_add(before);
+                }
+            }
+        }
+        self.push(record);
+    }
 
     fn weird(&mut self, weird: Weird) {
         if !self.found.odd.contains(&weird.name) {
             self.found.odd.push(weird.name);
-            self.record(Record::Weird(Box::new(weird)));
+            self.push(Record::Weird(Box::new(weird)));
         }
     }
 
     fn confirm(&mut self, service: Service) {
         self.found.services.add(service);
         self.found.interactive |= matches!(service.0, "ssh" | "ftp");
+        if service.0 == "http"
+            && let Some(files) = &self.found.files
+        {
+            self.found.before = PerSide {
+                orig: files.count(Side::Orig),
+                resp: files.count(Side::Resp),
+            };
+        }
     }
 
     fn refute(&mut self, service: Service) {
         self.found.services.remove(service);
+    }
+
+    fn expect(&mut self, channel: DataChannel) {
+        self.push(Record::Announced(Box::new(channel)));
+    }
+
+    fn body(&mut self, side: Side, part: Body<'_>) {
+        if matches!(part, Body::Begin(_)) && self.found.files.is_none() {
+            self.found.files = Some(Box::new(Files::new(Hashes::default())));
+        }
+        let files = self.found.files.as_mut();
+        let ended = files.and_then(|files| files.body(side, self.ts, part));
+        if let Some(row) = ended {
+            self.push(Record::File(row));
+        }
     }
 }

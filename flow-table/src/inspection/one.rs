@@ -95,6 +95,7 @@ impl Inspection {
             flow: &flow.common,
             seed: arrival.seed,
             now: arrival.now,
+            ts,
             found: &mut self.found,
             rows,
         };
@@ -116,7 +117,10 @@ impl Inspection {
             }
             _ => {}
         }
-        self.cost = BASE + self.inspector.held();
+        if self.over {
+            sink.finish();
+        }
+        self.cost = BASE + self.inspector.held() + self.found.held();
         if self.over {
             self.close(quota);
         }
@@ -147,10 +151,12 @@ impl Inspection {
             flow: &flow.common,
             seed,
             now,
+            ts: now,
             found: &mut self.found,
             rows,
         };
         self.inspector.finish(now, &mut sink);
+        sink.finish();
         self.over = true;
         self.close(quota);
     }

@@ -161,6 +161,7 @@ fn text(row: &ProtocolRow) -> String {
             (row.time.as_nanos() - BEGIN) / MILLI,
         ),
         Record::Dns(dns) => format!("dns {} {:?}", shown(dns.query.as_ref()), dns.rcode),
+        Record::File(file) => format!("file {}+{}", file.seen_bytes, file.missing_bytes),
         Record::Weird(weird) => format!("weird {}", weird.name),
         _ => "another".to_owned(),
     }
@@ -168,7 +169,8 @@ fn text(row: &ProtocolRow) -> String {
 
 /// Rows, and the services of each flow.
 fn told(out: &TableOutput) -> String {
-    let rows = out.protocols.iter().map(text);
+    let rows = out.protocols.iter().filter(|row| row.record.is_told());
+    let rows = rows.map(text);
     let services = out.records.iter().map(|record| {
         let names = record.services.as_slice().iter().map(|service| service.0);
         format!("[{}]", names.collect::<Vec<_>>().join(","))
@@ -192,7 +194,30 @@ fn a_request_and_its_reply_make_a_row() {
     let mut play = Play::open(4_000);
     play.say(Orig, GET);
     play.say(Resp, OK);
-    assert_eq!(outcome(&play), format!("{EXCHANGE}; [http]"));
+    assert_eq!(outcome(&play), format!("file 5+0; {EXCHANGE}; [http]"));
+}
+
+#[test]
+fn files_and_rows_count_alike_whatever_is_inside() {
+    let mut play = Play::open(4_000);
+    play.say(Orig, b"CONNECT a HTTP/1.1\r\n\r\n");
+    play.say(Resp, b"HTTP/1.1 407 No\r\nContent-Length: 2\r\n\r\nno");
+    play.say(Orig, b"CONNECT a HTTP/1.1\r\n\r\n");
+    play.say(Resp, b"HTTP/1.1 200 OK\r\n\r\n");
+    play.say(Orig, GET);
+    play.say(Resp, OK);
+    let out = run(&play.frames, usize::MAX, 1 << 24).1;
+    let files = out.protocols.iter().filter_map(|row| match &row.record {
+        Record::File(file) => Some((file.number, file.seen_bytes)),
+        _ => None,
+    });
+    assert_eq!(files.collect::<Vec<_>>(), [(1, 2), (2, 5)]);
+    let bodies = out.protocols.iter().filter_map(|row| match &row.record {
+        Record::Http(http) => Some(&http.resp_bodies),
+        _ => None,
+    });
+    let numbers = bodies.flatten().map(|body| body.number);
+    assert_eq!(numbers.collect::<Vec<_>>(), [1, 2]);
 }
 
 #[test]
@@ -223,7 +248,7 @@ fn segments_may_come_in_any_way() {
         ("byte by byte", bytes, 3 + 28 + 21),
         ("with FINs", with_fin, 5),
     ] {
-        let want = format!("http GET 200 5 at {last}; [http]");
+        let want = format!("file 5+0; http GET 200 5 at {last}; [http]");
         assert_eq!(outcome(&play), want, "{name}");
     }
 }
@@ -237,7 +262,7 @@ fn what_was_missed_is_a_gap() {
     play.flag(Orig, ACK);
     play.flag(Resp, ACK | FIN);
     let got = outcome(&play);
-    assert!(got.starts_with("http GET 200 5 "), "{got}");
+    assert!(got.starts_with("file 2+3; http GET 200 5 "), "{got}");
 }
 
 #[test]
@@ -251,7 +276,7 @@ fn what_the_snap_length_cut_is_a_gap() {
     reply.truncate(reply.len() - 3);
     let got = outcome(&play);
     assert_eq!(
-        got, "http GET 200 5 at 5; http GET 200 5 at 6; [http]",
+        got, "file 2+3; http GET 200 5 at 5; file 5+0; http GET 200 5 at 6; [http]",
         "its body is counted all the same"
     );
 }
@@ -268,7 +293,7 @@ fn only_flows_seen_from_their_beginning_are_looked_into() {
     play.say(Resp, OK);
     assert_eq!(
         outcome(&play),
-        "http GET 200 5 at 2; [http]",
+        "file 5+0; http GET 200 5 at 2; [http]",
         "turned round"
     );
     let mut play = Play::from(4_000);

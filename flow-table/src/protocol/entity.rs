@@ -296,6 +296,7 @@ impl Entity {
             return;
         }
         let head = BodyHead {
+            source: "SMTP",
             length: self.head.length,
             filename: self.head.filename.as_deref(),
             content_type: self.head.content_type.as_deref(),

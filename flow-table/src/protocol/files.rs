@@ -3,7 +3,7 @@
 //! One [`Files`] for each flow takes what [`Sink::body`](super::Sink::body) is given, and holds of
 //! it the beginning of what each side sends, up to [`mime::LOOK`](super::mime::LOOK) bytes. Bodies
 //! are numbered as rows of http.log number them ([`BodyNote`](super::http::BodyNote)): who names
-//! files by flow, side and number names them alike in both.
+//! files by flow, side and number ([`Uid::file`](crate::Uid::file)) names them alike in both.
 
 use md5::Md5;
 use sha1::Sha1;
@@ -22,9 +22,7 @@ pub const MAX_FILENAME: usize = 1_024;
 pub struct FileRecord {
     /// When its first byte was seen.
     pub ts: Timestamp,
-    /// Names the file; whoever knows the flow's name fills it in, from that, side and number.
-    pub fuid: String,
-    /// Which file of its side it is, from 1.
+    /// Which file of its side it is, from 1: that and the flow name it ([`Uid::file`](crate::Uid::file)).
     pub number: u32,
     /// Which part of a mail it is, counting those that hold others; 0 of what is no mail.
     pub depth: u32,
@@ -56,6 +54,30 @@ pub struct FileRecord {
     pub sha256: Option<String>,
 }
 
+impl FileRecord {
+    /// The first file that `side` sends, of which nothing was seen yet.
+    pub const fn new(ts: Timestamp, side: Side, source: &'static str) -> Self {
+        Self {
+            ts,
+            number: 1,
+            depth: 0,
+            source,
+            mime_type: None,
+            filename: None,
+            duration: Span::ZERO,
+            is_orig: matches!(side, Side::Orig),
+            seen_bytes: 0,
+            total_bytes: None,
+            missing_bytes: 0,
+            overflow_bytes: 0,
+            timedout: false,
+            md5: None,
+            sha1: None,
+            sha256: None,
+        }
+    }
+}
+
 /// Which digests are made of files: they cost more than all the rest.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Hashes {
@@ -76,12 +98,15 @@ struct Digests {
 }
 
 impl Digests {
-    fn new(hashes: Hashes) -> Self {
-        Self {
-            md5: hashes.md5.then(Md5::new),
-            sha1: hashes.sha1.then(Sha1::new),
-            sha256: hashes.sha256.then(Sha256::new),
-        }
+    fn new(hashes: Hashes) -> Option<Box<Self>> {
+        let any = hashes.md5 || hashes.sha1 || hashes.sha256;
+        any.then(|| {
+            Box::new(Self {
+                md5: hashes.md5.then(Md5::new),
+                sha1: hashes.sha1.then(Sha1::new),
+                sha256: hashes.sha256.then(Sha256::new),
+            })
+        })
     }
 
     fn update(&mut self, bytes: &[u8]) {
@@ -109,7 +134,15 @@ struct File {
     row: Box<FileRecord>,
     last: Timestamp,
     sniffer: Sniffer,
-    digests: Box<Digests>,
+    digests: Option<Box<Digests>>,
+}
+
+impl File {
+    fn held(&self) -> usize {
+        let name = self.row.filename.as_ref().map_or(0, |name| name.len());
+        let digests = self.digests.as_ref().map_or(0, |_| size_of::<Digests>());
+        size_of::<FileRecord>() + name + digests + self.sniffer.held()
+    }
 }
 
 /// What one side sends.
@@ -122,16 +155,14 @@ struct Half {
 /// The files of one flow.
 #[derive(Clone, Debug)]
 pub struct Files {
-    source: &'static str,
     hashes: Hashes,
     halves: PerSide<Half>,
 }
 
 impl Files {
-    /// Of a flow whose files `source` carries.
-    pub fn new(source: &'static str, hashes: Hashes) -> Self {
+    /// Of a flow that carried none yet.
+    pub fn new(hashes: Hashes) -> Self {
         Self {
-            source,
             hashes,
             halves: PerSide::default(),
         }
@@ -145,33 +176,19 @@ impl Files {
                 if let Some(row) = &mut before {
                     row.timedout = true;
                 }
-                let row = Box::new(FileRecord {
-                    ts,
-                    fuid: String::new(),
-                    number: self.next_number(side),
-                    depth: head.depth,
-                    source: self.source,
-                    mime_type: None,
-                    filename: head.filename.map(|name| {
-                        let short = name.get(..MAX_FILENAME);
-                        short.unwrap_or(name).into()
-                    }),
-                    duration: Span::ZERO,
-                    is_orig: side == Side::Orig,
-                    seen_bytes: 0,
-                    total_bytes: head.length,
-                    missing_bytes: 0,
-                    overflow_bytes: 0,
-                    timedout: false,
-                    md5: None,
-                    sha1: None,
-                    sha256: None,
+                let mut row = Box::new(FileRecord::new(ts, side, head.source));
+                row.number = self.next_number(side);
+                row.depth = head.depth;
+                row.total_bytes = head.length;
+                row.filename = head.filename.map(|name| {
+                    let short = name.get(..MAX_FILENAME);
+                    short.unwrap_or(name).into()
                 });
                 self.halves.get_mut(side).file = Some(File {
                     row,
                     last: ts,
                     sniffer: Sniffer::of(&head),
-                    digests: Box::new(Digests::new(self.hashes)),
+                    digests: Digests::new(self.hashes),
                 });
                 before
             }
@@ -201,7 +218,9 @@ impl Files {
             file.last = ts;
             file.row.seen_bytes = file.row.seen_bytes.saturating_add(bytes.len() as u64);
             file.sniffer.data(bytes);
-            file.digests.update(bytes);
+            if let Some(digests) = &mut file.digests {
+                digests.update(bytes);
+            }
         }
     }
 
@@ -210,8 +229,8 @@ impl Files {
         let row = &mut file.row;
         row.mime_type = file.sniffer.end();
         row.duration = file.last.since(row.ts);
-        if row.missing_bytes == 0 {
-            file.digests.put(row);
+        if let Some(digests) = file.digests.filter(|_| row.missing_bytes == 0) {
+            digests.put(row);
         }
         Some(file.row)
     }
@@ -225,9 +244,17 @@ impl Files {
         })
     }
 
-    /// Bytes held for what is to come.
+    /// Files that `side` has begun to send.
+    pub const fn count(&self, side: Side) -> u32 {
+        match side {
+            Side::Orig => self.halves.orig.count,
+            Side::Resp => self.halves.resp.count,
+        }
+    }
+
+    /// Bytes held for what is to come, about.
     pub fn held(&self) -> usize {
-        let held = |half: &Half| half.file.as_ref().map_or(0, |file| file.sniffer.held());
+        let held = |half: &Half| half.file.as_ref().map_or(0, File::held);
         held(&self.halves.orig) + held(&self.halves.resp)
     }
 }

@@ -11,7 +11,7 @@ mod transfer;
 
 use super::lines::{TextLines, reply_code, word};
 use super::{At, Parser, Progress, Service, Sink, Text};
-use crate::{Endpoint, FlowId, PerSide, Side, Timestamp};
+use crate::{Endpoint, FlowId, PerSide, Side, Timestamp, Uid};
 
 use session::{Reply, Session};
 pub(super) use transfer::Transfer;
@@ -51,6 +51,19 @@ pub struct FtpRecord {
     /// Where the flow goes that the channel announced last is for: what it carries is what a
     /// command to transfer a file is about.
     pub transfer: Option<Endpoint>,
+    /// The file, once who sees all flows has found it.
+    pub file: Option<Transferred>,
+}
+
+/// The file that a command to transfer one is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Transferred {
+    /// Of the flow that carried it.
+    pub uid: Uid,
+    /// Who sent it.
+    pub side: Side,
+    /// What it is, by how it begins.
+    pub mime_type: Option<&'static str>,
 }
 
 impl FtpRecord {
@@ -59,6 +72,11 @@ impl FtpRecord {
         let texts = [&self.user, &self.password, &self.arg, &self.reply_msg];
         let len = |text: &Text| text.len();
         size_of::<Self>() + texts.into_iter().flatten().map(len).sum::<usize>()
+    }
+
+    /// Whether the command is to transfer a file.
+    pub fn transfers(&self) -> bool {
+        matches!(&*self.command, b"RETR" | b"STOR" | b"STOU" | b"APPE")
     }
 
     /// Whether the user is one whose password is no secret.
@@ -79,6 +97,20 @@ pub struct DataChannel {
     pub orig_h: std::net::IpAddr,
     /// Where to.
     pub resp: Endpoint,
+}
+
+/// What a flow carries that speaks no protocol and in which only one side says anything. If it was
+/// announced, that is a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Carried {
+    /// Who says it.
+    pub side: Side,
+    /// When the first bytes came.
+    pub first: Timestamp,
+    /// When the last came, if that is known.
+    pub last: Option<Timestamp>,
+    /// What it is, by how it begins.
+    pub mime_type: Option<&'static str>,
 }
 
 /// The parser of one flow. The originator is the client.

@@ -4,7 +4,10 @@
 //! into (CONNECT, Upgrade, STARTTLS) is recognised anew. Once an [`Inspector`] answers
 //! [`Progress::Done`], nothing is looked at any more and it can be dropped.
 
+mod lone;
 mod parsers;
+
+use lone::Lone;
 
 use super::ftp::Transfer;
 use super::http::Measure;
@@ -27,6 +30,7 @@ pub struct Inspector {
     /// Sides of which bytes were missing before anything was recognised.
     deaf: PerSide<bool>,
     stage: Stage,
+    lone: Lone,
 }
 
 #[derive(Debug)]
@@ -57,6 +61,7 @@ impl Inspector {
             layers: 0,
             deaf: PerSide::default(),
             stage,
+            lone: Lone::default(),
         })
     }
 
@@ -81,7 +86,14 @@ impl Inspector {
             return self.progress();
         }
         let verdict = match &mut self.stage {
-            Stage::Stream(recogniser) => recogniser.data(side, bytes, self.id.resp.port),
+            Stage::Stream(recogniser) => {
+                let verdict = recogniser.data(side, bytes, self.id.resp.port);
+                self.lone.data(ts, recogniser, sink);
+                if verdict == Verdict::Unknown {
+                    self.lone.leave(recogniser, sink);
+                }
+                verdict
+            }
             Stage::Datagrams(recogniser) => {
                 recogniser.data(bytes, (self.id.orig.port, self.id.resp.port))
             }
@@ -127,15 +139,23 @@ impl Inspector {
 
     /// `side` has sent all it will: FIN, and all before it delivered.
     pub fn end_of(&mut self, side: Side, ts: Timestamp, sink: &mut dyn Sink) {
-        if let Stage::Parsing(parser) = &mut self.stage {
-            parser.end_of(side, ts, sink);
+        match &mut self.stage {
+            Stage::Parsing(parser) => parser.end_of(side, ts, sink),
+            Stage::Stream(recogniser) => self.lone.end_of(side, recogniser, sink),
+            Stage::Datagrams(_) | Stage::Watching(_) | Stage::Over => {}
         }
     }
 
     /// The flow ended, or a RST came.
     pub fn finish(&mut self, ts: Timestamp, sink: &mut dyn Sink) {
-        if let Stage::Parsing(mut parser) = std::mem::replace(&mut self.stage, Stage::Over) {
-            parser.finish(ts, sink);
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Parsing(mut parser) => parser.finish(ts, sink),
+            Stage::Stream(recogniser) => {
+                for side in [Side::Orig, Side::Resp] {
+                    self.lone.end_of(side, &recogniser, sink);
+                }
+            }
+            Stage::Datagrams(_) | Stage::Watching(_) | Stage::Over => {}
         }
     }
 
@@ -157,6 +177,7 @@ impl Inspector {
     /// found by the other side is told of the hole once there is something after it.
     fn is_deaf_to(&mut self, side: Side, ts: Timestamp, sink: &mut dyn Sink) -> bool {
         if matches!(self.stage, Stage::Stream(_)) {
+            self.lone.passed_over(ts);
             return true;
         }
         *self.deaf.get_mut(side) = false;

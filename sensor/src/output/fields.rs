@@ -5,6 +5,7 @@
 //! UTF-8 becomes `\xNN`, and so does a comma in a list; a value that looks like "unset" or "empty"
 //! does not stay so. JSON has its own escapes, and `\\xNN` for the rest.
 
+use std::io::Write as _;
 use std::net::IpAddr;
 
 use flow_table::{FlowId, Span, Timestamp, Uid};
@@ -90,6 +91,11 @@ impl<'a> Fields<'a> {
     /// Columns of [`FLOW`].
     pub(super) fn flow(&mut self, ts: Timestamp, uid: Uid, id: &FlowId) {
         self.time(ts);
+        self.ends(uid, id);
+    }
+
+    /// The same without the time.
+    pub(super) fn ends(&mut self, uid: Uid, id: &FlowId) {
         self.next();
         self.quote();
         self.out.extend_from_slice(&uid.text());
@@ -121,6 +127,16 @@ impl<'a> Fields<'a> {
             }
             None => self.unset(),
         }
+    }
+
+    /// Seconds off the wire, which may be any number. A table has six decimals of it.
+    pub(super) fn fraction(&mut self, seconds: f64) {
+        self.next();
+        // Writing to a vector does not fail. `Debug` has a point or an exponent in it.
+        let _ = match self.format {
+            LogFormat::Tsv => write!(self.out, "{seconds:.6}"),
+            LogFormat::Json => write!(self.out, "{seconds:?}"),
+        };
     }
 
     pub(super) fn count(&mut self, count: u64) {
@@ -205,6 +221,14 @@ impl<'a> Fields<'a> {
             return self.unset();
         }
         self.list(addrs.iter(), |fields, addr| fields.addr(*addr));
+    }
+
+    pub(super) fn maybe_addr(&mut self, addr: Option<IpAddr>) {
+        let Some(addr) = addr else {
+            return self.unset();
+        };
+        self.next();
+        self.addr(addr);
     }
 
     /// A list that is there and has nothing in it.
@@ -316,6 +340,11 @@ fn escape_json(out: &mut Vec<u8>, text: &[u8]) {
             out.push(b'\\');
             match byte {
                 b'\\' | b'"' => out.push(*byte),
+                b'\x08' => out.push(b'b'),
+                b'\t' => out.push(b't'),
+                b'\n' => out.push(b'n'),
+                b'\x0c' => out.push(b'f'),
+                b'\r' => out.push(b'r'),
                 byte => hex(out, *byte),
             }
             rest = after;
@@ -386,7 +415,7 @@ mod tests {
                 Some(b"a\tb\\c\"\xff,"),
                 &[],
                 "a\\x09b\\\\c\"\\xff,\t8\tF\t-\t1.500000\n",
-                "{\"a\":\"a\\\\x09b\\\\c\\\"\\\\xff,\",\"b\":8,\"c\":false,\"e\":1.500000}\n",
+                "{\"a\":\"a\\tb\\\\c\\\"\\\\xff,\",\"b\":8,\"c\":false,\"e\":1.500000}\n",
             ),
             (
                 Some("é\u{7f}".as_bytes()),

@@ -1,7 +1,7 @@
-//! http.log: a row for each request with its reply. Bodies are told by type and name; there is no
-//! log of files yet, so they have no ids.
+//! http.log: a row for each request with its reply. Its bodies have rows in files.log.
 
 use flow_table::protocol::http::HttpRecord;
+use flow_table::{Side, Uid};
 
 use super::fields::Fields;
 use super::protocols::Kind;
@@ -36,7 +36,7 @@ pub(super) const HTTP: Kind = Kind::of_flows(
     ],
 );
 
-pub(super) fn write(fields: &mut Fields<'_>, row: &HttpRecord) {
+pub(super) fn write(fields: &mut Fields<'_>, uid: Uid, row: &HttpRecord) {
     fields.count(row.trans_depth.into());
     fields.text(row.method.as_ref());
     fields.text(row.host.as_ref());
@@ -56,8 +56,12 @@ pub(super) fn write(fields: &mut Fields<'_>, row: &HttpRecord) {
     // Passwords are never logged, as in Zeek.
     fields.unset();
     fields.texts(&row.proxied);
-    for bodies in [&row.orig_bodies, &row.resp_bodies] {
-        fields.unset();
+    for (side, bodies) in [
+        (Side::Orig, &row.orig_bodies),
+        (Side::Resp, &row.resp_bodies),
+    ] {
+        let ids = bodies.iter().map(|body| uid.file(side, body.number));
+        fields.texts(&ids.collect::<Vec<_>>());
         let names: Vec<_> = bodies
             .iter()
             .filter_map(|body| body.filename.as_ref())

@@ -4,12 +4,13 @@
 use std::fs::File;
 
 use flow_table::protocol::Record;
-use flow_table::{ProtocolRow, Timestamp};
+use flow_table::protocol::dhcp::{DhcpRecord, Transactions};
+use flow_table::{ProtocolRow, Timestamp, Uid};
 
 use super::fields::{FLOW, Fields};
 use super::logs::LogLost;
 use super::zeek::{Column, ZeekLog};
-use super::{OutputDir, dns, http, ssh, ssl, weird, x509};
+use super::{OutputDir, dhcp, dns, files, ftp, http, ntp, quic, smtp, ssh, ssl, weird, x509};
 use crate::cli::LogFormat;
 
 /// One of the logs: its name and its columns.
@@ -40,9 +41,15 @@ impl Kind {
 }
 
 /// All of them.
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 12] = [
+    dhcp::DHCP,
     dns::DNS,
+    files::FILES,
+    ftp::FTP,
     http::HTTP,
+    ntp::NTP,
+    quic::QUIC,
+    smtp::SMTP,
     ssh::SSH,
     ssl::SSL,
     weird::WEIRD,
@@ -72,6 +79,8 @@ impl Lazy {
 pub(super) struct ProtocolLogs {
     logs: [Lazy; KINDS.len()],
     certificates: x509::Known,
+    /// Of all flows. Rows come in one order, so what is made of them does not depend on how.
+    dhcp: Transactions<Uid>,
     dir: OutputDir,
     format: LogFormat,
 }
@@ -86,42 +95,65 @@ impl ProtocolLogs {
         Ok(Self {
             logs,
             certificates: x509::Known::default(),
+            dhcp: Transactions::default(),
             dir: dir.clone(),
             format,
         })
     }
 
     pub(super) fn write(&mut self, rows: &[ProtocolRow]) -> Result<(), LogLost> {
-        for row in rows {
-            match &row.record {
-                Record::Dns(dns) => self.put(dns::DNS, row, dns.ts, |fields| {
-                    dns::write(fields, dns);
-                }),
-                Record::Http(http) => self.put(http::HTTP, row, http.ts, |fields| {
-                    http::write(fields, http);
-                }),
-                Record::Ssh(ssh) => self.put(ssh::SSH, row, ssh.ts, |fields| {
-                    ssh::write(fields, &row.id, ssh);
-                }),
-                Record::Ssl(ssl) => self.put(ssl::SSL, row, ssl.ts, |fields| {
-                    ssl::write(fields, ssl);
-                }),
-                Record::Weird(weird) => self.put(weird::WEIRD, row, weird.ts, |fields| {
-                    weird::write(fields, weird);
-                }),
-                Record::X509(x509) if self.certificates.is_new(x509) => {
-                    self.begin(x509::X509, row.time, |fields| x509::write(fields, x509))
-                }
-                // Logged today; and those that have no logs yet.
-                Record::X509(_)
-                | Record::Dhcp(_)
-                | Record::Ftp(_)
-                | Record::Ntp(_)
-                | Record::Quic(_)
-                | Record::Smtp(_) => Ok(()),
-            }?;
+        rows.iter().try_for_each(|row| self.write_row(row))
+    }
+
+    fn write_row(&mut self, row: &ProtocolRow) -> Result<(), LogLost> {
+        self.put_dhcp(row.time, |all, ready| {
+            all.advance(row.time, |dhcp| ready.push(dhcp));
+        })?;
+        match &row.record {
+            Record::Dhcp(message) => self.put_dhcp(row.time, |all, ready| {
+                let message = message.as_ref().clone();
+                all.message(row.uid, &row.id, message, |dhcp| ready.push(dhcp));
+            }),
+            Record::Dns(dns) => self.put(dns::DNS, row, dns.ts, |fields| dns::write(fields, dns)),
+            Record::File(file) => self.begin(files::FILES, row.time, |fields| {
+                files::write(fields, row, file);
+            }),
+            Record::Ftp(ftp) => self.put(ftp::FTP, row, ftp.ts, |fields| ftp::write(fields, ftp)),
+            Record::Http(http) => self.put(http::HTTP, row, http.ts, |fields| {
+                http::write(fields, row.uid, http);
+            }),
+            Record::Ntp(ntp) => self.put(ntp::NTP, row, ntp.ts, |fields| ntp::write(fields, ntp)),
+            Record::Quic(quic) => self.put(quic::QUIC, row, quic.ts, |fields| {
+                quic::write(fields, quic);
+            }),
+            Record::Smtp(smtp) => self.put(smtp::SMTP, row, smtp.ts, |fields| {
+                smtp::write(fields, row.uid, smtp);
+            }),
+            Record::Ssh(ssh) => self.put(ssh::SSH, row, ssh.ts, |fields| {
+                ssh::write(fields, &row.id, ssh);
+            }),
+            Record::Ssl(ssl) => self.put(ssl::SSL, row, ssl.ts, |fields| ssl::write(fields, ssl)),
+            Record::Weird(weird) => self.put(weird::WEIRD, row, weird.ts, |fields| {
+                weird::write(fields, weird);
+            }),
+            Record::X509(x509) if self.certificates.is_new(x509) => {
+                self.begin(x509::X509, row.time, |fields| x509::write(fields, x509))
+            }
+            Record::X509(_) | Record::Announced(_) | Record::Carried(_) => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Writes what became ready of all transactions by something that happened to them.
+    fn put_dhcp(
+        &mut self,
+        now: Timestamp,
+        happen: impl FnOnce(&mut Transactions<Uid>, &mut Vec<DhcpRecord<Uid>>),
+    ) -> Result<(), LogLost> {
+        let mut ready = Vec::new();
+        happen(&mut self.dhcp, &mut ready);
+        ready
+            .iter()
+            .try_for_each(|row| self.begin(dhcp::DHCP, now, |fields| dhcp::write(fields, row)))
     }
 
     /// Writes a row that begins with its flow.
@@ -167,7 +199,8 @@ impl ProtocolLogs {
         Ok(())
     }
 
-    pub(super) fn close(self, now: Timestamp) -> Result<(), LogLost> {
+    pub(super) fn close(mut self, now: Timestamp) -> Result<(), LogLost> {
+        self.put_dhcp(now, |all, ready| all.finish(|dhcp| ready.push(dhcp)))?;
         for Lazy { name, log, .. } in self.logs {
             let closed = log.map_or(Ok(()), |log| log.close(now));
             closed.map_err(|error| LogLost::new(&name, error))?;

@@ -12,6 +12,7 @@ use flow_table::{ProtocolRow, Span, Timestamp, Uid};
 
 use super::ShardOutput;
 use super::protocols::Protocols;
+use super::transfers::Transfers;
 use super::tunnels::Tunnels;
 use super::waiting::Waiting;
 use crate::output::{FindingSender, LogBatch, LogRow};
@@ -69,6 +70,7 @@ pub(crate) struct Stage {
     sealed: Position,
     waiting: Waiting,
     protocols: Protocols,
+    transfers: Transfers,
     tunnels: Tunnels,
     totals: StageTotals,
 }
@@ -102,6 +104,7 @@ impl Stage {
             sealed: Position::default(),
             waiting: Waiting::default(),
             protocols: Protocols::default(),
+            transfers: Transfers::default(),
             tunnels: Tunnels::default(),
             totals: StageTotals::default(),
         }
@@ -125,7 +128,8 @@ impl Stage {
         self.totals.events += out.events.len() as u64;
         self.totals.given_up += out.given_up;
         self.totals.not_held += out.not_held;
-        self.totals.protocol_rows += out.protocols.len() as u64;
+        let told = out.protocols.iter().filter(|row| row.record.is_told());
+        self.totals.protocol_rows += told.count() as u64;
         self.protocols.put(&mut out.protocols);
         self.tunnels.put(&mut out.tunnels);
         if let Some(empty) = self.waiting.put(out) {
@@ -171,24 +175,39 @@ impl Stage {
         }
     }
 
-    /// Rows of everything before `boundary`. A tunnel is known before the flows inside it end.
-    fn pass_on_rows(&mut self, boundary: Position, protocols: Vec<ProtocolRow>) {
+    /// Rows of everything before `boundary`. A tunnel is known before the flows inside it end, and
+    /// what was said of a flow by then before it does.
+    fn pass_on_rows(&mut self, boundary: Position, mut protocols: Vec<ProtocolRow>) {
         let mut batch = LogBatch {
-            rows: Vec::new(),
             tunnels: self.tunnels.take(boundary),
-            protocols,
+            ..LogBatch::default()
         };
-        let (tunnels, logs) = (&self.tunnels, &self.outputs.logs);
+        let (tunnels, transfers, logs) = (&self.tunnels, &mut self.transfers, &self.outputs.logs);
+        let (mut rows, mut files) = (protocols.iter_mut().peekable(), Vec::new());
         self.waiting.take_records(boundary, |record| {
-            batch.rows.push(LogRow {
+            let is_before =
+                |row: &&mut ProtocolRow| (row.time, row.uid) <= (record.end, record.uid);
+            while let Some(row) = rows.next_if(is_before) {
+                transfers.row(row);
+            }
+            let mut row = LogRow {
                 tunnel_parents: tunnels.uids_of(&record.parents),
                 record: record.clone(),
-            });
+            };
+            files.extend(transfers.flow(&mut row.record));
+            batch.rows.push(row);
             if batch.rows.len() >= ROWS {
                 // Nobody there to take them: the logs' thread failed, and says so itself.
                 let _ = logs.send(std::mem::take(&mut batch));
             }
         });
+        rows.for_each(|row| transfers.row(row));
+        protocols.retain(|row| row.record.is_told());
+        if !files.is_empty() {
+            protocols.append(&mut files);
+            protocols.sort_unstable_by_key(|row| (row.time, row.uid, row.seq));
+        }
+        batch.protocols = protocols;
         if !batch.is_empty() {
             let _ = logs.send(batch);
         }

@@ -90,6 +90,7 @@ impl Session {
                 reply_msg: None,
                 data_channel: None,
                 transfer: None,
+                file: None,
             })
         })
     }

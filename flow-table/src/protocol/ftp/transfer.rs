@@ -12,7 +12,11 @@ pub(in crate::protocol) struct Transfer {
 impl Parser for Transfer {
     fn data(&mut self, side: Side, _: Timestamp, bytes: &[u8], sink: &mut dyn Sink) -> Progress {
         let from = *self.began.get_or_insert_with(|| {
-            sink.body(side, Body::Begin(BodyHead::default()));
+            let head = BodyHead {
+                source: "FTP_DATA",
+                ..BodyHead::default()
+            };
+            sink.body(side, Body::Begin(head));
             side
         });
         if from == side {

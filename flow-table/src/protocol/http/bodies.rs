@@ -45,7 +45,11 @@ impl Bodies {
         sink.body(
             side,
             match part {
-                Body::Begin(head) => Body::Begin(BodyHead { depth: 0, ..head }),
+                Body::Begin(head) => Body::Begin(BodyHead {
+                    source: "HTTP",
+                    depth: 0,
+                    ..head
+                }),
                 other => other,
             },
         );

@@ -104,6 +104,7 @@ impl Http {
         }
         if !bodies.is_open() {
             let head = BodyHead {
+                source: "HTTP",
                 length: half.head.length().filter(|_| as_sent),
                 filename: half.head.filename.as_deref(),
                 content_type: half.head.content_type.as_deref(),

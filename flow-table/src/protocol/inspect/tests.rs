@@ -39,7 +39,10 @@ fn play(proto: IpProto, port: u16, parts: Parts, cut: usize) -> Findings {
 
 fn kinds(findings: &Findings) -> Vec<&'static str> {
     let kind = |record: &Record| match record {
+        Record::Announced(_) => "announced",
+        Record::Carried(_) => "carried",
         Record::Dhcp(_) => "dhcp",
+        Record::File(_) => "files",
         Record::Dns(_) => "dns",
         Record::Ftp(_) => "ftp",
         Record::Http(_) => "http",
@@ -51,7 +54,37 @@ fn kinds(findings: &Findings) -> Vec<&'static str> {
         Record::X509(_) => "x509",
         Record::Weird(_) => "weird",
     };
-    findings.records.iter().map(kind).collect()
+    let told = findings.records.iter().filter(|record| record.is_told());
+    told.map(kind).collect()
+}
+
+/// What only one side says is told when it begins and when it ends, with a type.
+#[test]
+fn what_only_one_side_says_may_be_a_file() {
+    let carried = |parts: &[(Side, &[u8])]| {
+        let (mut findings, mut flow) = (Findings::default(), inspector(IpProto::TCP, 4_000));
+        for (secs, (side, bytes)) in (0..).zip(parts) {
+            let ts = T0 + crate::Span::from_secs(secs);
+            let _ = flow.data(*side, ts, bytes, &mut findings);
+        }
+        flow.end_of(Resp, T0, &mut findings);
+        flow.finish(T0, &mut findings);
+        let told = findings.records.into_iter().map(|record| match record {
+            Record::Carried(carried) => {
+                let secs = carried.last.map(|last| last.since(T0).as_secs_f64());
+                (carried.side, secs, carried.mime_type)
+            }
+            other => panic!("{other:?}"),
+        });
+        told.collect::<Vec<_>>()
+    };
+    let (text, long) = (Some("text/plain"), [b'x'; 170]);
+    assert_eq!(carried(&[(Resp, b"some words")]), [(Resp, Some(0.0), text)]);
+    assert_eq!(
+        carried(&[(Resp, &long), (Resp, b"more")]),
+        [(Resp, None, text), (Resp, Some(1.0), text)]
+    );
+    assert_eq!(carried(&[(Resp, b"some words"), (Orig, b"others")]), []);
 }
 
 const HELLO: &[u8] = b"\x16\x03\x01\x00\x2f\x01\x00\x00\x2b\x03\x03\

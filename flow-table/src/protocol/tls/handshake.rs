@@ -39,7 +39,10 @@ pub(super) fn split(message: &[u8]) -> Option<(u8, &[u8])> {
 fn certificate_status(at: &mut At<'_>, body: &[u8]) {
     let mut reader = Reader::new(body);
     if let (Some(1), Some(response)) = (reader.u8(), reader.sized24()) {
-        let head = BodyHead::default();
+        let head = BodyHead {
+            source: "SSL",
+            ..BodyHead::default()
+        };
         for part in [Body::Begin(head), Body::Data(response), Body::End] {
             at.sink.body(at.side, part);
         }

@@ -1,0 +1,76 @@
+//! files.log: a row for each file that a flow carried. None is hashed, taken apart or kept, so the
+//! columns for that stay unset, as in Zeek without scripts that ask for it.
+
+use flow_table::protocol::files::FileRecord;
+use flow_table::{ProtocolRow, Side};
+
+use super::fields::Fields;
+use super::local::is_local;
+use super::protocols::Kind;
+
+pub(super) const FILES: Kind = Kind::of(
+    "files",
+    &[
+        ("ts", "time"),
+        ("fuid", "string"),
+        ("uid", "string"),
+        ("id.orig_h", "addr"),
+        ("id.orig_p", "port"),
+        ("id.resp_h", "addr"),
+        ("id.resp_p", "port"),
+    ],
+    &[
+        ("source", "string"),
+        ("depth", "count"),
+        ("analyzers", "set[string]"),
+        ("mime_type", "string"),
+        ("filename", "string"),
+        ("duration", "interval"),
+        ("local_orig", "bool"),
+        ("is_orig", "bool"),
+        ("seen_bytes", "count"),
+        ("total_bytes", "count"),
+        ("missing_bytes", "count"),
+        ("overflow_bytes", "count"),
+        ("timedout", "bool"),
+        ("parent_fuid", "string"),
+        ("md5", "string"),
+        ("sha1", "string"),
+        ("sha256", "string"),
+        ("extracted", "string"),
+        ("extracted_cutoff", "bool"),
+        ("extracted_size", "count"),
+    ],
+);
+
+pub(super) fn write(fields: &mut Fields<'_>, row: &ProtocolRow, file: &FileRecord) {
+    let (side, sender) = if file.is_orig {
+        (Side::Orig, row.id.orig)
+    } else {
+        (Side::Resp, row.id.resp)
+    };
+    fields.time(file.ts);
+    fields.text(Some(&row.uid.file(side, file.number)));
+    fields.ends(row.uid, &row.id);
+    fields.name(file.source);
+    fields.count(file.depth.into());
+    fields.empty_list();
+    fields.name(file.mime_type);
+    fields.text(file.filename.as_ref());
+    fields.interval(Some(file.duration));
+    fields.flag(is_local(sender.addr));
+    fields.flag(file.is_orig);
+    fields.count(file.seen_bytes);
+    fields.maybe_count(file.total_bytes);
+    fields.count(file.missing_bytes);
+    fields.count(file.overflow_bytes);
+    fields.flag(file.timedout);
+    fields.unset();
+    for digest in [&file.md5, &file.sha1, &file.sha256] {
+        fields.text(digest.as_ref());
+    }
+    // Nothing is extracted.
+    for _ in 0..3 {
+        fields.unset();
+    }
+}
