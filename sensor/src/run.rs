@@ -185,10 +185,11 @@ fn written(args: &ReplayArgs, dir: &OutputDir) -> Vec<String> {
         .json
         .as_deref()
         .filter(|path| *path != Path::new("-"));
-    let log = dir.path().join("conn.log");
-    [Some(log), output.database(), json.map(Path::to_owned)]
-        .into_iter()
-        .flatten()
+    // What an earlier run left of them was taken away: those that are there are of this one.
+    let logs = Logs::names().map(|name| dir.path().join(name));
+    logs.filter(|log| log.exists())
+        .chain(output.database())
+        .chain(json.map(Path::to_owned))
         .map(|path| path.display().to_string())
         .collect()
 }

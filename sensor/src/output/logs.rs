@@ -5,7 +5,7 @@ use flow_table::{FlowRecord, ProtocolRow, Timestamp, TunnelEvent, Uid};
 
 use super::OutputDir;
 use super::conn::{ConnLog, Extra};
-use super::protocols::ProtocolLogs;
+use super::protocols::{self, ProtocolLogs};
 use super::tunnel::TunnelLog;
 use crate::cli::LogFormat;
 
@@ -44,6 +44,12 @@ pub(crate) struct Logs {
 }
 
 impl Logs {
+    /// The file names of all logs there may be, conn.log first.
+    pub(crate) fn names() -> impl Iterator<Item = String> {
+        let flows = [ConnLog::NAME, TunnelLog::NAME].map(str::to_owned);
+        flows.into_iter().chain(protocols::names())
+    }
+
     /// Opens conn.log in `dir`, and takes away what an earlier run left of the others.
     pub(crate) fn create(dir: &OutputDir, format: LogFormat, extra: Extra) -> anyhow::Result<Self> {
         dir.remove_file(TunnelLog::NAME)?;

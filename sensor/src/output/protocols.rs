@@ -56,6 +56,11 @@ const KINDS: [Kind; 12] = [
     x509::X509,
 ];
 
+/// The file names of all of them.
+pub(super) fn names() -> impl Iterator<Item = String> {
+    KINDS.into_iter().map(|kind| Lazy::new(kind).name)
+}
+
 /// A log that may not have been needed yet.
 struct Lazy {
     kind: Kind,
