@@ -1,5 +1,5 @@
 //! The detectors: flows of a few hosts that open, are answered or refused, move any amount and
-//! close, at any pace.
+//! close, at any pace, and what those to DNS ask for.
 //!
 //! Asserted: the same findings however often time is advanced and findings are drained; they come
 //! in order of time; a signal opens before it rises and closes, closes once, and is open once for a
@@ -8,15 +8,18 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use detectors::config::{Bytes, Count};
 use detectors::{
     Config, Detection, Detectors, Finding, Rule, Severity, Signal, SignalKind, StableId, Subject,
     builtin_rules,
 };
+use flow_table::protocol::Record;
+use flow_table::protocol::dns::DnsRecord;
 use flow_table::{
-    ConnState, Endpoint, FlowEvent, FlowEventKind, FlowId, IpProto, Span, Timestamp, Traffic, Uid,
+    ConnState, Endpoint, FlowEvent, FlowEventKind, FlowId, IpProto, ProtocolRow, Span, Timestamp,
+    Traffic, Uid,
 };
 
 /// Bytes of a step: what happens, to which flow, between whom, at which port, when, how much.
@@ -41,7 +44,7 @@ pub fn check(data: &[u8]) {
     let last = events.last().map_or(Timestamp::ZERO, |event| event.time);
     let mut once = Detectors::new(&config, rules());
     for event in &events {
-        once.put(event);
+        put(&mut once, event);
     }
     let counters = once.counters();
     assert_eq!(counters.events, events.len() as u64);
@@ -60,7 +63,7 @@ pub fn check(data: &[u8]) {
             often.advance(event.time);
             drained.extend(often.drain());
         }
-        often.put(event);
+        put(&mut often, event);
     }
     often.advance(last);
     often.finish();
@@ -75,6 +78,61 @@ pub fn check(data: &[u8]) {
             Names::Unique
         },
     );
+}
+
+/// Whom a signal is about: of one kind only one is open.
+type Whom = (SignalKind, Subject, Option<Arc<str>>);
+
+fn whom(signal: &Signal) -> Whom {
+    (signal.kind, signal.subject, signal.evidence.domain.clone())
+}
+
+/// An event, and where a flow to DNS was opened or moved something also what it asked for.
+fn put(detectors: &mut Detectors, event: &FlowEvent) {
+    detectors.put(event);
+    if event.id.resp.port == 53 {
+        detectors.put_row(&question(event));
+    }
+}
+
+/// A name that looks encoded, below one of two domains, or a plain one.
+fn question(event: &FlowEvent) -> ProtocolRow {
+    let number = event.uid.bits() << 8 | u128::from(event.seq);
+    let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+    let name = match number % 4 {
+        0 => format!("www{number}.example.com"),
+        1 => format!("{mixed:032x}.t.example.co.uk"),
+        _ => format!("{mixed:032x}.example.com"),
+    };
+    let record = DnsRecord {
+        ts: event.since,
+        proto: event.id.proto,
+        trans_id: 1,
+        rtt: None,
+        query: Some(name.as_bytes().into()),
+        qclass: Some(1),
+        qtype: [Some(16), Some(65_399), Some(12), None]
+            .get(event.seq as usize % 4)
+            .copied()
+            .flatten(),
+        rcode: None,
+        aa: false,
+        tc: false,
+        rd: true,
+        ra: false,
+        z: 0,
+        answers: Vec::new(),
+        rejected: false,
+        opcode: 0,
+        netbios: false,
+    };
+    ProtocolRow {
+        time: event.time,
+        uid: event.uid,
+        seq: event.seq,
+        id: event.id,
+        record: Record::Dns(Box::new(record)),
+    }
 }
 
 /// The built-in rules, read once.
@@ -285,7 +343,7 @@ fn sound(findings: &[Finding], names: Names) {
                 let open = told.open(signal);
                 assert_eq!(signal.severity, open.severity, "{signal:?}");
                 open.closed = true;
-                let subject = told.subjects.remove(&(signal.kind, signal.subject));
+                let subject = told.subjects.remove(&whom(signal));
                 assert_eq!(subject, Some(signal.id));
             }
             Finding::DetectionMade(made) => told.made(made, names),
@@ -301,7 +359,7 @@ fn sound(findings: &[Finding], names: Names) {
 struct Told {
     signals: BTreeMap<StableId, Open>,
     /// The signal that is open for each.
-    subjects: BTreeMap<(SignalKind, Subject), StableId>,
+    subjects: BTreeMap<Whom, StableId>,
     detections: BTreeMap<StableId, (Severity, u64)>,
 }
 
@@ -318,9 +376,7 @@ impl Told {
             known.as_ref().is_none_or(returns),
             "one name twice: {signal:?}"
         );
-        let before = self
-            .subjects
-            .insert((signal.kind, signal.subject), signal.id);
+        let before = self.subjects.insert(whom(signal), signal.id);
         assert!(before.is_none(), "open twice for one subject: {signal:?}");
     }
 
