@@ -44,15 +44,25 @@ impl Victims {
         self.chosen.last().map(|(_, slot)| *slot)
     }
 
-    /// Chooses among the flows in `slots` slots.
-    pub(crate) fn choose(&mut self, slots: u32, rank_of: impl Fn(u32) -> Option<Rank>) {
+    /// Chooses among the flows in `slots` slots; of two that rank alike, the one of the lower name:
+    /// which has the lower slot depends on how blocks were cut.
+    pub(crate) fn choose(
+        &mut self,
+        slots: u32,
+        rank_of: impl Fn(u32) -> Option<Rank>,
+        name_of: impl Fn(u32) -> u64,
+    ) {
         let slots = slots.max(1);
         let hand = self.hand;
         let sample = (0..SAMPLE.min(slots)).map(|step| (hand + step) % slots);
         self.chosen.clear();
         self.chosen
             .extend(sample.filter_map(|slot| Some((rank_of(slot)?, slot))));
-        self.chosen.sort_unstable();
+        self.chosen
+            .sort_unstable_by(|(rank, slot), (other_rank, other)| {
+                let by_name = || name_of(*slot).cmp(&name_of(*other));
+                rank.cmp(other_rank).then_with(by_name)
+            });
         let unanswered = self.chosen.partition_point(|(rank, _)| !rank.answered);
         self.chosen.truncate(unanswered.clamp(1, CHOSEN));
         self.chosen.reverse();
@@ -72,7 +82,7 @@ mod tests {
     fn order(flows: &[Option<Rank>]) -> Vec<u32> {
         let rank_of = |slot: u32| *flows.get(slot as usize)?;
         let mut victims = Victims::default();
-        victims.choose(u32::try_from(flows.len()).unwrap(), rank_of);
+        victims.choose(u32::try_from(flows.len()).unwrap(), rank_of, u64::from);
         let chosen = victims.chosen.len();
         let order: Vec<u32> = std::iter::from_fn(|| victims.next(rank_of)).collect();
         assert_eq!(order.len(), chosen);
@@ -103,7 +113,7 @@ mod tests {
     fn one_that_moved_since_is_spared() {
         let mut victims = Victims::default();
         let before = |_| Some(flow(false, 1));
-        victims.choose(2, before);
+        victims.choose(2, before, u64::from);
         assert_eq!(victims.chosen.len(), 2);
         let after = |slot| {
             Some(if slot == 0 {

@@ -380,7 +380,11 @@ impl FlowTable {
             })
         };
         let victim = self.victims.next(rank_of).or_else(|| {
-            self.victims.choose(flows.slots(), rank_of);
+            let name_of = |slot| {
+                let flow: Option<&Flow> = flows.get(slot);
+                flow.map_or(0, |flow| self.hasher.hash(&flow.common.key()))
+            };
+            self.victims.choose(flows.slots(), rank_of, name_of);
             self.victims.next(rank_of)
         });
         // Its turn comes when this table is full again: not before, but then at once.
