@@ -17,34 +17,39 @@ const FLOORS: [(&str, u32); 4] = [
     ("vector", 32),
 ];
 
-#[test]
-fn conn_log_is_as_zeek_writes_it() {
+/// What a script of the cases says of the shipped binary, run with these options; nothing, saying so,
+/// where the cases are absent.
+fn compared(script: &str, replay: &str, options: &[&str]) -> Option<[String; 2]> {
     let cases = support::root().join("../shared/conformance");
     if !cases.is_dir() {
         eprintln!("skipped: there is no {}", cases.display());
-        return;
+        return None;
     }
     if !installed("python3") {
-        return;
+        return None;
     }
-    let binary = binary();
-    let command = format!(
-        "'{}' replay -q --no-db {{flags}} --out {{out}} {{pcap}}",
-        binary.display()
-    );
+    let command = format!("'{}' replay -q --no-db {replay}", binary().display());
     let output = Command::new("python3")
-        .arg(cases.join("compare.py"))
+        .arg(cases.join(script))
         .arg(command)
+        .args(options)
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
+    Some([output.stdout, output.stderr].map(|told| String::from_utf8_lossy(&told).into_owned()))
+}
+
+#[test]
+fn conn_log_is_as_zeek_writes_it() {
+    let replay = "{flags} --out {out} {pcap}";
+    let Some([told, errors]) = compared("compare.py", replay, &[]) else {
+        return;
+    };
     let last = told.lines().last().unwrap_or_default();
     for (kind, floor) in FLOORS {
         let equal = equal(last, kind);
         assert!(
             equal >= Some(floor),
-            "{kind}: {equal:?} cases equal, at least {floor} were\n{told}{}",
-            String::from_utf8_lossy(&output.stderr)
+            "{kind}: {equal:?} cases equal, at least {floor} were\n{told}{errors}"
         );
         if equal > Some(floor) {
             eprintln!("{kind}: {equal:?} cases equal now; raise the floor from {floor}");
@@ -69,32 +74,17 @@ const ROW_FLOORS: [(&str, u32); 11] = [
 
 #[test]
 fn protocol_logs_are_as_zeek_writes_them() {
-    let cases = support::root().join("../shared/conformance");
-    if !cases.is_dir() {
-        eprintln!("skipped: there is no {}", cases.display());
-        return;
-    }
-    if !installed("python3") {
-        return;
-    }
     let logs = ROW_FLOORS.map(|(log, _)| log).join(",");
-    let binary = binary();
-    let command = format!(
-        "'{}' replay -q --no-db -C --log-format json --out {{out}} {{pcap}}",
-        binary.display()
-    );
-    let output = Command::new("python3")
-        .arg(cases.join("compare_logs.py"))
-        .args([&command, "--log", &logs])
-        .output()
-        .unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
+    let replay = "-C --log-format json --out {out} {pcap}";
+    let compared = compared("compare_logs.py", replay, &["--log", &logs]);
+    let Some([told, errors]) = compared else {
+        return;
+    };
     for (log, floor) in ROW_FLOORS {
         let equal = equal_rows(&told, log);
         assert!(
             equal >= Some(floor),
-            "{log}: {equal:?} rows equal, at least {floor} were\n{told}{}",
-            String::from_utf8_lossy(&output.stderr)
+            "{log}: {equal:?} rows equal, at least {floor} were\n{told}{errors}"
         );
         if equal > Some(floor) {
             eprintln!("{log}: {equal:?} rows equal now; raise the floor from {floor}");

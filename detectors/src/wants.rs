@@ -1,4 +1,4 @@
-//! Which detector wants which event: what none wants is not even hashed, and most want few.
+//! Which detector wants which event: most want few.
 
 use flow_table::{FlowEvent, FlowEventKind};
 

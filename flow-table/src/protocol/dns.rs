@@ -15,7 +15,7 @@ mod types;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use super::{Progress, Record, Service, Sink, Text, Weird};
+use super::{Parser, Progress, Record, Service, Sink, Text, Weird};
 use crate::{Endpoint, IpProto, PerSide, Side, Span, Timestamp};
 
 use message::Header;
@@ -153,40 +153,6 @@ impl Dns {
         }
     }
 
-    /// Takes a datagram, or the next bytes of a TCP stream.
-    pub fn data(
-        &mut self,
-        side: Side,
-        ts: Timestamp,
-        bytes: &[u8],
-        sink: &mut dyn Sink,
-    ) -> Progress {
-        if self.proto == IpProto::TCP {
-            self.stream(side, ts, bytes, sink);
-        } else {
-            self.message(ts, bytes, sink);
-        }
-        Progress::Going
-    }
-
-    /// Bytes are missing from a TCP stream: nobody knows where the next message begins.
-    pub fn gap(&mut self, _: Side, _: u64, _: &mut dyn Sink) -> Progress {
-        Progress::Done
-    }
-
-    /// Bytes held for what is to come, about.
-    pub const fn held(&self) -> usize {
-        self.partial.orig.len() + self.partial.resp.len() + self.waiting
-    }
-
-    /// The flow ended.
-    pub fn finish(&mut self, sink: &mut dyn Sink) {
-        for row in self.queries.drain(..).chain(self.replies.drain(..)) {
-            sink.record(Record::Dns(row));
-        }
-        self.waiting = 0;
-    }
-
     /// Messages over TCP come after their length (RFC 1035, 4.2.2).
     fn stream(&mut self, side: Side, ts: Timestamp, mut bytes: &[u8], sink: &mut dyn Sink) {
         loop {
@@ -305,6 +271,28 @@ impl Dns {
             weird(sink, ts, name);
         }
         read.is_ok()
+    }
+}
+
+impl Parser for Dns {
+    fn data(&mut self, side: Side, ts: Timestamp, bytes: &[u8], sink: &mut dyn Sink) -> Progress {
+        if self.proto == IpProto::TCP {
+            self.stream(side, ts, bytes, sink);
+        } else {
+            self.message(ts, bytes, sink);
+        }
+        Progress::Going
+    }
+
+    fn finish(&mut self, _: Timestamp, sink: &mut dyn Sink) {
+        for row in self.queries.drain(..).chain(self.replies.drain(..)) {
+            sink.record(Record::Dns(row));
+        }
+        self.waiting = 0;
+    }
+
+    fn held(&self) -> usize {
+        self.partial.orig.len() + self.partial.resp.len() + self.waiting
     }
 }
 

@@ -19,7 +19,7 @@ mod start;
 use std::collections::VecDeque;
 
 use super::entity::Entity;
-use super::{Body, BodyHead, Progress, Service, Sink, Text, Weird};
+use super::{Body, BodyHead, Parser, Progress, Service, Sink, Text, Weird};
 use crate::{Side, Timestamp};
 
 use bodies::Bodies;
@@ -181,97 +181,11 @@ impl Http {
         }
     }
 
-    /// Takes the next bytes of `side`.
-    pub fn data(
-        &mut self,
-        side: Side,
-        ts: Timestamp,
-        bytes: &[u8],
-        sink: &mut dyn Sink,
-    ) -> Progress {
-        let mut at = At { side, ts, sink };
-        let mut rest = bytes;
-        while !rest.is_empty() && !self.inner {
-            let used = match self.half(side).state {
-                State::Nothing => return self.progress(),
-                State::Sized(_) | State::Chunk(_) | State::Rest | State::Bare => {
-                    self.body(&mut at, rest)
-                }
-                State::RestByLines(count) => {
-                    let (count, grown) = count.count(rest);
-                    self.half(side).state = State::RestByLines(count);
-                    self.half(side).body_len += grown;
-                    self.tell_body(&mut at, rest);
-                    rest.len()
-                }
-                _ => self.line(&mut at, rest),
-            };
-            rest = rest.get(used..).unwrap_or_default();
-        }
-        if self.inner {
-            return Progress::Inner(bytes.len() - rest.len());
-        }
-        self.progress()
-    }
-
     fn progress(&self) -> Progress {
         if self.orig.state == State::Nothing && self.resp.state == State::Nothing {
             return Progress::Done;
         }
         Progress::Going
-    }
-
-    /// As many bytes of `side` are missing. Parsing goes on if they lie within a body.
-    pub fn gap(&mut self, side: Side, ts: Timestamp, len: u64, sink: &mut dyn Sink) -> Progress {
-        let mut at = At { side, ts, sink };
-        let half = self.half(side);
-        let left = match half.state {
-            State::Sized(left) | State::Chunk(left) => left,
-            _ => 0,
-        };
-        if left < len || half.body_len == 0 || half.inflate.is_some() {
-            if side == Side::Orig {
-                self.message_done(&mut at, Ended::Cut);
-            }
-            at.side = Side::Resp;
-            self.message_done(&mut at, Ended::Cut);
-            self.half(side).stop();
-            return self.progress();
-        }
-        half.body_len += len;
-        self.tell_gap(&mut at, len);
-        self.advance(&mut at, len);
-        self.progress()
-    }
-
-    /// `side` has sent all it will (FIN, all before it delivered).
-    pub fn end_of(&mut self, side: Side, ts: Timestamp, sink: &mut dyn Sink) {
-        if !self.inner {
-            self.message_done(&mut At { side, ts, sink }, Ended::Whole);
-        }
-    }
-
-    /// Bytes held for what is to come, about.
-    pub fn held(&self) -> usize {
-        let half = |half: &Half| {
-            let inflate = half.inflate.as_ref().map_or(0, |_| inflate::SIZE);
-            let entity = half.entity.as_ref().map_or(0, |entity| entity.held());
-            half.lines.held()
-                + half.held.len()
-                + half.head.size()
-                + half.bodies.held()
-                + entity
-                + inflate
-        };
-        half(&self.orig) + half(&self.resp) + self.rows.size() + self.upgrade_to.len()
-    }
-
-    /// The flow ended.
-    pub fn finish(&mut self, ts: Timestamp, sink: &mut dyn Sink) {
-        for side in [Side::Orig, Side::Resp] {
-            self.message_done(&mut At { side, ts, sink }, Ended::Cut);
-        }
-        self.rows.finish(sink);
     }
 
     /// Reads up to the end of a line; how many bytes that took.
@@ -309,6 +223,84 @@ impl Http {
             State::ChunkEnd => self.half(at.side).state = State::ChunkSize,
             _ => {}
         }
+    }
+}
+
+impl Parser for Http {
+    fn data(&mut self, side: Side, ts: Timestamp, bytes: &[u8], sink: &mut dyn Sink) -> Progress {
+        let mut at = At { side, ts, sink };
+        let mut rest = bytes;
+        while !rest.is_empty() && !self.inner {
+            let used = match self.half(side).state {
+                State::Nothing => return self.progress(),
+                State::Sized(_) | State::Chunk(_) | State::Rest | State::Bare => {
+                    self.body(&mut at, rest)
+                }
+                State::RestByLines(count) => {
+                    let (count, grown) = count.count(rest);
+                    self.half(side).state = State::RestByLines(count);
+                    self.half(side).body_len += grown;
+                    self.tell_body(&mut at, rest);
+                    rest.len()
+                }
+                _ => self.line(&mut at, rest),
+            };
+            rest = rest.get(used..).unwrap_or_default();
+        }
+        if self.inner {
+            return Progress::Inner(bytes.len() - rest.len());
+        }
+        self.progress()
+    }
+
+    // As many bytes of `side` are missing. Parsing goes on if they lie within a body.
+    fn gap(&mut self, side: Side, ts: Timestamp, len: u64, sink: &mut dyn Sink) -> Progress {
+        let mut at = At { side, ts, sink };
+        let half = self.half(side);
+        let left = match half.state {
+            State::Sized(left) | State::Chunk(left) => left,
+            _ => 0,
+        };
+        if left < len || half.body_len == 0 || half.inflate.is_some() {
+            if side == Side::Orig {
+                self.message_done(&mut at, Ended::Cut);
+            }
+            at.side = Side::Resp;
+            self.message_done(&mut at, Ended::Cut);
+            self.half(side).stop();
+            return self.progress();
+        }
+        half.body_len += len;
+        self.tell_gap(&mut at, len);
+        self.advance(&mut at, len);
+        self.progress()
+    }
+
+    fn end_of(&mut self, side: Side, ts: Timestamp, sink: &mut dyn Sink) {
+        if !self.inner {
+            self.message_done(&mut At { side, ts, sink }, Ended::Whole);
+        }
+    }
+
+    fn finish(&mut self, ts: Timestamp, sink: &mut dyn Sink) {
+        for side in [Side::Orig, Side::Resp] {
+            self.message_done(&mut At { side, ts, sink }, Ended::Cut);
+        }
+        self.rows.finish(sink);
+    }
+
+    fn held(&self) -> usize {
+        let half = |half: &Half| {
+            let inflate = half.inflate.as_ref().map_or(0, |_| inflate::SIZE);
+            let entity = half.entity.as_ref().map_or(0, |entity| entity.held());
+            half.lines.held()
+                + half.held.len()
+                + half.head.size()
+                + half.bodies.held()
+                + entity
+                + inflate
+        };
+        half(&self.orig) + half(&self.resp) + self.rows.size() + self.upgrade_to.len()
     }
 }
 

@@ -290,10 +290,10 @@ impl Parser for Quic {
         Progress::Going
     }
 
-    fn finish(&mut self, _: Timestamp, sink: &mut dyn Sink) {
+    fn finish(&mut self, ts: Timestamp, sink: &mut dyn Sink) {
         self.complete(sink);
         if let Some(mut tls) = self.tls.take() {
-            tls.finish(sink);
+            tls.finish(ts, sink);
         }
     }
 

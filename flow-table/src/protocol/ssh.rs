@@ -11,7 +11,7 @@ use base64::Engine as _;
 use sha2::{Digest, Sha256};
 
 use super::bytes::Reader;
-use super::{At, Progress, Record, Service, Sink, Text};
+use super::{At, Parser, Progress, Record, Service, Sink, Text};
 use crate::{PerSide, Side, Timestamp};
 
 use algorithms::Offer;
@@ -106,54 +106,6 @@ pub struct Ssh {
 }
 
 impl Ssh {
-    /// Takes the next bytes of `side`: a segment's, as it was sent.
-    pub fn data(
-        &mut self,
-        side: Side,
-        ts: Timestamp,
-        bytes: &[u8],
-        sink: &mut dyn Sink,
-    ) -> Progress {
-        let mut at = At::new("SSH", side, ts, sink);
-        let mut rest = bytes;
-        while !self.over && !rest.is_empty() {
-            let used = match self.halves.get_mut(side).state {
-                State::Banner(lines) => self.line(&mut at, rest, lines),
-                State::Packets => self.packet(&mut at, rest),
-                State::Encrypted => {
-                    self.encrypted(&mut at, rest.len());
-                    rest.len()
-                }
-                State::Nothing => rest.len(),
-            };
-            rest = rest.get(used..).unwrap_or_default();
-        }
-        if self.over {
-            return Progress::Done;
-        }
-        Progress::Going
-    }
-
-    /// Bytes are missing: what follows cannot be read, and sizes tell nothing any more.
-    pub fn gap(&mut self, _: Side, _: Timestamp, _: u64, sink: &mut dyn Sink) -> Progress {
-        self.finish(sink);
-        Progress::Done
-    }
-
-    /// Bytes held for what is to come.
-    pub fn held(&self) -> usize {
-        let half = |half: &Half| half.held.len() + half.offer.as_ref().map_or(0, |o| o.size());
-        half(&self.halves.orig) + half(&self.halves.resp)
-    }
-
-    /// The flow ended.
-    pub fn finish(&mut self, sink: &mut dyn Sink) {
-        if let Some(row) = self.row.take().filter(|_| !self.over) {
-            sink.record(Record::Ssh(row));
-        }
-        self.over = true;
-    }
-
     fn row(&mut self, ts: Timestamp) -> &mut SshRecord {
         self.row.get_or_insert_with(|| {
             Box::new(SshRecord {
@@ -193,7 +145,7 @@ impl Ssh {
         if self.confirmed {
             at.sink.refute(SSH);
         }
-        self.finish(at.sink);
+        self.finish(at.ts, at.sink);
     }
 
     fn banner(&mut self, at: &mut At<'_>, line: &[u8]) {
@@ -336,8 +288,49 @@ impl Ssh {
         row.auth_success = Some(success);
         row.auth_attempts = row.auth_attempts.saturating_add(1);
         if success {
-            self.finish(at.sink);
+            self.finish(at.ts, at.sink);
         }
+    }
+}
+
+impl Parser for Ssh {
+    fn data(&mut self, side: Side, ts: Timestamp, bytes: &[u8], sink: &mut dyn Sink) -> Progress {
+        let mut at = At::new("SSH", side, ts, sink);
+        let mut rest = bytes;
+        while !self.over && !rest.is_empty() {
+            let used = match self.halves.get_mut(side).state {
+                State::Banner(lines) => self.line(&mut at, rest, lines),
+                State::Packets => self.packet(&mut at, rest),
+                State::Encrypted => {
+                    self.encrypted(&mut at, rest.len());
+                    rest.len()
+                }
+                State::Nothing => rest.len(),
+            };
+            rest = rest.get(used..).unwrap_or_default();
+        }
+        if self.over {
+            return Progress::Done;
+        }
+        Progress::Going
+    }
+
+    // Bytes are missing: what follows cannot be read, and sizes tell nothing any more.
+    fn gap(&mut self, _: Side, ts: Timestamp, _: u64, sink: &mut dyn Sink) -> Progress {
+        self.finish(ts, sink);
+        Progress::Done
+    }
+
+    fn finish(&mut self, _: Timestamp, sink: &mut dyn Sink) {
+        if let Some(row) = self.row.take().filter(|_| !self.over) {
+            sink.record(Record::Ssh(row));
+        }
+        self.over = true;
+    }
+
+    fn held(&self) -> usize {
+        let half = |half: &Half| half.held.len() + half.offer.as_ref().map_or(0, |o| o.size());
+        half(&self.halves.orig) + half(&self.halves.resp)
     }
 }
 

@@ -11,7 +11,7 @@ mod hello;
 mod names;
 mod record;
 
-use super::{At, Progress, Record, Service, Sink, Text};
+use super::{At, Parser, Progress, Record, Service, Sink, Text};
 use crate::{PerSide, Side, Timestamp};
 
 pub use ciphers::cipher_name;
@@ -173,62 +173,12 @@ impl Tls {
         }
     }
 
-    /// Takes the next bytes of `side`.
-    pub fn data(
-        &mut self,
-        side: Side,
-        ts: Timestamp,
-        bytes: &[u8],
-        sink: &mut dyn Sink,
-    ) -> Progress {
-        let mut at = At::new(SOURCE, side, ts, sink);
-        let mut rest = bytes;
-        while !self.over && !rest.is_empty() {
-            let first = self.row.is_none();
-            let (step, used) = self.halves.get_mut(side).records.step(rest, first);
-            let part = rest.get(..used).unwrap_or_default();
-            match step {
-                Step::More => {}
-                Step::Part(kind) => self.part(&mut at, kind, part),
-                Step::End(kind) => {
-                    self.part(&mut at, kind, part);
-                    let alert = self.halves.get_mut(side).records.second_byte();
-                    self.record_done(&mut at, kind, alert);
-                }
-                Step::OldHello(hello) => self.old_hello(&mut at, &hello),
-                Step::Bad => self.refute(&mut at),
-            }
-            rest = rest.get(used..).unwrap_or_default();
-        }
-        self.progress()
-    }
-
     const fn progress(&self) -> Progress {
         if self.over {
             Progress::Done
         } else {
             Progress::Going
         }
-    }
-
-    /// Bytes are missing: nobody knows where the next record begins.
-    pub fn gap(&mut self, _: Side, _: Timestamp, _: u64, sink: &mut dyn Sink) -> Progress {
-        self.finish(sink);
-        Progress::Done
-    }
-
-    /// Bytes held for what is to come.
-    pub fn held(&self) -> usize {
-        let row = self.row.as_ref().map_or(0, |row| row.size());
-        self.halves.orig.message.len() + self.halves.resp.message.len() + row
-    }
-
-    /// The flow ended.
-    pub fn finish(&mut self, sink: &mut dyn Sink) {
-        if let Some(row) = self.row.take().filter(|_| !self.over) {
-            sink.record(Record::Ssl(row));
-        }
-        self.over = true;
     }
 
     fn row(&mut self, ts: Timestamp) -> &mut SslRecord {
@@ -274,7 +224,7 @@ impl Tls {
         if self.confirmed {
             at.sink.refute(self.service());
         }
-        self.finish(at.sink);
+        self.finish(at.ts, at.sink);
     }
 
     /// Whether records of `side` can no longer be read. From TLS 1.3 on what is encrypted says
@@ -331,8 +281,51 @@ impl Tls {
         self.halves.get_mut(at.side).encrypted = true;
         if self.halves.orig.encrypted && self.halves.resp.encrypted {
             self.row(at.ts).established = true;
-            self.finish(at.sink);
+            self.finish(at.ts, at.sink);
         }
+    }
+}
+
+impl Parser for Tls {
+    fn data(&mut self, side: Side, ts: Timestamp, bytes: &[u8], sink: &mut dyn Sink) -> Progress {
+        let mut at = At::new(SOURCE, side, ts, sink);
+        let mut rest = bytes;
+        while !self.over && !rest.is_empty() {
+            let first = self.row.is_none();
+            let (step, used) = self.halves.get_mut(side).records.step(rest, first);
+            let part = rest.get(..used).unwrap_or_default();
+            match step {
+                Step::More => {}
+                Step::Part(kind) => self.part(&mut at, kind, part),
+                Step::End(kind) => {
+                    self.part(&mut at, kind, part);
+                    let alert = self.halves.get_mut(side).records.second_byte();
+                    self.record_done(&mut at, kind, alert);
+                }
+                Step::OldHello(hello) => self.old_hello(&mut at, &hello),
+                Step::Bad => self.refute(&mut at),
+            }
+            rest = rest.get(used..).unwrap_or_default();
+        }
+        self.progress()
+    }
+
+    // Bytes are missing: nobody knows where the next record begins.
+    fn gap(&mut self, _: Side, ts: Timestamp, _: u64, sink: &mut dyn Sink) -> Progress {
+        self.finish(ts, sink);
+        Progress::Done
+    }
+
+    fn finish(&mut self, _: Timestamp, sink: &mut dyn Sink) {
+        if let Some(row) = self.row.take().filter(|_| !self.over) {
+            sink.record(Record::Ssl(row));
+        }
+        self.over = true;
+    }
+
+    fn held(&self) -> usize {
+        let row = self.row.as_ref().map_or(0, |row| row.size());
+        self.halves.orig.message.len() + self.halves.resp.message.len() + row
     }
 }
 

@@ -87,7 +87,7 @@ fn play(mut dns: Dns, messages: &[&[u8]]) -> Findings {
         );
         ts = ts + Span::from_millis(1);
     }
-    dns.finish(&mut findings);
+    dns.finish(T0, &mut findings);
     findings
 }
 
@@ -492,7 +492,7 @@ fn waiting_messages_are_bounded() {
         let _ = dns.data(Side::Orig, T0, &query, &mut findings);
         assert!(dns.queries.len() <= MAX_PENDING);
     }
-    dns.finish(&mut findings);
+    dns.finish(T0, &mut findings);
     assert_eq!(findings.records.len(), 1_000);
 }
 
@@ -531,7 +531,7 @@ fn play_tcp(cuts: [&[usize]; 2]) -> Findings {
         }
         let _ = dns.data(side, T0, rest, &mut findings);
     }
-    dns.finish(&mut findings);
+    dns.finish(T0, &mut findings);
     findings
 }
 
@@ -546,7 +546,7 @@ fn tcp_streams_are_messages_with_lengths() {
     );
     let mut dns = flow(IpProto::TCP, "10.0.0.53", 53);
     assert_eq!(
-        dns.gap(Side::Orig, 1, &mut Findings::default()),
+        dns.gap(Side::Orig, T0, 1, &mut Findings::default()),
         Progress::Done
     );
 }

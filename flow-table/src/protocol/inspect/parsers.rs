@@ -1,5 +1,6 @@
 //! Which parser reads which protocol.
 
+use super::super::Parser;
 use super::super::dhcp::Dhcp;
 use super::super::dns::Dns;
 use super::super::ftp::Ftp;
@@ -13,8 +14,7 @@ use super::super::socks::Socks;
 use super::super::ssh::Ssh;
 use super::super::tls::{Dtls, Tls};
 use super::super::windows::{DceRpc, Smb};
-use super::super::{Parser, Progress, Sink};
-use crate::{FlowId, Side, Timestamp};
+use crate::FlowId;
 
 /// The parser of a flow that speaks `protocol`, if there is one.
 pub(super) fn of(protocol: Protocol, id: FlowId, measure: Measure) -> Option<Box<dyn Parser>> {
@@ -35,82 +35,4 @@ pub(super) fn of(protocol: Protocol, id: FlowId, measure: Measure) -> Option<Box
         Protocol::Ntp => Box::new(Ntp::default()),
         _ => return None,
     })
-}
-
-impl Parser for Dns {
-    fn data(&mut self, side: Side, ts: Timestamp, bytes: &[u8], sink: &mut dyn Sink) -> Progress {
-        Self::data(self, side, ts, bytes, sink)
-    }
-
-    fn finish(&mut self, _: Timestamp, sink: &mut dyn Sink) {
-        Self::finish(self, sink);
-    }
-
-    fn held(&self) -> usize {
-        Self::held(self)
-    }
-}
-
-impl Parser for Http {
-    fn data(&mut self, side: Side, ts: Timestamp, bytes: &[u8], sink: &mut dyn Sink) -> Progress {
-        Self::data(self, side, ts, bytes, sink)
-    }
-
-    fn gap(&mut self, side: Side, ts: Timestamp, len: u64, sink: &mut dyn Sink) -> Progress {
-        Self::gap(self, side, ts, len, sink)
-    }
-
-    fn end_of(&mut self, side: Side, ts: Timestamp, sink: &mut dyn Sink) {
-        Self::end_of(self, side, ts, sink);
-    }
-
-    fn finish(&mut self, ts: Timestamp, sink: &mut dyn Sink) {
-        Self::finish(self, ts, sink);
-    }
-
-    fn held(&self) -> usize {
-        Self::held(self)
-    }
-}
-
-impl Parser for Tls {
-    fn data(&mut self, side: Side, ts: Timestamp, bytes: &[u8], sink: &mut dyn Sink) -> Progress {
-        Self::data(self, side, ts, bytes, sink)
-    }
-
-    fn finish(&mut self, _: Timestamp, sink: &mut dyn Sink) {
-        Self::finish(self, sink);
-    }
-
-    fn held(&self) -> usize {
-        Self::held(self)
-    }
-}
-
-impl Parser for Dtls {
-    fn data(&mut self, side: Side, ts: Timestamp, bytes: &[u8], sink: &mut dyn Sink) -> Progress {
-        Self::data(self, side, ts, bytes, sink)
-    }
-
-    fn finish(&mut self, _: Timestamp, sink: &mut dyn Sink) {
-        Self::finish(self, sink);
-    }
-
-    fn held(&self) -> usize {
-        Self::held(self)
-    }
-}
-
-impl Parser for Ssh {
-    fn data(&mut self, side: Side, ts: Timestamp, bytes: &[u8], sink: &mut dyn Sink) -> Progress {
-        Self::data(self, side, ts, bytes, sink)
-    }
-
-    fn finish(&mut self, _: Timestamp, sink: &mut dyn Sink) {
-        Self::finish(self, sink);
-    }
-
-    fn held(&self) -> usize {
-        Self::held(self)
-    }
 }

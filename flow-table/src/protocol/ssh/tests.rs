@@ -77,7 +77,7 @@ fn play(parts: &[(Side, Vec<u8>)], cut: usize) -> Findings {
             }
         }
     }
-    ssh.finish(&mut findings);
+    ssh.finish(T0, &mut findings);
     findings
 }
 

@@ -4,7 +4,7 @@ use super::fingerprint::Carrier;
 use super::record::Kind;
 use super::{MAX_MESSAGE, SOURCE, Tls};
 use crate::protocol::bytes::Reader;
-use crate::protocol::{At, Progress, Sink};
+use crate::protocol::{At, Parser, Progress, Sink};
 use crate::{PerSide, Side, Timestamp};
 
 /// The parser of one flow.
@@ -57,34 +57,6 @@ fn fragment<'a>(reader: &mut Reader<'a>) -> Option<Fragment<'a>> {
 }
 
 impl Dtls {
-    /// Takes a datagram.
-    pub fn data(
-        &mut self,
-        side: Side,
-        ts: Timestamp,
-        bytes: &[u8],
-        sink: &mut dyn Sink,
-    ) -> Progress {
-        let mut at = At::new(SOURCE, side, ts, sink);
-        let mut reader = Reader::new(bytes);
-        while !self.tls.over && !reader.is_empty() {
-            if self.record(&mut at, &mut reader).is_none() {
-                break;
-            }
-        }
-        self.tls.progress()
-    }
-
-    /// Bytes held for what is to come.
-    pub fn held(&self) -> usize {
-        self.partial.orig.bytes.len() + self.partial.resp.bytes.len() + self.tls.held()
-    }
-
-    /// The flow ended.
-    pub fn finish(&mut self, sink: &mut dyn Sink) {
-        self.tls.finish(sink);
-    }
-
     /// Reads a record; `None` if the rest of the datagram cannot be read.
     fn record(&mut self, at: &mut At<'_>, reader: &mut Reader<'_>) -> Option<()> {
         let kind = reader.u8()?;
@@ -132,5 +104,26 @@ impl Dtls {
             let bytes = std::mem::take(&mut partial.bytes);
             self.tls.message(at, fragment.kind, &bytes);
         }
+    }
+}
+
+impl Parser for Dtls {
+    fn data(&mut self, side: Side, ts: Timestamp, bytes: &[u8], sink: &mut dyn Sink) -> Progress {
+        let mut at = At::new(SOURCE, side, ts, sink);
+        let mut reader = Reader::new(bytes);
+        while !self.tls.over && !reader.is_empty() {
+            if self.record(&mut at, &mut reader).is_none() {
+                break;
+            }
+        }
+        self.tls.progress()
+    }
+
+    fn finish(&mut self, ts: Timestamp, sink: &mut dyn Sink) {
+        self.tls.finish(ts, sink);
+    }
+
+    fn held(&self) -> usize {
+        self.partial.orig.bytes.len() + self.partial.resp.bytes.len() + self.tls.held()
     }
 }

@@ -85,7 +85,7 @@ fn play(parts: &[(Side, Vec<u8>)], cut: usize) -> Findings {
             }
         }
     }
-    tls.finish(&mut findings);
+    tls.finish(T0, &mut findings);
     findings
 }
 
@@ -555,7 +555,7 @@ fn play_dtls(datagrams: &[(Side, Vec<u8>)]) -> Findings {
             break;
         }
     }
-    dtls.finish(&mut findings);
+    dtls.finish(T0, &mut findings);
     findings
 }
 
