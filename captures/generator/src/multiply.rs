@@ -46,6 +46,16 @@ struct Input {
     packets: Vec<(Packet, Option<Layout>)>,
 }
 
+/// What ends the head of an HTTP message.
+const HEAD_END: &[u8] = b"\r\n\r\n";
+
+/// Whether the head of an HTTP message begins in a frame and does not end there: filler would make
+/// header lines of all that follows.
+fn is_cut_in_head(frame: &[u8]) -> bool {
+    let holds = |word: &[u8]| frame.windows(word.len()).any(|part| part == word);
+    holds(b"HTTP/1.") && !holds(HEAD_END)
+}
+
 /// The next packet of one copy of one input.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Cursor {
@@ -130,6 +140,9 @@ impl Multiply {
             && fill
             && cut
         {
+            if is_cut_in_head(&packet.data) {
+                packet.data.extend_from_slice(HEAD_END);
+            }
             let mut filler = scramble(packet.wire_len ^ self.seed);
             while (packet.data.len() as u64) < u64::from(packet.wire_len) {
                 filler = scramble(filler.wrapping_add(1));
@@ -247,6 +260,19 @@ mod tests {
             assert_eq!(again.len(), 142);
             Layout::of(&packet.data).unwrap().sum_transport(&mut again);
             assert_eq!(again, packet.data);
+        }
+    }
+
+    #[test]
+    fn a_head_is_cut_where_it_does_not_end() {
+        for (frame, cut) in [
+            (&b"..HTTP/1.1 200 OK\r\nServer: ngi"[..], true),
+            (b"..GET / HTTP/1.1\r\nHost: a\r\n\r\n", false),
+            (b"..HTTP/1.1 200 OK\r\n\r\nbody", false),
+            (b"\x16\x03\x01", false),
+            (b"", false),
+        ] {
+            assert_eq!(is_cut_in_head(frame), cut, "{frame:?}");
         }
     }
 
