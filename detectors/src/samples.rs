@@ -15,9 +15,9 @@ pub(crate) struct Sample {
     pub(crate) port: u16,
 }
 
-/// The 96 bits of a uid, highest first, so that they sort as it does.
+/// A uid in as few bytes as hold any; they sort as it does.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct ShortUid([u32; 3]);
+struct ShortUid([u8; Uid::BYTES]);
 
 impl Sample {
     /// The flow of an event, as seen by the other end of `peer`.
@@ -41,20 +41,13 @@ impl Sample {
     }
 
     pub(crate) fn uid(&self) -> Uid {
-        let ShortUid(words) = self.uid;
-        Uid::from_bits(
-            words
-                .iter()
-                .fold(0, |bits, word| bits << 32 | u128::from(*word)),
-        )
+        Uid::from_bytes(self.uid.0)
     }
 }
 
 impl ShortUid {
-    #[expect(clippy::cast_possible_truncation, reason = "takes words out")]
-    const fn of(uid: Uid) -> Self {
-        let bits = uid.bits();
-        Self([(bits >> 64) as u32, (bits >> 32) as u32, bits as u32])
+    fn of(uid: Uid) -> Self {
+        Self(uid.to_bytes())
     }
 }
 

@@ -92,4 +92,4 @@ pub use shard::{FLOW_BYTES, FlowConfig, Shard, ShardId, shard_of};
 pub use table::{Block, TableOutput};
 pub use time::{Span, SpanError, Timestamp};
 pub use tunnels::{TunnelAction, TunnelEvent};
-pub use uid::Uid;
+pub use uid::{Uid, UidError};

@@ -1,6 +1,7 @@
 //! The name a flow carries through every log.
 
 use std::fmt;
+use std::str::FromStr;
 
 use crate::Side;
 
@@ -11,22 +12,53 @@ const WIDTH: usize = 17;
 /// Digits that are taken off at once: 62^5 is the last power that fits into 32 bits.
 const AT_ONCE: usize = 5;
 
-/// A flow's unique id: 96 bits, printed as `C` and seventeen base-62 digits.
+/// Bits that seventeen digits need.
+const NUMBER_BITS: u32 = 102;
+/// Leading digits that a printed uid may lack, as some of Zeek's do: two bits above the number.
+const MAX_LACKING: usize = 3;
+
+/// A flow's unique id: 96 bits, printed as `C` and seventeen base-62 digits. Zeek's, read from a
+/// log, may be larger or have fewer digits, and are printed as they were.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct Uid(u128);
 
+/// Why a text is no [`Uid`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("a uid is C and at most seventeen digits and letters")]
+pub struct UidError;
+
 impl Uid {
+    /// Bytes that hold any uid.
+    pub const BYTES: usize = 13;
+
     /// A uid from the low 96 bits of `bits`.
     pub const fn from_bits(bits: u128) -> Self {
         Self(bits & ((1 << 96) - 1))
     }
 
-    /// The 96 bits.
+    /// Its bits: 96 of one made here.
     pub const fn bits(self) -> u128 {
         self.0
     }
 
-    /// The printed form, without allocating.
+    /// All of it, in the order in which uids sort.
+    pub fn to_bytes(self) -> [u8; Self::BYTES] {
+        let [_, _, _, bytes @ ..] = self.0.to_be_bytes();
+        bytes
+    }
+
+    /// The uid that [`Uid::to_bytes`] gave these.
+    pub fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
+        let bits = bytes.iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte));
+        Self(bits)
+    }
+
+    /// Leading digits that are not printed.
+    const fn lacking(self) -> usize {
+        (self.0 >> NUMBER_BITS) as usize & MAX_LACKING
+    }
+
+    /// The printed form of one made here, without allocating.
     pub fn text(self) -> [u8; WIDTH + 1] {
         let mut text = [b'C'; WIDTH + 1];
         let mut rest = self.words();
@@ -59,24 +91,32 @@ impl Uid {
 
     /// The highest first.
     #[expect(clippy::cast_possible_truncation, reason = "one word at a time")]
-    const fn words(self) -> [u32; 3] {
-        [(self.0 >> 64) as u32, (self.0 >> 32) as u32, self.0 as u32]
+    const fn words(self) -> [u32; 4] {
+        let number = self.0 & ((1 << NUMBER_BITS) - 1);
+        [
+            (number >> 96) as u32,
+            (number >> 64) as u32,
+            (number >> 32) as u32,
+            number as u32,
+        ]
     }
 }
 
-/// Divides a number of three words by 62^5, and returns what is left over. Long division by a
+/// Divides a number of four words by 62^5, and returns what is left over. Long division by a
 /// constant takes a multiplication for each word, where dividing 128 bits takes a subroutine.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "what is left over is less than the divisor, so a quotient has 32 bits"
 )]
-const fn divide(words: &mut [u32; 3]) -> u32 {
+const fn divide(words: &mut [u32; 4]) -> u32 {
     const DIVISOR: u64 = 62_u64.pow(AT_ONCE as u32);
-    let [high, mid, low] = *words;
-    let high = high as u64;
+    let [top, high, mid, low] = *words;
+    // The top word holds six bits: less than the divisor.
+    let high = ((top as u64) << 32) | high as u64;
     let mid = ((high % DIVISOR) << 32) | mid as u64;
     let low = ((mid % DIVISOR) << 32) | low as u64;
     *words = [
+        0,
         (high / DIVISOR) as u32,
         (mid / DIVISOR) as u32,
         (low / DIVISOR) as u32,
@@ -86,7 +126,34 @@ const fn divide(words: &mut [u32; 3]) -> u32 {
 
 impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(str::from_utf8(&self.text()).unwrap_or_default())
+        let text = self.text();
+        let digits = text.get(1 + self.lacking()..).unwrap_or_default();
+        f.write_str("C")?;
+        f.write_str(str::from_utf8(digits).unwrap_or_default())
+    }
+}
+
+impl FromStr for Uid {
+    type Err = UidError;
+
+    /// The uid that is printed so; of fewer than fourteen digits, so many with zeros before them.
+    fn from_str(text: &str) -> Result<Self, UidError> {
+        let digits = text.strip_prefix('C').ok_or(UidError)?;
+        if digits.is_empty() || digits.len() > WIDTH {
+            return Err(UidError);
+        }
+        let mut number = 0_u128;
+        for digit in digits.bytes() {
+            let value = match digit {
+                b'0'..=b'9' => digit - b'0',
+                b'A'..=b'Z' => digit - b'A' + 10,
+                b'a'..=b'z' => digit - b'a' + 36,
+                _ => return Err(UidError),
+            };
+            number = number * 62 + u128::from(value);
+        }
+        let lacking = (WIDTH - digits.len()).min(MAX_LACKING) as u128;
+        Ok(Self(lacking << NUMBER_BITS | number))
     }
 }
 
@@ -105,6 +172,28 @@ mod tests {
                 .all(|t| t.len() == WIDTH + 1 && t.starts_with('C'))
         );
         assert_eq!(texts[3], "C00000000000000010");
+    }
+
+    #[test]
+    fn what_is_printed_is_read() {
+        for text in [
+            "C00000000000000010",
+            "CzzzzzzzzzzzzzzzzZ",
+            "Czzzzzzzzzzzzzzzzz",
+            "CHhAvVGS1DHFjwGM9",
+            "CmES5u32sYpV7JYN1",
+            "Cabcdefghijklmn",
+        ] {
+            let uid: Uid = text.parse().unwrap();
+            assert_eq!(uid.to_string(), text);
+            assert_eq!(Uid::from_bytes(uid.to_bytes()), uid);
+        }
+        let own = Uid::from_bits(u128::MAX);
+        assert_eq!(own.to_string().parse(), Ok(own));
+        assert_eq!("C12".parse::<Uid>().unwrap().to_string(), "C00000000000012");
+        for text in ["", "C", "F0123", "C-", "C000000000000000000", "Cä"] {
+            assert_eq!(text.parse::<Uid>(), Err(UidError), "{text}");
+        }
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub(super) fn each_as_text<S: Serializer>(uids: &[Uid], serializer: S) -> Result
     struct Text(Uid);
     impl Serialize for Text {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            serializer.serialize_str(str::from_utf8(&self.0.text()).unwrap_or_default())
+            serializer.collect_str(&self.0)
         }
     }
     serializer.collect_seq(uids.iter().map(|uid| Text(*uid)))
