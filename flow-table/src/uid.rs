@@ -49,7 +49,9 @@ impl Uid {
 
     /// The uid that [`Uid::to_bytes`] gave these.
     pub fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
-        let bits = bytes.iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte));
+        let bits = bytes
+            .iter()
+            .fold(0, |bits, byte| bits << 8 | u128::from(*byte));
         Self(bits)
     }
 

@@ -3,6 +3,7 @@
 
 mod buffer;
 mod error;
+mod file;
 mod filter;
 mod format;
 mod input;
@@ -13,6 +14,7 @@ use flow_table::{LinkType, Timestamp};
 
 use buffer::Buffer;
 pub(crate) use error::CaptureError;
+pub(crate) use file::open;
 pub(crate) use filter::Filter;
 pub(crate) use input::Input;
 

@@ -39,6 +39,7 @@ Exit codes:
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     Replay(Box<ReplayArgs>),
+    Detect(Box<DetectArgs>),
     Detections(DetectionsArgs),
     Check(CheckArgs),
 }
@@ -70,6 +71,40 @@ Exit codes:
   3  a detection as severe as --fail-on asks was made
   4  the detections differ from those that --expect lists";
 
+/// Runs the detectors over logs that Zeek or flowhawk wrote
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES, after_long_help = DETECT_EXAMPLES)]
+pub(crate) struct DetectArgs {
+    /// Logs, or directories of them: conn and dns, also .gz or .zst; '-' is stdin
+    ///
+    /// Zeek's tab-separated form with its header, or a JSON object on each line. Of a directory, all logs in it and below it that detectors read, whatever their rotation
+    /// named them. Rows of all files are put into one order by time.
+    #[arg(value_name = "LOG", required = true)]
+    pub(crate) logs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+    #[command(flatten)]
+    pub(crate) output: FindingArgs,
+    #[command(flatten)]
+    pub(crate) verdict: VerdictArgs,
+    #[command(flatten)]
+    pub(crate) talk: TalkArgs,
+}
+
+const DETECT_EXAMPLES: &str = "\
+Examples:
+  flowhawk detect /opt/zeek/logs/2024-05-01
+      Everything that was logged on a day; a database in ./flowhawk-out, a summary on stderr.
+  flowhawk detect --no-db --json - conn.log dns.log | jq 'select(.type == \"detection\")'
+      Detections into a pipe.
+
+Exit codes:
+  0  done
+  1  done, but something was lost or could not be read; stderr says what
+  2  could not start: usage, configuration or permission
+  3  a detection as severe as --fail-on asks was made
+  4  the detections differ from those that --expect lists";
+
 /// What every command that looks at traffic can be told.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct CommonArgs {
@@ -86,12 +121,8 @@ pub(crate) struct CommonArgs {
 #[derive(Args, Clone, Default, Debug)]
 #[command(next_help_heading = "Input")]
 pub(crate) struct InputArgs {
-    /// Read settings from this TOML file
-    ///
-    /// Unknown keys are refused. `flowhawk check --print-defaults` writes a file to start from,
-    /// `flowhawk check --config FILE` tests one.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
     /// Look only at packets that match, written as for tcpdump
     #[arg(long, value_name = "BPF")]
     pub(crate) filter: Option<String>,
@@ -108,18 +139,38 @@ pub(crate) struct InputArgs {
     pub(crate) threads: Option<NonZeroUsize>,
 }
 
+/// Where settings are.
+#[derive(Args, Clone, Default, Debug)]
+#[command(next_help_heading = "Input")]
+pub(crate) struct SettingsArgs {
+    /// Read settings from this TOML file
+    ///
+    /// Unknown keys are refused. `flowhawk check --print-defaults` writes a file to start from,
+    /// `flowhawk check --config FILE` tests one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
-    /// Put logs and the database into DIR
-    #[arg(short, long, value_name = "DIR", default_value = DEFAULT_OUT)]
-    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) findings: FindingArgs,
     /// Format of conn.log and the other logs [default: tsv]
     ///
     /// Zeek's names, columns and order in either: tab-separated with its header, or a JSON object
     /// on each line. The configuration can set it, too.
     #[arg(long, value_name = "tsv|json", hide_possible_values = true)]
     pub(crate) log_format: Option<LogFormat>,
+}
+
+/// Where findings go.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct FindingArgs {
+    /// Put the database, and logs, into DIR
+    #[arg(short, long, value_name = "DIR", default_value = DEFAULT_OUT)]
+    pub(crate) out: PathBuf,
     /// Keep findings in this SQLite database [default: OUT/flowhawk.db]
     ///
     /// Findings are signals and detections. What is in it already stays; the same capture replayed again changes nothing.
@@ -135,7 +186,7 @@ pub(crate) struct OutputArgs {
     pub(crate) json: Option<PathBuf>,
 }
 
-impl OutputArgs {
+impl FindingArgs {
     /// Where the database is to be, if one is wanted.
     pub(crate) fn database(&self) -> Option<PathBuf> {
         let named = || self.db.clone().unwrap_or_else(|| self.out.join(DATABASE));
@@ -339,7 +390,7 @@ mod tests {
     fn short_help_is_a_line_for_each_flag() {
         let mut command = Cli::command();
         command.build();
-        for name in ["replay", "detections", "check"] {
+        for name in ["replay", "detect", "detections", "check"] {
             let help = command
                 .find_subcommand_mut(name)
                 .unwrap()
@@ -357,7 +408,7 @@ mod tests {
     fn long_help_has_an_example() {
         let mut command = Cli::command();
         command.build();
-        for name in ["replay", "detections", "check"] {
+        for name in ["replay", "detect", "detections", "check"] {
             let help = command
                 .find_subcommand_mut(name)
                 .unwrap()
@@ -389,7 +440,7 @@ mod tests {
         ];
         for (args, want) in cases {
             assert_eq!(
-                common(args).unwrap().output.database(),
+                common(args).unwrap().output.findings.database(),
                 want.map(PathBuf::from),
                 "{args:?}"
             );

@@ -5,10 +5,12 @@ mod check;
 mod cli;
 mod clock;
 mod config;
+mod detect;
 mod detections;
 mod exit;
 mod expect;
 mod findings;
+mod logged;
 mod output;
 mod pipeline;
 mod progress;
@@ -25,11 +27,12 @@ use std::process::ExitCode;
 use clap::Parser;
 use detectors::Severity;
 
-use cli::{Cli, Command, ReplayArgs};
-use config::Problems;
+use cli::{Cli, Command, DetectArgs, ReplayArgs, SettingsArgs, TalkArgs, VerdictArgs};
+use config::{Config, Problems};
 use exit::Exit;
 use expect::Expected;
 use findings::Tally;
+use run::Outcome;
 
 /// What detectors and parsers hold comes and goes with every flow: half the time of the system's.
 #[global_allocator]
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         Command::Replay(args) => replay(args),
+        Command::Detect(args) => detect(args),
         Command::Detections(args) => detections::run(args),
         Command::Check(args) => check::run(args),
     };
@@ -56,9 +60,30 @@ fn main() -> ExitCode {
 }
 
 fn replay(args: &ReplayArgs) -> anyhow::Result<Exit> {
-    let verdict = &args.common.verdict;
+    let common = &args.common;
+    run(
+        &common.input.settings,
+        &common.verdict,
+        &common.talk,
+        |config| run::replay(args, config),
+    )
+}
+
+fn detect(args: &DetectArgs) -> anyhow::Result<Exit> {
+    run(&args.settings, &args.verdict, &args.talk, |config| {
+        detect::detect(args, config)
+    })
+}
+
+/// Does the work, and tells by the exit code what came of it.
+fn run(
+    settings: &SettingsArgs,
+    verdict: &VerdictArgs,
+    talk: &TalkArgs,
+    work: impl FnOnce(&Config) -> anyhow::Result<Outcome>,
+) -> anyhow::Result<Exit> {
     // Whatever can be wrong with the request is said before a packet is read.
-    let config = config::load(args.common.input.config.as_deref());
+    let config = config::load(settings.config.as_deref());
     let expected = verdict.expect.as_deref().map(Expected::read).transpose();
     let (config, expected) = match (config, expected) {
         (Ok(config), Ok(expected)) => (config.value, expected),
@@ -68,7 +93,7 @@ fn replay(args: &ReplayArgs) -> anyhow::Result<Exit> {
         }
         (Err(problems), _) | (_, Err(problems)) => return Err(problems.into()),
     };
-    let outcome = run::replay(args, &config)?;
+    let outcome = work(&config)?;
     outcome.losses.iter().for_each(say);
     let exit = judge(
         &outcome.losses,
@@ -77,7 +102,7 @@ fn replay(args: &ReplayArgs) -> anyhow::Result<Exit> {
         verdict.fail_on,
     );
     if let (Exit::TooSevere, Some(limit)) = (exit, verdict.fail_on)
-        && !args.common.talk.quiet
+        && !talk.quiet
     {
         say(format_args!(
             "--fail-on {limit}: there are detections at least that severe"

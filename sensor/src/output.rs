@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::cli::OutputArgs;
+use crate::cli::FindingArgs;
 pub(crate) use conn::Extra;
 pub(crate) use logs::{LogBatch, LogRow, Logs};
 pub(crate) use run_record::RunRecord;
@@ -88,7 +88,7 @@ pub(crate) struct Outputs {
 
 impl Outputs {
     /// Opens what is asked for. `inputs` are the files about to be read: none of them is written.
-    pub(crate) fn open(args: &OutputArgs, inputs: &[PathBuf]) -> anyhow::Result<Self> {
+    pub(crate) fn open(args: &FindingArgs, inputs: &[PathBuf]) -> anyhow::Result<Self> {
         let database = args.database();
         let json = args.json.as_deref().filter(|path| *path != Path::new("-"));
         for (option, path) in [("--json", json), ("--db", database.as_deref())] {
@@ -121,10 +121,9 @@ fn same_file(one: &Path, other: &Path) -> bool {
 mod tests {
     use super::*;
 
-    fn args(out: &Path) -> OutputArgs {
-        OutputArgs {
+    fn args(out: &Path) -> FindingArgs {
+        FindingArgs {
             out: out.to_owned(),
-            log_format: None,
             db: None,
             no_db: false,
             json: None,
@@ -158,11 +157,11 @@ mod tests {
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(&capture, &link).unwrap();
         for name in [&capture, &link] {
-            let json = OutputArgs {
+            let json = FindingArgs {
                 json: Some(name.clone()),
                 ..args(dir.path())
             };
-            let db = OutputArgs {
+            let db = FindingArgs {
                 db: Some(name.clone()),
                 ..args(dir.path())
             };

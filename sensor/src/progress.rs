@@ -12,17 +12,30 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::{ProgressWhen, TalkArgs};
 use crate::clock::Stopwatch;
+use crate::summary::Unit;
 use crate::text::rough;
 
 /// What is known while a run goes on.
 #[derive(Default, Debug)]
 pub(crate) struct Live {
+    /// What is counted as `packets`.
+    pub(crate) unit: Unit,
     /// Read from the inputs, as they lie on disk.
     pub(crate) bytes: AtomicU64,
     pub(crate) packets: AtomicU64,
     pub(crate) flows: AtomicU64,
     /// Kept up to date by the outputs' thread.
     pub(crate) detections: AtomicU64,
+}
+
+impl Live {
+    /// Nothing read yet of these.
+    pub(crate) fn of(unit: Unit) -> Self {
+        Self {
+            unit,
+            ..Self::default()
+        }
+    }
 }
 
 /// Shows progress until it is finished or dropped.
@@ -159,8 +172,9 @@ fn describe(live: &Live, elapsed: Duration) -> String {
         String::new()
     };
     format!(
-        "{}packets ({}/s){flows}, {detections} detections",
+        "{}{} ({}/s){flows}, {detections} detections",
         count(packets),
+        live.unit.name(),
         rough(rate, "").trim()
     )
 }

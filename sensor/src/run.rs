@@ -51,10 +51,10 @@ pub(crate) fn replay(args: &ReplayArgs, config: &Config) -> anyhow::Result<Outco
     let live = Arc::new(Live::default());
 
     // Every output is open before the first packet is read.
-    let dir = OutputDir::create(&common.output.out)?;
+    let dir = OutputDir::create(&common.output.findings.out)?;
     let log_format = common.output.log_format.unwrap_or(config.log_format);
     let logs = Logs::create(&dir, log_format, Extra::of(config))?;
-    let outputs = Outputs::open(&common.output, &args.files)?;
+    let outputs = Outputs::open(&common.output.findings, &args.files)?;
     let sink = Sink::spawn(outputs, Arc::clone(&live))?;
     let progress = Progress::start(&common.talk, size, Arc::clone(&live));
 
@@ -148,7 +148,7 @@ fn settings(args: &ReplayArgs, config: &Config) -> anyhow::Result<Settings> {
 }
 
 /// Detectors and built-in rules, within their share of memory.
-fn make_detectors(config: &Config) -> Detectors {
+pub(crate) fn make_detectors(config: &Config) -> Detectors {
     let rules = detectors::builtin_rules();
     let mut limits = config.detectors.clone();
     limits.fit(config.memory_limit.0 / DETECTOR_SHARE, rules.len());
@@ -168,7 +168,7 @@ fn joined<T>(thread: thread::JoinHandle<T>) -> anyhow::Result<T> {
 }
 
 /// Bytes of all inputs as they lie on disk, if that can be told.
-fn total_size(files: &[PathBuf]) -> Option<u64> {
+pub(crate) fn total_size(files: &[PathBuf]) -> Option<u64> {
     files
         .iter()
         .map(|file| {
@@ -180,7 +180,7 @@ fn total_size(files: &[PathBuf]) -> Option<u64> {
 }
 
 fn written(args: &ReplayArgs, dir: &OutputDir) -> Vec<String> {
-    let output = &args.common.output;
+    let output = &args.common.output.findings;
     let json = output
         .json
         .as_deref()

@@ -14,11 +14,31 @@ use crate::text::{grouped, printable, rough};
 /// Detections shown one by one unless more is asked for.
 const MOST_SHOWN: usize = 100;
 
+/// What a run reads.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) enum Unit {
+    #[default]
+    Packets,
+    /// Of logs.
+    Rows,
+}
+
+impl Unit {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Packets => "packets",
+            Self::Rows => "rows",
+        }
+    }
+}
+
 /// The totals of a run.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct RunSummary {
+    pub(crate) unit: Unit,
+    /// Packets, or what else is read.
     pub(crate) packets: u64,
-    /// Bytes of these packets on the wire.
+    /// Their bytes on the wire.
     pub(crate) bytes: u64,
     pub(crate) flows: u64,
     pub(crate) first: Option<Timestamp>,
@@ -63,7 +83,7 @@ enum Detail {
 
 fn write(out: &mut impl Write, detail: Detail, run: &RunSummary, tally: &Tally) -> io::Result<()> {
     write_totals(out, run)?;
-    write_dropped(out, detail, &run.dropped)?;
+    write_dropped(out, detail, run)?;
     write_counters(out, detail, &run.counters)?;
     write_signals(out, tally)?;
     write_detections(out, detail, tally)?;
@@ -74,15 +94,17 @@ fn write(out: &mut impl Write, detail: Detail, run: &RunSummary, tally: &Tally) 
 
 fn write_totals(out: &mut impl Write, run: &RunSummary) -> io::Result<()> {
     let RunSummary {
+        unit,
         packets,
         bytes,
         flows,
         wall,
         ..
     } = run;
+    let unit = unit.name();
     writeln!(
         out,
-        "{:<11} {} packets, {} bytes ({}), {} flows",
+        "{:<11} {} {unit}, {} bytes ({}), {} flows",
         "read",
         grouped(*packets),
         grouped(*bytes),
@@ -100,7 +122,7 @@ fn write_totals(out: &mut impl Write, run: &RunSummary) -> io::Result<()> {
         )?;
     }
     let seconds = wall.as_secs_f64().max(1e-6);
-    let packet_rate = rough(*packets as f64 / seconds, "packets/s");
+    let packet_rate = rough(*packets as f64 / seconds, &format!("{unit}/s"));
     let byte_rate = rough(*bytes as f64 / seconds, "B/s");
     writeln!(
         out,
@@ -109,7 +131,8 @@ fn write_totals(out: &mut impl Write, run: &RunSummary) -> io::Result<()> {
     )
 }
 
-fn write_dropped(out: &mut impl Write, detail: Detail, dropped: &[Dropped]) -> io::Result<()> {
+fn write_dropped(out: &mut impl Write, detail: Detail, run: &RunSummary) -> io::Result<()> {
+    let (unit, dropped) = (run.unit.name(), &run.dropped);
     let packets: u64 = dropped.iter().map(|dropped| dropped.packets).sum();
     let bytes: u64 = dropped.iter().map(|dropped| dropped.bytes).sum();
     if packets == 0 && detail == Detail::Usual {
@@ -117,7 +140,7 @@ fn write_dropped(out: &mut impl Write, detail: Detail, dropped: &[Dropped]) -> i
     }
     writeln!(
         out,
-        "{:<11} {} packets, {} bytes",
+        "{:<11} {} {unit}, {} bytes",
         "dropped",
         grouped(packets),
         grouped(bytes)
@@ -133,7 +156,7 @@ fn write_dropped(out: &mut impl Write, detail: Detail, dropped: &[Dropped]) -> i
     {
         writeln!(
             out,
-            "  {reason:<32} {:>14} packets {:>18} bytes",
+            "  {reason:<32} {:>14} {unit} {:>18} bytes",
             grouped(*packets),
             grouped(*bytes)
         )?;
@@ -288,6 +311,7 @@ mod tests {
 
     fn run() -> RunSummary {
         RunSummary {
+            unit: Unit::Packets,
             packets: 12_345_678,
             bytes: 5_210_123_456,
             flows: 1_234,

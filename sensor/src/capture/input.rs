@@ -1,11 +1,9 @@
 //! Capture files and standard input, plain or compressed, one after the other, as blocks.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use flow_table::Timestamp;
 
@@ -126,29 +124,9 @@ impl OpenFile {
             path: name.clone(),
             source,
         };
-        let raw: Box<dyn Read + Send> = if path == Path::new("-") {
-            Box::new(io::stdin())
-        } else {
-            let file = File::open(path).map_err(failed)?;
-            if file.metadata().map_err(failed)?.is_dir() {
-                return Err(failed(io::ErrorKind::IsADirectory.into()));
-            }
-            Box::new(file)
-        };
-        let raw = Counting {
-            inner: raw,
-            live: Arc::clone(live),
-        };
-        let (magic, reader) = peek(raw).map_err(failed)?;
-        let reader: Box<dyn Read + Send> = match magic.as_slice() {
-            [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(
-                BufReader::with_capacity(BLOCK_BYTES, reader),
-            )),
-            [0x28, 0xb5, 0x2f, 0xfd] => {
-                Box::new(zstd::stream::read::Decoder::new(reader).map_err(failed)?)
-            }
-            [] => return Err(CaptureError::Empty { path: name }),
-            _ => reader,
+        let reader = super::file::open(path, live).map_err(failed)?;
+        let Some(reader) = reader else {
+            return Err(CaptureError::Empty { path: name });
         };
         Ok(Self {
             path: name,
@@ -273,27 +251,5 @@ impl OpenFile {
             claimed,
             limit: MAX_RECORD,
         }
-    }
-}
-
-/// Reads the first bytes and puts them back.
-fn peek(mut raw: Counting) -> io::Result<(Vec<u8>, Box<dyn Read + Send>)> {
-    let mut magic = Vec::new();
-    (&mut raw).take(MAGIC_LEN as u64).read_to_end(&mut magic)?;
-    let reader = io::Cursor::new(magic.clone()).chain(raw);
-    Ok((magic, Box::new(reader)))
-}
-
-/// Tells the progress display how many bytes were read.
-struct Counting {
-    inner: Box<dyn Read + Send>,
-    live: Arc<Live>,
-}
-
-impl Read for Counting {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let got = self.inner.read(buffer)?;
-        self.live.bytes.fetch_add(got as u64, Relaxed);
-        Ok(got)
     }
 }

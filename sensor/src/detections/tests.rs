@@ -5,16 +5,15 @@ use detectors::{Finding, Severity};
 use tempfile::TempDir;
 
 use super::*;
-use crate::cli::OutputArgs;
+use crate::cli::FindingArgs;
 use crate::output::{Outputs, RunRecord, Sink};
 use crate::{progress, samples as findings};
 
 /// Three detections, of which the second is critical and the third suppressed.
 fn database() -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
-    let args = OutputArgs {
+    let args = FindingArgs {
         out: dir.path().to_owned(),
-        log_format: None,
         db: None,
         no_db: false,
         json: None,

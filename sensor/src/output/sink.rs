@@ -213,13 +213,12 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::cli::OutputArgs;
+    use crate::cli::FindingArgs;
     use crate::samples;
 
     fn outputs(dir: &Path, json: &str) -> Outputs {
-        let args = OutputArgs {
+        let args = FindingArgs {
             out: dir.to_owned(),
-            log_format: None,
             db: None,
             no_db: false,
             json: Some(json.into()),

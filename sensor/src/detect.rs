@@ -1,0 +1,200 @@
+//! The main path of `flowhawk detect`, read from top to bottom: open the outputs, read the logs, put
+//! their rows into order, and run the detectors over what they tell.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use detectors::{Counters, Detectors};
+use flow_table::Timestamp;
+
+use crate::cli::DetectArgs;
+use crate::clock::Stopwatch;
+use crate::config::Config;
+use crate::logged::{self, Again, Happening, Order, Refused, Rows};
+use crate::output::{FindingSender, OutputDir, Outputs, RunRecord, Sink};
+use crate::progress::{Live, Progress};
+use crate::run::{Outcome, make_detectors, total_size};
+use crate::summary::{self, Dropped, RunSummary, Unit};
+
+/// One part in so many of `memory_limit` that rows may take before they are put on disk.
+const ROW_SHARE: u64 = 4;
+/// Events between two looks at what was found.
+const LOOK: u64 = 4_096;
+
+/// Reads the logs.
+pub(crate) fn detect(args: &DetectArgs, config: &Config) -> anyhow::Result<Outcome> {
+    let watch = Stopwatch::start();
+    let live = Arc::new(Live::of(Unit::Rows));
+    let (files, unlisted) = logged::find(&args.logs);
+    let paths: Vec<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
+
+    // Every output is open before the first row is read.
+    if args.output.database().is_some() {
+        OutputDir::create(&args.output.out)?;
+    }
+    let outputs = Outputs::open(&args.output, &paths)?;
+    let sink = Sink::spawn(outputs, Arc::clone(&live))?;
+    let progress = Progress::start(&args.talk, total_size(&paths), Arc::clone(&live));
+
+    // Logs → rows in order → flows again → detectors → findings.
+    let memory = usize::try_from(config.memory_limit.0 / ROW_SHARE).unwrap_or(usize::MAX);
+    let mut order = Order::new(memory);
+    let rows = logged::read(&files, &mut order, &live).context("cannot keep rows")?;
+    let mut run = Run {
+        detectors: make_detectors(config),
+        findings: sink.sender(),
+        events: 0,
+        times: None,
+    };
+    let mut again = Again::new(config.progress_interval);
+    order
+        .hand_out(|logged| {
+            again.tell_before(logged.time(), |happening| run.take(&happening));
+            again.put(logged, |happening| run.take(&happening));
+            Ok(())
+        })
+        .context("cannot put rows into order")?;
+    again.finish(|happening| run.take(&happening));
+    let counted = Counted {
+        rows: &rows,
+        times: run.times,
+        events: run.events,
+        cut_short: again.cut_short,
+        detectors: &run.finish(),
+    };
+    let report = sink.finish(counted.record(args, config));
+    progress.finish();
+    let mut summary = counted.summary();
+    summary.wall = watch.elapsed();
+    summary.written = written(args);
+    summary::print(&args.talk, &summary, &report.tally);
+
+    let mut losses = unlisted;
+    losses.extend(rows.problems.iter().map(ToString::to_string));
+    losses.extend(report.lost);
+    Ok(Outcome {
+        losses,
+        found: report.tally,
+    })
+}
+
+/// The detectors at work.
+struct Run {
+    detectors: Detectors,
+    findings: FindingSender,
+    events: u64,
+    /// Of what happened first and last.
+    times: Option<(Timestamp, Timestamp)>,
+}
+
+impl Run {
+    fn take(&mut self, happening: &Happening) {
+        let time = match happening {
+            Happening::Event(event) => {
+                self.detectors.put(event);
+                event.time
+            }
+            Happening::Row(row) => {
+                self.detectors.put_row(row);
+                row.time
+            }
+        };
+        let (first, _) = self.times.unwrap_or((time, time));
+        self.times = Some((first, time));
+        self.events += 1;
+        if self.events.is_multiple_of(LOOK) {
+            self.pass_on();
+        }
+    }
+
+    fn pass_on(&mut self) {
+        // Nobody there to take them: the outputs failed, and say so themselves.
+        let _ = self.findings.send(self.detectors.drain().collect());
+    }
+
+    fn finish(mut self) -> Counters {
+        self.detectors.finish();
+        self.pass_on();
+        self.detectors.counters()
+    }
+}
+
+fn written(args: &DetectArgs) -> Vec<String> {
+    let json = args
+        .output
+        .json
+        .as_deref()
+        .filter(|path| *path != Path::new("-"));
+    let paths = args
+        .output
+        .database()
+        .into_iter()
+        .chain(json.map(Path::to_owned));
+    paths.map(|path| path.display().to_string()).collect()
+}
+
+/// Everything that was counted in a run.
+struct Counted<'a> {
+    rows: &'a Rows,
+    times: Option<(Timestamp, Timestamp)>,
+    events: u64,
+    cut_short: u64,
+    detectors: &'a Counters,
+}
+
+impl Counted<'_> {
+    fn dropped(&self) -> impl Iterator<Item = Dropped> {
+        let counted = Refused::ALL.iter().zip(&self.rows.refused);
+        counted.map(|(reason, (rows, bytes))| Dropped {
+            reason: reason.name(),
+            packets: *rows,
+            bytes: *bytes,
+        })
+    }
+
+    fn summary(&self) -> RunSummary {
+        RunSummary {
+            unit: Unit::Rows,
+            packets: self.rows.all,
+            bytes: self.rows.bytes,
+            flows: self.rows.flows,
+            first: self.times.map(|(first, _)| first),
+            last: self.times.map(|(_, last)| last),
+            dropped: self.dropped().collect(),
+            counters: self.counters(),
+            ..RunSummary::default()
+        }
+    }
+
+    fn record(&self, args: &DetectArgs, config: &Config) -> RunRecord {
+        let dropped = self.dropped().filter(|dropped| dropped.packets > 0);
+        let dropped =
+            dropped.map(|dropped| (format!("dropped.{}", dropped.reason), dropped.packets));
+        RunRecord {
+            command: "detect",
+            config_digest: config.digest(),
+            inputs: args
+                .logs
+                .iter()
+                .map(|log| log.display().to_string())
+                .collect(),
+            first: self.times.map(|(first, _)| first),
+            last: self.times.map(|(_, last)| last),
+            packets: self.rows.all,
+            bytes: self.rows.bytes,
+            flows: self.rows.flows,
+            counters: self.counters().into_iter().chain(dropped).collect(),
+        }
+    }
+
+    fn counters(&self) -> Vec<(String, u64)> {
+        let mut counters = vec![
+            ("rows processed".to_owned(), self.rows.processed),
+            ("flow events".to_owned(), self.events),
+            ("flows cut short".to_owned(), self.cut_short),
+        ];
+        counters.extend(self.detectors.named());
+        counters
+    }
+}

@@ -1,0 +1,123 @@
+//! Rows of dns.log.
+
+use flow_table::protocol::Record;
+use flow_table::protocol::dns::DnsRecord;
+use flow_table::{IpProto, ProtocolRow, Timestamp, Uid};
+use serde::{Deserialize, Serialize};
+
+use super::Ends;
+use super::values::{FLOW, Head, Refused, Value, count, interval, proto, text};
+
+/// What was asked of DNS, and whether it was answered.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct LoggedQuestion {
+    asked: i64,
+    rtt: Option<i64>,
+    uid: [u8; Uid::BYTES],
+    ends: Ends,
+    query: Option<Box<[u8]>>,
+    qtype: Option<u16>,
+    rcode: Option<u8>,
+}
+
+/// Those of [`FLOW`] come first.
+pub(super) const COLUMNS: [&str; 11] = {
+    let [ts, uid, orig_h, orig_p, resp_h, resp_p] = FLOW;
+    [
+        ts, uid, orig_h, orig_p, resp_h, resp_p, "proto", "rtt", "query", "qtype", "rcode",
+    ]
+};
+
+const NETBIOS_PORT: u16 = 137;
+
+impl LoggedQuestion {
+    pub(super) fn of(values: &[Value<'_>; COLUMNS.len()]) -> Result<Self, Refused> {
+        let [ts, uid, orig_h, orig_p, resp_h, resp_p, rest @ ..] = values;
+        let [transport, rtt, query, qtype, rcode] = rest;
+        let head = Head::of([ts, uid, orig_h, orig_p, resp_h, resp_p], proto(transport))?;
+        Ok(Self {
+            asked: head.ts.as_nanos(),
+            rtt: interval(rtt).map(flow_table::Span::as_nanos),
+            uid: head.uid,
+            ends: head.ends,
+            query: text(query),
+            qtype: count(qtype).and_then(|number| u16::try_from(number).ok()),
+            rcode: count(rcode).and_then(|number| u8::try_from(number).ok()),
+        })
+    }
+
+    /// When the answer came, or, without one, when it was asked.
+    pub(super) const fn told(&self) -> Timestamp {
+        let wait = match self.rtt {
+            Some(wait) => wait,
+            None => 0,
+        };
+        Timestamp::from_nanos(self.asked.saturating_add(wait))
+    }
+
+    /// The row as it was before it was written, of the columns that detectors ask for.
+    pub(super) fn row(self) -> ProtocolRow {
+        let (time, id) = (self.told(), self.ends.id());
+        let record = DnsRecord {
+            ts: Timestamp::from_nanos(self.asked),
+            proto: IpProto(self.ends.proto),
+            trans_id: 0,
+            rtt: self.rtt.map(flow_table::Span::from_nanos),
+            query: self.query,
+            qclass: None,
+            qtype: self.qtype,
+            rcode: self.rcode,
+            aa: false,
+            tc: false,
+            rd: false,
+            ra: false,
+            z: 0,
+            answers: Vec::new(),
+            rejected: false,
+            opcode: 0,
+            netbios: id.resp.port == NETBIOS_PORT,
+        };
+        ProtocolRow {
+            time,
+            uid: Uid::from_bytes(self.uid),
+            seq: 0,
+            id,
+            record: Record::Dns(Box::new(record)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+
+    #[test]
+    fn a_question_is_told_when_it_is_answered() {
+        for (rtt, told) in [("0.25", 1_500_000_000), ("-", 1_250_000_000)] {
+            let texts = [
+                "1.25",
+                "C1",
+                "10.0.0.1",
+                "4000",
+                "10.0.0.53",
+                "53",
+                "udp",
+                rtt,
+                r"a\x2eb.org",
+                "16",
+                "-",
+            ];
+            let values = texts.map(|text| (text != "-").then_some(Cow::Borrowed(text.as_bytes())));
+            let row = LoggedQuestion::of(&values).unwrap().row();
+            assert_eq!(row.time.as_nanos(), told);
+            let Record::Dns(record) = row.record else {
+                panic!("{:?}", row.record);
+            };
+            assert_eq!(record.ts.as_nanos(), 1_250_000_000);
+            assert_eq!(record.query.as_deref(), Some(&b"a.b.org"[..]));
+            assert_eq!((record.qtype, record.rcode), (Some(16), None));
+        }
+    }
+}
