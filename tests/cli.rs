@@ -557,6 +557,50 @@ fn asked(database: &Path, sql: &str) -> String {
 }
 
 #[test]
+fn rules_of_the_users_own_are_listed_shown_and_used() {
+    let sample = Sample::of(&scan());
+    let config = sample.out().with_extension("toml");
+    let rules = sample.out().with_extension("rules");
+    fs::create_dir_all(&rules).unwrap();
+    fs::write(
+        &config,
+        format!("rules = [{:?}]\n", rules.file_name().unwrap()),
+    )
+    .unwrap();
+    let with = ["--config", config.to_str().unwrap()];
+    let rule = |args: &[&str]| run::ran(["rules"].iter().chain(&with).chain(args));
+
+    // One built in, changed, beside the others.
+    let shown = rule(&["show", "RECON-001"]).exits(0).stdout;
+    let changed = shown.replace("level: medium", "level: low");
+    assert_ne!(shown, changed);
+    let file = rules.join("recon.yml");
+    fs::write(&file, changed.replace("RECON-001", "RECON-002")).unwrap();
+    let list = rule(&[]).exits(0).stdout;
+    assert!(
+        list.contains("RECON-001") && list.contains("RECON-002"),
+        "{list}"
+    );
+    assert!(
+        list.contains("recon.yml") && list.contains("built in"),
+        "{list}"
+    );
+    assert_eq!(rule(&["list"]).exits(0).stdout, list);
+    let found = sample.replay(&["-q", "--no-db", "--json", "-", with[0], with[1]]);
+    assert!(found.exits(0).stdout.contains("\"RECON-002\""));
+
+    let missing = rule(&["show", "LM-999"]).exits(2).stderr;
+    assert!(
+        missing.contains("there is no rule LM-999; there are"),
+        "{missing}"
+    );
+    fs::write(&file, changed.replace("level: low", "level: severe")).unwrap();
+    let problem = run::ran(["check"].iter().chain(&with)).exits(2).stderr;
+    assert!(problem.contains("recon.yml:"), "{problem}");
+    assert!(problem.contains("level \"severe\" is unknown"), "{problem}");
+}
+
+#[test]
 fn another_filter_picks_the_same_packets() {
     const FILTERS: [&str; 3] = ["tcp port 80", "udp", "ip6 or vlan"];
     if !run::installed("tcpdump") {

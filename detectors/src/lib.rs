@@ -47,5 +47,5 @@ pub use counters::{Counters, RuleCounters, SignalCounters};
 pub use detection::{Confidence, Detection, Finding, RuleInfo};
 pub use detectors::Detectors;
 pub use evidence::{BaselineEvidence, Evidence};
-pub use rule::{Rule, RuleError, builtin_rules};
+pub use rule::{BUILTIN_RULES, Rule, RuleError, builtin_rules};
 pub use signal::{Severity, Signal, SignalKind, StableId, Subject, Window};

@@ -78,8 +78,8 @@ pub struct RuleError {
     pub problem: String,
 }
 
-/// The rules shipped with the sensor, by file name.
-const BUILTIN: [(&str, &str); 6] = [
+/// The files of the rules shipped with the sensor: name and text.
+pub const BUILTIN_RULES: [(&str, &str); 6] = [
     (
         "c2_beaconing.yml",
         include_str!("../rules/c2_beaconing.yml"),
@@ -105,7 +105,7 @@ const BUILTIN: [(&str, &str); 6] = [
 
 /// The rules shipped with the sensor.
 pub fn builtin_rules() -> Vec<Rule> {
-    BUILTIN
+    BUILTIN_RULES
         .iter()
         .filter_map(|(file, yaml)| Rule::parse(file, yaml).ok())
         .flatten()
@@ -116,6 +116,11 @@ impl Rule {
     /// Reads the rules of a file, one to each YAML document.
     pub fn parse(file_name: &str, yaml: &str) -> Result<Vec<Self>, RuleError> {
         parse::rules(file_name, yaml)
+    }
+
+    /// The signals it takes.
+    pub fn signals(&self) -> impl Iterator<Item = SignalKind> {
+        self.inputs.iter().map(|input| input.kind)
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
         ));
     }
     let document = config::load(args.config.as_deref())?;
-    let rules = detectors::builtin_rules().len();
+    let rules = document.value.rulebook.len();
     let what = match &args.config {
         Some(file) => file.display().to_string(),
         None => "built-in configuration".to_owned(),

@@ -41,6 +41,7 @@ pub(crate) enum Command {
     Replay(Box<ReplayArgs>),
     Detect(Box<DetectArgs>),
     Detections(DetectionsArgs),
+    Rules(RulesArgs),
     Check(CheckArgs),
 }
 
@@ -334,6 +335,38 @@ pub(crate) struct PickArgs {
     pub(crate) all: bool,
 }
 
+/// Shows the correlation rules
+#[derive(Args, Debug)]
+#[command(after_help = ANSWER_CODES, after_long_help = RULES_EXAMPLES)]
+pub(crate) struct RulesArgs {
+    #[command(subcommand)]
+    pub(crate) action: Option<RulesAction>,
+    #[command(flatten)]
+    pub(crate) settings: SettingsArgs,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum RulesAction {
+    /// A line for each rule; what happens when no action is named
+    List,
+    /// The file of one rule
+    Show {
+        /// Its id, such as LM-001
+        rule: String,
+    },
+}
+
+const RULES_EXAMPLES: &str = "\
+Examples:
+  flowhawk rules
+      Which rules there are, built in and those of the default configuration.
+  flowhawk rules --config flowhawk.toml show LM-001 > rules/lm.yml
+      What the configuration makes of a rule, as a file to change.
+
+Exit codes:
+  0  done
+  2  could not start: usage, configuration or permission";
+
 /// Tests a configuration and its rules, and names every problem
 #[derive(Args, Debug)]
 #[command(after_help = ANSWER_CODES, after_long_help = CHECK_EXAMPLES)]
@@ -390,7 +423,7 @@ mod tests {
     fn short_help_is_a_line_for_each_flag() {
         let mut command = Cli::command();
         command.build();
-        for name in ["replay", "detect", "detections", "check"] {
+        for name in ["replay", "detect", "detections", "rules", "check"] {
             let help = command
                 .find_subcommand_mut(name)
                 .unwrap()
@@ -408,7 +441,7 @@ mod tests {
     fn long_help_has_an_example() {
         let mut command = Cli::command();
         command.build();
-        for name in ["replay", "detect", "detections", "check"] {
+        for name in ["replay", "detect", "detections", "rules", "check"] {
             let help = command
                 .find_subcommand_mut(name)
                 .unwrap()

@@ -8,13 +8,14 @@ mod wording;
 
 use std::fs;
 use std::hash::Hasher;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flow_table::Span;
 use serde::{Deserialize, Deserializer, Serialize};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::cli::LogFormat;
+use crate::rules::RuleBook;
 pub(crate) use defaults::commented_defaults;
 pub(crate) use problems::{Document, Problem, Problems};
 pub(crate) use size::ByteSize;
@@ -41,7 +42,12 @@ pub(crate) struct Config {
     pub(crate) log_vlan: bool,
     /// Whether conn.log has the columns `orig_l2_addr` and `resp_l2_addr`.
     pub(crate) log_mac: bool,
+    /// Rule files, or directories of them; relative to the file that names them.
+    pub(crate) rules: Vec<PathBuf>,
     pub(crate) detectors: DetectorConfig,
+    /// What stands in them, beside what is built in.
+    #[serde(skip)]
+    pub(crate) rulebook: RuleBook,
 }
 
 impl Default for Config {
@@ -54,7 +60,9 @@ impl Default for Config {
             ignore_checksums: false,
             log_vlan: false,
             log_mac: false,
+            rules: Vec::new(),
             detectors: DetectorConfig::default(),
+            rulebook: RuleBook::default(),
         }
     }
 }
@@ -69,10 +77,13 @@ impl Config {
             .collect()
     }
 
-    /// 32 hex digits that change with any setting.
+    /// 32 hex digits that change with any setting and any rule.
     pub(crate) fn digest(&self) -> String {
         let mut hasher = SipHasher13::new();
         hasher.write(toml::to_string(self).unwrap_or_default().as_bytes());
+        for known in self.rulebook.iter() {
+            hasher.write(known.text.as_bytes());
+        }
         format!("{:032x}", hasher.finish128().as_u128())
     }
 }
@@ -108,5 +119,10 @@ pub(crate) fn load(file: Option<&Path>) -> Result<Document<Config>, Problems> {
         .map_err(|error| error.to_string())
         .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned()))
         .map_err(|message| Problems(vec![Problem::of_file(file, message)]))?;
-    problems::read(file, &text, Config::together)
+    let mut document = problems::read(file, &text, Config::together)?;
+    let config = &mut document.value;
+    let beside = |path: &PathBuf| file.parent().unwrap_or(Path::new("")).join(path);
+    let paths: Vec<PathBuf> = config.rules.iter().map(beside).collect();
+    config.rulebook = RuleBook::with(&paths)?;
+    Ok(document)
 }

@@ -14,6 +14,7 @@ mod logged;
 mod output;
 mod pipeline;
 mod progress;
+mod rules;
 mod run;
 #[cfg(test)]
 mod samples;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay(args),
         Command::Detect(args) => detect(args),
         Command::Detections(args) => detections::run(args),
+        Command::Rules(args) => rules::show::run(args),
         Command::Check(args) => check::run(args),
     };
     let exit = result.unwrap_or_else(|error| {

@@ -147,9 +147,9 @@ fn settings(args: &ReplayArgs, config: &Config) -> anyhow::Result<Settings> {
     })
 }
 
-/// Detectors and built-in rules, within their share of memory.
+/// Detectors and rules, within their share of memory.
 pub(crate) fn make_detectors(config: &Config) -> Detectors {
-    let rules = detectors::builtin_rules();
+    let rules = config.rulebook.rules();
     let mut limits = config.detectors.clone();
     limits.fit(config.memory_limit.0 / DETECTOR_SHARE, rules.len());
     Detectors::new(&limits, rules)

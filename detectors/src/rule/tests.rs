@@ -20,7 +20,7 @@ flowhawk:
 
 #[test]
 fn builtin_rules_are_sound() {
-    for (file, yaml) in BUILTIN {
+    for (file, yaml) in BUILTIN_RULES {
         let rules = Rule::parse(file, yaml).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(rules.len(), 1, "{file}");
     }

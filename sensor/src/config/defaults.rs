@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Config;
 
 /// What each setting outside the detectors is for.
-const NOTES: [(&str, &str); 5] = [
+const NOTES: [(&str, &str); 6] = [
     (
         "memory_limit",
         "Divided among flow tables, fragments, parsers, detectors and queues.",
@@ -25,6 +25,10 @@ const NOTES: [(&str, &str); 5] = [
     (
         "ignore_checksums",
         "Take segments with a wrong checksum for good (offloading hosts).",
+    ),
+    (
+        "rules",
+        "Rule files, or directories of them, beside the built-in rules; relative to this file.",
     ),
 ];
 
