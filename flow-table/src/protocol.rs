@@ -81,6 +81,8 @@ pub enum Record {
     Ftp(Box<ftp::FtpRecord>),
     /// Of http.log.
     Http(Box<http::HttpRecord>),
+    /// Of files.log once it is joined with others; of no log by itself.
+    Part(Box<files::FilePart>),
     /// Of ntp.log.
     Ntp(Box<ntp::NtpRecord>),
     /// Of quic.log.
@@ -100,7 +102,7 @@ pub enum Record {
 impl Record {
     /// Whether it is for a log, and not for what is to be known of other flows.
     pub const fn is_told(&self) -> bool {
-        !matches!(self, Self::Announced(_) | Self::Carried(_))
+        !matches!(self, Self::Announced(_) | Self::Carried(_) | Self::Part(_))
     }
 }
 
@@ -117,8 +119,8 @@ pub struct BodyHead<'a> {
     pub content_type: Option<&'a [u8]>,
     /// Which part of a mail it is, counting those that hold others; 0 of what is no mail.
     pub depth: u32,
-    /// It is a range of a file, not its beginning.
-    pub is_range: bool,
+    /// It is a part of a file that comes in several.
+    pub range: Option<files::Range>,
 }
 
 /// A part of what an HTTP message or the like carries.

@@ -8,6 +8,7 @@
 
 mod decode;
 mod protocols;
+mod ranges;
 mod stage;
 mod transfers;
 mod tunnels;

@@ -68,7 +68,7 @@ impl Finder<'_> {
     /// Nothing more comes: what was not ended is told as it is.
     pub(super) fn finish(&mut self) {
         if let Some(mut files) = self.found.files.take() {
-            files.finish().for_each(|row| self.push(Record::File(row)));
+            files.finish().for_each(|row| self.push(row));
         }
     }
 
@@ -132,7 +132,7 @@ impl Sink for Finder<'_> {
         let files = self.found.files.as_mut();
         let ended = files.and_then(|files| files.body(side, self.ts, part));
         if let Some(row) = ended {
-            self.push(Record::File(row));
+            self.push(row);
         }
     }
 }

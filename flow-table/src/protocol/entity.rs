@@ -5,6 +5,7 @@
 
 mod decode;
 
+use super::files::Range;
 use super::lines::TextLines;
 use super::{Body, BodyHead, Text};
 
@@ -23,6 +24,8 @@ struct Head {
     filename: Option<Text>,
     content_type: Option<Text>,
     length: Option<u64>,
+    /// Where in a file it begins, and how long that is.
+    range: Option<(u64, Option<u64>)>,
     coding: Coding,
 }
 
@@ -56,6 +59,8 @@ pub(super) struct Entity {
     idle: bool,
     told: bool,
     decoder: Decoder,
+    /// Its parts are parts of a file.
+    range: Option<Range>,
 }
 
 /// Who takes parts.
@@ -77,19 +82,21 @@ impl Entity {
             idle: false,
             told: false,
             decoder: Decoder::default(),
+            range: None,
         }
     }
 
-    /// Content whose type was told elsewhere; `None` if it is not in parts. Ranges of one file
-    /// (RFC 9110, 14.6) are no parts.
-    pub(super) fn of_type(content_type: &[u8]) -> Option<Self> {
+    /// Content whose type was told elsewhere; `None` if it is not in parts. Parts of one file
+    /// (RFC 9110, 14.6) have to be expected.
+    pub(super) fn of_type(content_type: &[u8], range: Option<Range>) -> Option<Self> {
         let mut entity = Self::new();
+        entity.range = range;
         let lower = content_type.to_ascii_lowercase();
         if lower.starts_with(b"message/rfc822") {
             return Some(entity);
         }
         let boundary = boundary(content_type)?;
-        if lower.starts_with(b"multipart/byteranges") {
+        if range.is_none() && lower.starts_with(b"multipart/byteranges") {
             return None;
         }
         entity.boundaries.push((boundary, 1));
@@ -301,7 +308,11 @@ impl Entity {
             filename: self.head.filename.as_deref(),
             content_type: self.head.content_type.as_deref(),
             depth: self.number,
-            is_range: false,
+            range: self.range.map(|range| Range {
+                at: self.head.range.map(|(at, _)| at),
+                whole: self.head.range.and_then(|(_, whole)| whole),
+                ..range
+            }),
         };
         let told = &mut self.told;
         self.decoder.data(bytes, |bytes| {
@@ -344,10 +355,19 @@ impl Head {
                 let text = std::str::from_utf8(value).unwrap_or_default();
                 self.length = text.parse().ok();
             }
+            b"content-range" => self.range = range(value),
             b"content-transfer-encoding" => self.coding = Coding::of(value),
             _ => {}
         }
     }
+}
+
+/// `bytes 0-499/1234` (RFC 9110, 14.4): where it begins, and of how many bytes.
+fn range(value: &[u8]) -> Option<(u64, Option<u64>)> {
+    let text = std::str::from_utf8(value).ok()?;
+    let (ends, whole) = text.strip_prefix("bytes")?.trim().split_once('/')?;
+    let (first, _) = ends.split_once('-')?;
+    Some((first.trim().parse().ok()?, whole.trim().parse().ok()))
 }
 
 /// What separates the parts of this type of content, if it is in parts.

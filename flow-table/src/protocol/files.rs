@@ -5,14 +5,18 @@
 //! are numbered as rows of http.log number them ([`BodyNote`](super::http::BodyNote)): who names
 //! files by flow, side and number ([`Uid::file`](crate::Uid::file)) names them alike in both.
 
+mod part;
+
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use super::mime::Sniffer;
 use super::tls::hex;
-use super::{Body, Text};
+use super::{Body, BodyHead, Record, Text};
 use crate::{PerSide, Side, Span, Timestamp};
+
+pub use part::{FilePart, Place, Range};
 
 /// Bytes of a file's name that are kept.
 pub const MAX_FILENAME: usize = 1_024;
@@ -24,6 +28,8 @@ pub struct FileRecord {
     pub ts: Timestamp,
     /// Which file of its side it is, from 1: that and the flow name it ([`Uid::file`](crate::Uid::file)).
     pub number: u32,
+    /// Where it lies, if it came in parts: then that names it ([`Place::file`]).
+    pub place: Option<Place>,
     /// Which part of a mail it is, counting those that hold others; 0 of what is no mail.
     pub depth: u32,
     /// What carried it, as Zeek names its analyzers.
@@ -60,6 +66,7 @@ impl FileRecord {
         Self {
             ts,
             number: 1,
+            place: None,
             depth: 0,
             source,
             mime_type: None,
@@ -150,6 +157,8 @@ impl File {
 struct Half {
     count: u32,
     file: Option<File>,
+    /// Of a file that comes in parts.
+    part: Option<Box<FilePart>>,
 }
 
 /// The files of one flow.
@@ -168,43 +177,53 @@ impl Files {
         }
     }
 
-    /// Takes a part of a body; the row of a file that ended.
-    pub fn body(&mut self, side: Side, ts: Timestamp, part: Body<'_>) -> Option<Box<FileRecord>> {
+    /// Takes a part of a body; the row of a file that ended, or a part of one.
+    pub fn body(&mut self, side: Side, ts: Timestamp, part: Body<'_>) -> Option<Record> {
         match part {
             Body::Begin(head) => {
-                let mut before = self.end(side);
-                if let Some(row) = &mut before {
-                    row.timedout = true;
-                }
-                let mut row = Box::new(FileRecord::new(ts, side, head.source));
-                row.number = self.next_number(side);
-                row.depth = head.depth;
-                row.total_bytes = head.length;
-                row.filename = head.filename.map(|name| {
-                    let short = name.get(..MAX_FILENAME);
-                    short.unwrap_or(name).into()
-                });
-                self.halves.get_mut(side).file = Some(File {
-                    row,
-                    last: ts,
-                    sniffer: Sniffer::of(&head),
-                    digests: Digests::new(self.hashes),
-                });
+                let before = self.end_as(side, Ended::GivenUp);
+                self.begin(side, ts, &head);
                 before
             }
             Body::Data(bytes) => {
                 self.data(side, ts, bytes);
                 None
             }
-            Body::Gap(len) => {
-                if let Some(file) = &mut self.halves.get_mut(side).file {
-                    file.sniffer.end();
-                    file.row.missing_bytes = file.row.missing_bytes.saturating_add(len);
-                }
-                None
-            }
-            Body::End => self.end(side),
+            Body::Gap(len) => self.gap(side, ts, len),
+            Body::End => self.end_as(side, Ended::Whole),
         }
+    }
+
+    fn begin(&mut self, side: Side, ts: Timestamp, head: &BodyHead<'_>) {
+        let number = self.next_number(side);
+        let half = self.halves.get_mut(side);
+        if let Some(range) = head.range {
+            let mut part = Box::new(FilePart::new(head, range, side, ts));
+            part.number = number;
+            half.part = Some(part);
+            return;
+        }
+        let mut row = Box::new(FileRecord::new(ts, side, head.source));
+        row.number = number;
+        row.depth = head.depth;
+        row.total_bytes = head.length;
+        row.filename = head.filename.map(short);
+        half.file = Some(File {
+            row,
+            last: ts,
+            sniffer: Sniffer::of(head),
+            digests: Digests::new(self.hashes),
+        });
+    }
+
+    fn gap(&mut self, side: Side, ts: Timestamp, len: u64) -> Option<Record> {
+        let half = self.halves.get_mut(side);
+        if let Some(file) = &mut half.file {
+            file.sniffer.end();
+            file.row.missing_bytes = file.row.missing_bytes.saturating_add(len);
+        }
+        let before = half.part.as_mut().and_then(|part| part.gap(ts, len));
+        before.map(|part| Record::Part(Box::new(part)))
     }
 
     fn next_number(&mut self, side: Side) -> u32 {
@@ -214,7 +233,11 @@ impl Files {
     }
 
     fn data(&mut self, side: Side, ts: Timestamp, bytes: &[u8]) {
-        if let Some(file) = &mut self.halves.get_mut(side).file {
+        let half = self.halves.get_mut(side);
+        if let Some(part) = &mut half.part {
+            part.data(ts, bytes);
+        }
+        if let Some(file) = &mut half.file {
             file.last = ts;
             file.row.seen_bytes = file.row.seen_bytes.saturating_add(bytes.len() as u64);
             file.sniffer.data(bytes);
@@ -222,6 +245,19 @@ impl Files {
                 digests.update(bytes);
             }
         }
+    }
+
+    fn end_as(&mut self, side: Side, ended: Ended) -> Option<Record> {
+        if let Some(part) = self.halves.get_mut(side).part.take() {
+            return Some(Record::Part(part));
+        }
+        let mut row = self.end(side)?;
+        row.timedout = match ended {
+            Ended::Whole => false,
+            Ended::GivenUp => true,
+            Ended::WithFlow => row.total_bytes.is_some_and(|total| row.seen_bytes < total),
+        };
+        Some(Record::File(row))
     }
 
     fn end(&mut self, side: Side) -> Option<Box<FileRecord>> {
@@ -236,12 +272,10 @@ impl Files {
     }
 
     /// The flow ended: rows of files that did not.
-    pub fn finish(&mut self) -> impl Iterator<Item = Box<FileRecord>> {
-        let left = [self.end(Side::Orig), self.end(Side::Resp)];
-        left.into_iter().flatten().map(|mut row| {
-            row.timedout = row.total_bytes.is_some_and(|total| row.seen_bytes < total);
-            row
-        })
+    pub fn finish(&mut self) -> impl Iterator<Item = Record> {
+        let sides = [Side::Orig, Side::Resp];
+        let left = sides.map(|side| self.end_as(side, Ended::WithFlow));
+        left.into_iter().flatten()
     }
 
     /// Files that `side` has begun to send.
@@ -254,9 +288,26 @@ impl Files {
 
     /// Bytes held for what is to come, about.
     pub fn held(&self) -> usize {
-        let held = |half: &Half| half.file.as_ref().map_or(0, File::held);
+        let part = |part: &FilePart| size_of::<FilePart>() + part.beginning.len();
+        let held = |half: &Half| {
+            half.file.as_ref().map_or(0, File::held) + half.part.as_deref().map_or(0, part)
+        };
         held(&self.halves.orig) + held(&self.halves.resp)
     }
+}
+
+/// How a file ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Ended {
+    Whole,
+    /// Another began.
+    GivenUp,
+    WithFlow,
+}
+
+/// As much of a name as is kept.
+fn short(name: &[u8]) -> Text {
+    name.get(..MAX_FILENAME).unwrap_or(name).into()
 }
 
 #[cfg(test)]

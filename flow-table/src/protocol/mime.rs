@@ -244,10 +244,10 @@ pub struct Sniffer {
 
 impl Sniffer {
     /// For content of which this is said: what is no beginning tells nothing.
-    pub(super) const fn of(head: &BodyHead<'_>) -> Self {
+    pub(super) fn of(head: &BodyHead<'_>) -> Self {
         Self {
             held: Vec::new(),
-            over: head.is_range,
+            over: head.range.is_some_and(|range| range.is_later()),
             found: None,
         }
     }

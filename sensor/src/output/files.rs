@@ -50,11 +50,14 @@ pub(super) fn write(fields: &mut Fields<'_>, row: &ProtocolRow, file: &FileRecor
         (Side::Resp, row.id.resp)
     };
     fields.time(file.ts);
-    fields.text(Some(&row.uid.file(side, file.number)));
+    fields.text(Some(&match file.place {
+        Some(place) => place.file(row.id.orig.addr),
+        None => row.uid.file(side, file.number),
+    }));
     fields.ends(row.uid, &row.id);
     fields.name(file.source);
     fields.count(file.depth.into());
-    fields.empty_list();
+    fields.maybe_texts(Some(analyzers(file.mime_type)));
     fields.name(file.mime_type);
     fields.text(file.filename.as_ref());
     fields.interval(Some(file.duration));
@@ -72,5 +75,15 @@ pub(super) fn write(fields: &mut Fields<'_>, row: &ProtocolRow, file: &FileRecor
     // Nothing is extracted.
     for _ in 0..3 {
         fields.unset();
+    }
+}
+
+/// What Zeek looks into files of this kind with.
+fn analyzers(mime_type: Option<&str>) -> &'static [&'static str] {
+    match mime_type {
+        Some("application/x-dosexec") => &["PE"],
+        Some("application/ocsp-request") => &["OCSP_REQUEST"],
+        Some("application/ocsp-response") => &["OCSP_REPLY"],
+        _ => &[],
     }
 }

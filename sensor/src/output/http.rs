@@ -1,7 +1,7 @@
 //! http.log: a row for each request with its reply. Its bodies have rows in files.log.
 
 use flow_table::protocol::http::HttpRecord;
-use flow_table::{Side, Uid};
+use flow_table::{ProtocolRow, Side};
 
 use super::fields::Fields;
 use super::protocols::Kind;
@@ -36,7 +36,7 @@ pub(super) const HTTP: Kind = Kind::of_flows(
     ],
 );
 
-pub(super) fn write(fields: &mut Fields<'_>, uid: Uid, row: &HttpRecord) {
+pub(super) fn write(fields: &mut Fields<'_>, flow: &ProtocolRow, row: &HttpRecord) {
     fields.count(row.trans_depth.into());
     fields.text(row.method.as_ref());
     fields.text(row.host.as_ref());
@@ -60,7 +60,10 @@ pub(super) fn write(fields: &mut Fields<'_>, uid: Uid, row: &HttpRecord) {
         (Side::Orig, &row.orig_bodies),
         (Side::Resp, &row.resp_bodies),
     ] {
-        let ids = bodies.iter().map(|body| uid.file(side, body.number));
+        let ids = bodies.iter().map(|body| match body.place {
+            Some(place) => place.file(flow.id.orig.addr),
+            None => flow.uid.file(side, body.number),
+        });
         fields.texts(&ids.collect::<Vec<_>>());
         let names: Vec<_> = bodies
             .iter()

@@ -125,7 +125,7 @@ impl ProtocolLogs {
             }),
             Record::Ftp(ftp) => self.put(ftp::FTP, row, ftp.ts, |fields| ftp::write(fields, ftp)),
             Record::Http(http) => self.put(http::HTTP, row, http.ts, |fields| {
-                http::write(fields, row.uid, http);
+                http::write(fields, row, http);
             }),
             Record::Ntp(ntp) => self.put(ntp::NTP, row, ntp.ts, |fields| ntp::write(fields, ntp)),
             Record::Quic(quic) => self.put(quic::QUIC, row, quic.ts, |fields| {
@@ -144,7 +144,7 @@ impl ProtocolLogs {
             Record::X509(x509) if self.certificates.is_new(x509) => {
                 self.begin(x509::X509, row.time, |fields| x509::write(fields, x509))
             }
-            Record::X509(_) | Record::Announced(_) | Record::Carried(_) => Ok(()),
+            Record::X509(_) | Record::Announced(_) | Record::Carried(_) | Record::Part(_) => Ok(()),
         }
     }
 

@@ -12,6 +12,7 @@ use flow_table::{ProtocolRow, Span, Timestamp, Uid};
 
 use super::ShardOutput;
 use super::protocols::Protocols;
+use super::ranges::Ranges;
 use super::transfers::Transfers;
 use super::tunnels::Tunnels;
 use super::waiting::Waiting;
@@ -71,6 +72,7 @@ pub(crate) struct Stage {
     waiting: Waiting,
     protocols: Protocols,
     transfers: Transfers,
+    ranges: Ranges,
     tunnels: Tunnels,
     totals: StageTotals,
 }
@@ -105,6 +107,7 @@ impl Stage {
             waiting: Waiting::default(),
             protocols: Protocols::default(),
             transfers: Transfers::default(),
+            ranges: Ranges::default(),
             tunnels: Tunnels::default(),
             totals: StageTotals::default(),
         }
@@ -183,7 +186,9 @@ impl Stage {
             ..LogBatch::default()
         };
         let (tunnels, transfers, logs) = (&self.tunnels, &mut self.transfers, &self.outputs.logs);
-        let (mut rows, mut files) = (protocols.iter_mut().peekable(), Vec::new());
+        let (ranges, mut files) = (&mut self.ranges, Vec::new());
+        protocols.iter().for_each(|row| ranges.row(row, &mut files));
+        let mut rows = protocols.iter_mut().peekable();
         self.waiting.take_records(boundary, |record| {
             let is_before =
                 |row: &&mut ProtocolRow| (row.time, row.uid) <= (record.end, record.uid);
@@ -195,6 +200,7 @@ impl Stage {
                 record: record.clone(),
             };
             files.extend(transfers.flow(&mut row.record));
+            ranges.reach(record.end);
             batch.rows.push(row);
             if batch.rows.len() >= ROWS {
                 // Nobody there to take them: the logs' thread failed, and says so itself.
@@ -203,9 +209,15 @@ impl Stage {
         });
         rows.for_each(|row| transfers.row(row));
         protocols.retain(|row| row.record.is_told());
+        if boundary < Position::END {
+            ranges.advance(boundary.time, &mut files);
+        }
         if !files.is_empty() {
             protocols.append(&mut files);
-            protocols.sort_unstable_by_key(|row| (row.time, row.uid, row.seq));
+            protocols.sort_by_key(|row| (row.time, row.uid, row.seq));
+        }
+        if boundary == Position::END {
+            ranges.finish(&mut protocols);
         }
         batch.protocols = protocols;
         if !batch.is_empty() {

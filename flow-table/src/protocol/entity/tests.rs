@@ -89,7 +89,7 @@ fn other_content_is_what_it_is() {
 
 #[test]
 fn types_may_be_told_elsewhere() {
-    let form = Entity::of_type(b"multipart/form-data; boundary=--x").unwrap();
+    let form = Entity::of_type(b"multipart/form-data; boundary=--x", None).unwrap();
     let bytes = b"----x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n----x--\r\n";
     assert_eq!(play(form, bytes, 5), parts(&[(2, "-", "1")]));
     for other in [
@@ -97,7 +97,7 @@ fn types_may_be_told_elsewhere() {
         b"multipart/mixed",
         b"multipart/x; boundary=",
     ] {
-        assert!(Entity::of_type(other).is_none());
+        assert!(Entity::of_type(other, None).is_none());
     }
 }
 

@@ -17,7 +17,7 @@ fn begin(length: Option<u64>, filename: Option<&[u8]>) -> Body<'_> {
         filename,
         content_type: None,
         depth: 0,
-        is_range: false,
+        range: None,
     })
 }
 
@@ -28,7 +28,11 @@ fn play(parts: &[(Side, Body<'_>)]) -> Vec<FileRecord> {
         rows.extend(files.body(*side, T0 + Span::from_secs(secs), *part));
     }
     rows.extend(files.finish());
-    rows.into_iter().map(|row| *row).collect()
+    let row = |row| match row {
+        Record::File(row) => *row,
+        other => panic!("{other:?}"),
+    };
+    rows.into_iter().map(row).collect()
 }
 
 #[test]

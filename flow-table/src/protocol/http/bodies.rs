@@ -2,6 +2,7 @@
 
 use super::BodyNote;
 use crate::Side;
+use crate::protocol::files::Place;
 use crate::protocol::mime::Sniffer;
 use crate::protocol::{Body, BodyHead, Sink, Text};
 
@@ -14,6 +15,7 @@ pub(super) struct Bodies {
     count: u32,
     open: bool,
     filename: Option<Text>,
+    place: Option<Place>,
     sniffer: Sniffer,
     notes: Vec<BodyNote>,
 }
@@ -59,6 +61,7 @@ impl Bodies {
         self.count = self.count.saturating_add(1);
         self.open = true;
         self.filename = head.filename.map(Into::into);
+        self.place = head.range.and_then(|range| range.of);
         self.sniffer = Sniffer::of(head);
     }
 
@@ -66,6 +69,7 @@ impl Bodies {
         self.open = false;
         let note = BodyNote {
             number: self.count,
+            place: self.place.take(),
             mime_type: self.sniffer.end(),
             filename: self.filename.take(),
         };

@@ -8,6 +8,7 @@ use super::{
 use crate::Side;
 use crate::protocol::Service;
 use crate::protocol::entity::Entity;
+use crate::protocol::files::Range;
 
 impl Http {
     /// Whether a reply to the oldest request, with this code, may have a body (RFC 9110, 6.4.1).
@@ -27,6 +28,7 @@ impl Http {
             return;
         }
         let (expects, closes, measure) = (self.expects_body(at.side), self.closes, self.measure);
+        let range = self.range(at.side);
         let half = self.half(at.side);
         let head = &half.head;
         let state = match head.length() {
@@ -42,7 +44,7 @@ impl Http {
             Some(state) => {
                 half.state = state;
                 let kind = head.content_type.as_deref().unwrap_or_default();
-                half.entity = Entity::of_type(kind).map(Box::new);
+                half.entity = Entity::of_type(kind, range).map(Box::new);
                 half.inflate = Inflate::of(head.coding, measure);
             }
             None => self.message_done(at, Ended::Whole),
@@ -96,6 +98,8 @@ impl Http {
 
     pub(super) fn tell_body(&mut self, at: &mut At<'_>, bytes: &[u8]) {
         let measured = self.measure == Measure::AsSent;
+        let begins = self.half(at.side).entity.is_none() && !self.half(at.side).bodies.is_open();
+        let range = begins.then(|| self.range(at.side)).flatten();
         let half = self.half(at.side);
         let as_sent = measured || half.head.coding == Coding::Identity;
         let bodies = &mut half.bodies;
@@ -109,11 +113,24 @@ impl Http {
                 filename: half.head.filename.as_deref(),
                 content_type: half.head.content_type.as_deref(),
                 depth: 0,
-                is_range: half.head.is_range(),
+                range,
             };
             bodies.tell(at.side, Body::Begin(head), at.sink);
         }
         bodies.tell(at.side, Body::Data(bytes), at.sink);
+    }
+
+    /// What a reply with parts of a file (RFC 9110, 15.3.7) says of them.
+    fn range(&self, side: Side) -> Option<Range> {
+        if side == Side::Orig || self.reply_code != 206 {
+            return None;
+        }
+        let (at, whole) = self.resp.head.range().unzip();
+        Some(Range {
+            of: self.rows.place(),
+            at,
+            whole: whole.flatten(),
+        })
     }
 
     /// Tells that so many bytes of a body are missing.

@@ -17,7 +17,8 @@ pub(super) enum Coding {
 pub(super) struct Head {
     content_length: Option<u64>,
     range_length: Option<u64>,
-    range_start: u64,
+    /// Where it begins, and of how many bytes.
+    range: Option<(u64, Option<u64>)>,
     expects_continue: bool,
     pub(super) chunked: bool,
     pub(super) coding: Coding,
@@ -26,9 +27,9 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Whether the body is a range of something (RFC 9110, 14.4), and not its beginning.
-    pub(super) const fn is_range(&self) -> bool {
-        self.range_start > 0
+    /// Where the body begins in what it is a range of, and how long that is (RFC 9110, 14.4).
+    pub(super) const fn range(&self) -> Option<(u64, Option<u64>)> {
+        self.range
     }
 
     /// Bytes it takes beside itself.
@@ -158,13 +159,14 @@ impl Head {
         let mut ends = ends.splitn(2, |byte| *byte == b'-');
         let first = ends.next().and_then(|first| number(first, 10));
         let last = ends.next().and_then(|last| number(last, 10));
-        let (Some(first), Some(last), Some(_)) = (first, last, whole) else {
+        let (Some(first), Some(last), Some(whole)) = (first, last, whole) else {
             return weird("HTTP_content_range_cannot_parse", Some(&range));
         };
         let Some(len) = last.checked_sub(first).and_then(|len| len.checked_add(1)) else {
             return weird("HTTP_non_positive_content_range", Some(&range));
         };
-        (self.range_length, self.range_start) = (Some(len), first);
+        self.range_length = Some(len);
+        self.range = Some((first, number(whole, 10)));
         if self.content_length.is_some_and(|length| length != len) {
             weird("HTTP_range_not_matching_len", None);
         }

@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 
 use base64::Engine as _;
 
+use super::super::files::Place;
 use super::super::{Record, Sink, Text};
 use super::start::Version;
 use super::{At, text};
@@ -21,6 +22,8 @@ pub struct BodyNote {
     /// Which body of its side it is in this flow, from 1: as in
     /// [`FileRecord`](crate::protocol::files::FileRecord).
     pub number: u32,
+    /// Where the file lies, if this is a part of it: then that names it.
+    pub place: Option<Place>,
     /// What it is, by how it begins.
     pub mime_type: Option<&'static str>,
     /// The name it is to be saved under.
@@ -68,6 +71,8 @@ pub struct HttpRecord {
     pub orig_bodies: Vec<BodyNote>,
     /// The reply's bodies.
     pub resp_bodies: Vec<BodyNote>,
+    /// Ranges were asked for.
+    pub(super) ranged: bool,
 }
 
 impl HttpRecord {
@@ -92,6 +97,7 @@ impl HttpRecord {
             proxied: Vec::new(),
             orig_bodies: Vec::new(),
             resp_bodies: Vec::new(),
+            ranged: false,
         }
     }
 
@@ -123,6 +129,7 @@ impl HttpRecord {
     fn header(&mut self, name: &[u8], value: &[u8]) {
         match name.to_ascii_uppercase().as_slice() {
             b"REFERER" => self.referrer = Some(text(value)),
+            b"RANGE" => self.ranged = true,
             b"HOST" => self.host = Some(text(value)),
             b"ORIGIN" => self.origin = Some(text(value)),
             b"USER-AGENT" => self.user_agent = Some(text(value)),
@@ -140,6 +147,12 @@ impl HttpRecord {
             }
             _ => {}
         }
+    }
+
+    /// Where that lies of which ranges were asked for.
+    fn place(&self) -> Option<Place> {
+        let (host, uri) = (self.host.as_ref()?, self.uri.as_ref()?);
+        self.ranged.then(|| Place::of(host, uri))
     }
 
     fn is_interim(&self) -> bool {
@@ -227,6 +240,11 @@ impl Rows {
             }
             row.status_msg = Some(reason);
         });
+    }
+
+    /// Where that lies of which the reply is to bring ranges.
+    pub(super) fn place(&self) -> Option<Place> {
+        self.pending.get(&self.reply)?.place()
     }
 
     pub(super) fn header(&mut self, at: &At<'_>, name: &[u8], value: &[u8]) {

@@ -43,6 +43,7 @@ fn kinds(findings: &Findings) -> Vec<&'static str> {
         Record::Carried(_) => "carried",
         Record::Dhcp(_) => "dhcp",
         Record::File(_) => "files",
+        Record::Part(_) => "part",
         Record::Dns(_) => "dns",
         Record::Ftp(_) => "ftp",
         Record::Http(_) => "http",
