@@ -5,6 +5,7 @@ use crate::history::History;
 use crate::inspection::Services;
 use crate::key::FlowKey;
 use crate::packet::LinkInfo;
+use crate::packet::TunnelKind;
 use crate::{ConnState, FlowId, Span, Timestamp, Traffic, Uid};
 
 /// Everything conn.log says of a flow.
@@ -54,6 +55,7 @@ impl FlowRecord {
             state,
         } = known;
         let is_udp = matches!(flow.kind, Kind::Udp(_));
+        let answered = traffic.orig.packets > 0 && traffic.resp.packets > 0;
         let mut common = flow.common;
         let history = common.take_history();
         let rare = common.rare.as_deref();
@@ -70,7 +72,10 @@ impl FlowRecord {
             evicted: evicted == Evicted::Yes,
             parents: rare.map(|rare| rare.parents.clone()).unwrap_or_default(),
             services: match rare.and_then(|rare| rare.carries) {
-                Some(kind) if is_udp => services.and(kind.service()),
+                // As in Zeek, one that nobody answers is none.
+                Some(kind) if is_udp && (kind != TunnelKind::Teredo || answered) => {
+                    services.and(kind.service())
+                }
                 _ => services,
             },
             link: rare.and_then(|rare| rare.link).map(Box::new),

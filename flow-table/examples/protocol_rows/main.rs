@@ -89,9 +89,18 @@ struct Found {
     now: Timestamp,
 }
 
+/// A file that came in one.
+fn file(record: Record) -> Option<FileRecord> {
+    match record {
+        Record::File(row) => Some(*row),
+        _ => None,
+    }
+}
+
 impl Found {
     fn finish(&mut self) {
-        self.rows.extend(self.files.finish().map(|row| *row));
+        let ended = self.files.finish().filter_map(file);
+        self.rows.extend(ended);
     }
 }
 
@@ -113,7 +122,7 @@ impl Sink for Found {
     }
     fn body(&mut self, side: Side, part: Body<'_>) {
         let row = self.files.body(side, self.now, part);
-        self.rows.extend(row.map(|row| *row));
+        self.rows.extend(row.and_then(file));
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Inspection {
     /// It was the so manieth of its table to begin.
     pub(super) nth: u64,
     inspector: Inspector,
+    /// It was picked up in the middle.
+    is_midstream: bool,
     /// Of TCP.
     streams: PerSide<Stream>,
     /// Whose FIN was reached.
@@ -41,15 +43,13 @@ pub(super) struct Arrival<'a> {
 }
 
 impl Inspection {
-    /// For a flow whose first payload just came, unless nobody would make anything of it. As in
-    /// Zeek, TCP flows that were picked up in midstream are not looked into.
+    /// For a flow whose first payload just came, unless nobody would make anything of it.
     pub(super) fn new(flow: &Flow, measure: Measure) -> Option<Self> {
-        if matches!(&flow.kind, Kind::Tcp(tcp) if tcp.is_partial()) {
-            return None;
-        }
+        let is_midstream = is_midstream(flow);
         Some(Self {
             nth: 0,
-            inspector: Inspector::new(flow.common.id(), measure)?,
+            inspector: inspector(flow, measure)?,
+            is_midstream,
             streams: PerSide::default(),
             ended: PerSide::default(),
             found: Found::default(),
@@ -105,6 +105,7 @@ impl Inspection {
                     inspector: &mut self.inspector,
                     ts,
                     sink: &mut sink,
+                    is_midstream: self.is_midstream,
                     over: false,
                 };
                 reading.segment(tcp, &segment, arrival, &mut self.streams, quota);
@@ -133,7 +134,8 @@ impl Inspection {
     pub(super) fn turn(&mut self, flow: &Flow, measure: Measure) {
         self.streams.swap();
         self.ended.swap();
-        if let Some(inspector) = Inspector::new(flow.common.id(), measure) {
+        if let Some(inspector) = inspector(flow, measure) {
+            self.is_midstream = is_midstream(flow);
             self.inspector = inspector;
         }
     }
@@ -167,11 +169,25 @@ impl Inspection {
     }
 }
 
+/// Whether its beginning was not seen.
+const fn is_midstream(flow: &Flow) -> bool {
+    matches!(&flow.kind, Kind::Tcp(tcp) if tcp.is_partial())
+}
+
+fn inspector(flow: &Flow, measure: Measure) -> Option<Inspector> {
+    let id = flow.common.id();
+    if is_midstream(flow) {
+        return Inspector::midstream(id, measure);
+    }
+    Inspector::new(id, measure)
+}
+
 /// Gives a segment's bytes to an inspector.
 struct Reading<'a, 'b> {
     inspector: &'a mut Inspector,
     ts: Timestamp,
     sink: &'a mut Finder<'b>,
+    is_midstream: bool,
     over: bool,
 }
 
@@ -186,7 +202,7 @@ impl Reading<'_, '_> {
         quota: &mut Quota,
     ) {
         let (me, peer) = (arrival.side, arrival.side.peer());
-        if segment.flags.rst() || tcp.is_partial() {
+        if segment.flags.rst() || (tcp.is_partial() && !self.is_midstream) {
             self.inspector.finish(self.ts, self.sink);
             self.over = true;
             return;

@@ -11,7 +11,7 @@ use lone::Lone;
 
 use super::ftp::Transfer;
 use super::http::Measure;
-use super::recognise::{self, DatagramRecogniser, Protocol, Recogniser, Verdict};
+use super::recognise::{self, Begun, DatagramRecogniser, Protocol, Recogniser, Verdict};
 use super::tls::Tls;
 use super::{Parser, Progress, Service, Sink};
 use crate::{FlowId, IpProto, PerSide, Side, Timestamp};
@@ -47,11 +47,19 @@ enum Stage {
 }
 
 impl Inspector {
-    /// For a new flow. `None` if nothing is known of its transport. A TCP flow that was picked up
-    /// in midstream should have none: Zeek's parsers do not look at those.
+    /// For a new flow. `None` if nothing is known of its transport.
     pub fn new(id: FlowId, measure: Measure) -> Option<Self> {
+        Self::of(id, measure, Begun::Whole)
+    }
+
+    /// For a flow that was picked up in midstream.
+    pub fn midstream(id: FlowId, measure: Measure) -> Option<Self> {
+        Self::of(id, measure, Begun::Midstream)
+    }
+
+    fn of(id: FlowId, measure: Measure, begun: Begun) -> Option<Self> {
         let stage = match id.proto {
-            IpProto::TCP => Stage::Stream(Box::default()),
+            IpProto::TCP => Stage::Stream(Box::new(Recogniser::new(begun))),
             IpProto::UDP => Stage::Datagrams(DatagramRecogniser::default()),
             _ => return None,
         };
@@ -95,7 +103,11 @@ impl Inspector {
                 verdict
             }
             Stage::Datagrams(recogniser) => {
-                recogniser.data(bytes, (self.id.orig.port, self.id.resp.port))
+                match recogniser.data(bytes, (self.id.orig.port, self.id.resp.port)) {
+                    // As in Zeek, what nobody answers is none.
+                    Verdict::Is(Protocol::Snmp) if side == Side::Orig => Verdict::Undecided,
+                    verdict => verdict,
+                }
             }
             Stage::Watching(left) => {
                 *left = left.saturating_sub(1);

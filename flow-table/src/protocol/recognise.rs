@@ -266,9 +266,20 @@ fn begins_word(bytes: &[u8], word: &[u8]) -> Match {
     }
 }
 
+/// How a TCP flow came to be known.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Begun {
+    /// With its handshake.
+    #[default]
+    Whole,
+    /// In the middle. Few protocols are read from there, as in Zeek.
+    Midstream,
+}
+
 /// What both sides of a TCP flow began with.
 #[derive(Clone, Copy, Debug)]
 struct Starts<'a> {
+    begun: Begun,
     orig: &'a [u8],
     resp: &'a [u8],
     /// The responder spoke before the originator did.
@@ -283,8 +294,12 @@ impl Starts<'_> {
     }
 
     fn verdict(&self) -> Verdict {
+        let (texts, binaries) = match self.begun {
+            Begun::Whole => (text::TESTS.as_slice(), binary::TESTS.as_slice()),
+            Begun::Midstream => ([].as_slice(), binary::MIDSTREAM.as_slice()),
+        };
         let mut verdict = Verdict::Unknown;
-        for (protocol, test) in text::TESTS.iter().chain(&binary::TESTS) {
+        for (protocol, test) in texts.iter().chain(binaries) {
             match test(self) {
                 Match::Yes => return Verdict::Is(*protocol),
                 Match::Maybe => verdict = Verdict::Undecided,
@@ -310,6 +325,7 @@ pub enum Verdict {
 /// The recogniser of one TCP flow.
 #[derive(Clone, Default, Debug)]
 pub struct Recogniser {
+    begun: Begun,
     first: Option<Side>,
     held: PerSide<Vec<u8>>,
     seen: u8,
@@ -317,6 +333,14 @@ pub struct Recogniser {
 }
 
 impl Recogniser {
+    /// Of a flow that nothing is known of.
+    pub fn new(begun: Begun) -> Self {
+        Self {
+            begun,
+            ..Self::default()
+        }
+    }
+
     /// Looks at the next bytes of `side` of a flow to `port`. Once the verdict is not
     /// [`Verdict::Undecided`], it is final. A parser is then to be given what was
     /// [held](Self::held), and these bytes.
@@ -345,6 +369,7 @@ impl Recogniser {
             };
             let server_first = first == Side::Resp;
             let starts = Starts {
+                begun: self.begun,
                 orig,
                 resp,
                 server_first,

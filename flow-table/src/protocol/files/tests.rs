@@ -112,7 +112,57 @@ fn what_is_held_has_a_limit() {
         let most = size_of::<FileRecord>() + MAX_FILENAME + super::super::mime::LOOK;
         assert!(files.held() <= most);
     }
-    let row = files.body(Orig, T0, Body::End).unwrap();
+    let Some(Record::File(row)) = files.body(Orig, T0, Body::End) else {
+        panic!("no row")
+    };
     assert_eq!(row.filename.map(|name| name.len()), Some(MAX_FILENAME));
     assert_eq!(row.md5, None);
+}
+
+#[test]
+fn parts_are_told_piece_by_piece() {
+    let mut files = Files::new(Hashes::default());
+    let place = Place::of(b"host", b"/file");
+    let range = Range {
+        of: Some(place),
+        at: Some(2_000),
+        whole: Some(5_000),
+    };
+    let head = BodyHead {
+        source: "HTTP",
+        range: Some(range),
+        ..BodyHead::default()
+    };
+    let mut told = Vec::new();
+    let body = [
+        Body::Begin(head),
+        Body::Data(&[b'a'; 100]),
+        Body::Gap(50),
+        Body::Gap(5),
+        Body::Data(b"bcd"),
+        Body::End,
+    ];
+    for (secs, part) in (0..).zip(body) {
+        told.extend(files.body(Resp, T0 + Span::from_secs(secs), part));
+    }
+    let pieces: Vec<_> = told
+        .into_iter()
+        .map(|record| match record {
+            Record::Part(part) => (
+                part.range.at,
+                part.gap,
+                part.len,
+                part.beginning.len(),
+                part.first.since(T0).as_nanos() / 1_000_000_000,
+            ),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    // Of the first, what could be among the first bytes of the file.
+    let want = [(Some(2_000), 0, 100, 48, 1), (Some(2_100), 55, 3, 0, 4)];
+    assert_eq!(pieces, want);
+    let [v4, v6] = ["192.0.2.1", "2001:db8::1"].map(|addr| addr.parse().unwrap());
+    assert_eq!(place.file(v4), Place::of(b"host", b"/file").file(v4));
+    assert_ne!(place.file(v4), place.file(v6));
+    assert_ne!(place.file(v4), Place::of(b"host/", b"file").file(v4));
 }

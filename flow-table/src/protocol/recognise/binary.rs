@@ -36,6 +36,16 @@ pub(super) const TESTS: [Test; 19] = [
     (Protocol::Tls, |starts| sslv2(starts.orig)),
 ];
 
+/// Those that are read from the middle of a flow on.
+pub(super) const MIDSTREAM: [Test; 3] = [
+    (Protocol::Smb, |starts| starts.either(smb)),
+    (Protocol::DceRpc, |starts| starts.either(dce_rpc)),
+    (Protocol::Modbus, |starts| match starts.port {
+        502 => starts.either(|bytes| Match::yes_if(adu(bytes).map(|(good, ..)| good))),
+        _ => Match::No,
+    }),
+];
+
 /// A handshake record with a client's or a server's first message, or an alert (RFC 8446, 5.1).
 pub(super) fn tls(bytes: &[u8]) -> Match {
     let read = || {
@@ -123,15 +133,11 @@ fn mysql(bytes: &[u8]) -> Match {
         if high > 2 || top != 0 || number != 0 {
             return Some(false);
         }
-        match reader.u8()? {
-            10 => Some(
-                reader.u8()?.is_ascii_digit()
-                    && matches!(reader.take(2)?, [b'.', _] | [b'0'..=b'9', b'.']),
-            ),
-            // "Host is blocked" and the like.
-            0xff => Some(matches!(reader.take(2)?, [_, 4])),
-            _ => Some(false),
-        }
+        Some(
+            reader.u8()? == 10
+                && reader.u8()?.is_ascii_digit()
+                && matches!(reader.take(2)?, [b'.', _] | [b'0'..=b'9', b'.']),
+        )
     };
     Match::yes_if(read())
 }
@@ -237,16 +243,18 @@ fn dnp3_crc(bytes: &[u8]) -> u16 {
     !crc
 }
 
+/// A message of Modbus: whether it can be one, its number, unit and function.
+fn adu(bytes: &[u8]) -> Option<(bool, u16, u8, u8)> {
+    let mut reader = Reader::new(bytes);
+    let (number, protocol, len) = (reader.u16()?, reader.u16()?, reader.u16()?);
+    let (unit, function) = (reader.u8()?, reader.u8()?);
+    let known = matches!(function & 0x7f, 1..=8 | 11 | 12 | 15..=17 | 20..=24 | 43 | 90);
+    let good = protocol == 0 && (2..=260).contains(&len) && known;
+    Some((good, number, unit, function & 0x7f))
+}
+
 /// A request, and the reply to it: alone, either is nothing but a few small numbers.
 fn modbus(starts: &Starts<'_>) -> Match {
-    let adu = |bytes: &[u8]| {
-        let mut reader = Reader::new(bytes);
-        let (number, protocol, len) = (reader.u16()?, reader.u16()?, reader.u16()?);
-        let (unit, function) = (reader.u8()?, reader.u8()?);
-        let known = matches!(function & 0x7f, 1..=8 | 11 | 12 | 15..=17 | 20..=24 | 43 | 90);
-        let good = protocol == 0 && (2..=260).contains(&len) && known;
-        Some((good, number, unit, function & 0x7f))
-    };
     match (adu(starts.orig), adu(starts.resp)) {
         (Some((false, ..)), _) | (_, Some((false, ..))) => Match::No,
         (Some((_, asked, unit, function)), Some((_, answered, who, did))) => {

@@ -446,3 +446,33 @@ proptest! {
         let _ = Rtp::default().protocol(&orig);
     }
 }
+
+#[test]
+fn few_protocols_are_read_from_midstream() {
+    const READ: &[u8] = b"\x00\x01\x00\x00\x00\x06\x01\x03\x00\x00\x00\x0a";
+    let cases: [(&str, &[u8], u16, Verdict); 6] = [
+        ("SMB", b"\x00\x00\x00\xa8\xfeSMB@", 4450, is(Protocol::Smb)),
+        (
+            "DCE/RPC",
+            b"\x05\x00\x00\x03\x10\x00\x00\x00\x20\x00\x00\x00",
+            1032,
+            is(Protocol::DceRpc),
+        ),
+        ("Modbus", READ, 502, is(Protocol::Modbus)),
+        ("what may be Modbus", READ, 5020, Verdict::Undecided),
+        ("SSH", b"SSH-2.0-OpenSSH_9.6\r\n", 22, Verdict::Undecided),
+        ("HTTP", b"GET / HTTP/1.1\r\n", 80, Verdict::Undecided),
+    ];
+    for (name, bytes, port, want) in cases {
+        let mut recogniser = Recogniser::new(Begun::Midstream);
+        assert_eq!(recogniser.data(Orig, bytes, port), want, "{name}");
+        if want == Verdict::Undecided {
+            // The other side may still begin with a message.
+            assert_eq!(
+                recogniser.data(Resp, bytes, port),
+                Verdict::Unknown,
+                "{name}"
+            );
+        }
+    }
+}
