@@ -6,6 +6,7 @@
 mod common;
 
 use crate::compact::U48;
+use crate::odd::{Oddities, Oddity};
 use crate::packet::{Body, Datagram, LinkInfo, Message, Packet, TcpFlags};
 use crate::tcp::{Milestones, Tcp};
 use crate::timers::{DNS_INTERVAL, Patience, SYN_TIMEOUT};
@@ -131,6 +132,15 @@ impl Flow {
         }
     }
 
+    /// What is odd about `packet` beginning a new flow between the same ends.
+    pub(crate) fn odd_reuse(&self, packet: &Packet) -> Oddities {
+        let idle = packet.ts.since(self.common.last);
+        match (&self.kind, packet.body.get()) {
+            (Kind::Tcp(tcp), Body::Tcp(segment)) => tcp.odd_reuse(segment.flags, idle),
+            _ => Oddities::default(),
+        }
+    }
+
     /// Takes a packet. Returns what it made known.
     pub(crate) fn take(&mut self, packet: &Packet) -> Milestones {
         let Self { common, kind } = self;
@@ -159,9 +169,9 @@ impl Flow {
                 if common.rare().bad_checksums.get_mut(from).count() {
                     common.note(from, b'C');
                 }
-                return Milestones::default();
+                return odd(&self.kind, packet);
             }
-            _ => return Milestones::default(),
+            _ => return odd(&self.kind, packet),
         };
         common.count(side, packet, payload);
         milestones
@@ -263,6 +273,21 @@ impl Flow {
         }
         let PerSide { orig, resp } = self.common.counts;
         resp.packets.get() == 0 || orig.packets.get() == 0
+    }
+}
+
+/// About a packet that adds nothing to its flow.
+fn odd(kind: &Kind, packet: &Packet) -> Milestones {
+    let odd = match (kind, packet.body.get()) {
+        (Kind::Tcp(_), Body::BadChecksum { .. }) => Oddity::BadTcpChecksum.into(),
+        (Kind::Udp(_), Body::BadChecksum { .. }) => Oddity::BadUdpChecksum.into(),
+        (Kind::Icmp(_), Body::BadChecksum { .. }) => Oddity::BadIcmpChecksum.into(),
+        (Kind::Tcp(_), Body::BadHeader { .. }) => Oddity::BadTcpHeader.into(),
+        _ => Oddities::default(),
+    };
+    Milestones {
+        odd,
+        ..Milestones::default()
     }
 }
 

@@ -52,6 +52,7 @@ mod index;
 mod inspection;
 mod key;
 mod leaving;
+mod odd;
 mod packet;
 mod ports;
 mod prefetch;

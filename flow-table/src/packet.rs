@@ -382,4 +382,8 @@ impl TcpFlags {
     pub const fn ack(self) -> bool {
         self.0 & 0x10 != 0
     }
+    /// URG.
+    pub const fn urg(self) -> bool {
+        self.0 & 0x20 != 0
+    }
 }

@@ -16,6 +16,7 @@ use crate::flow::{Flow, Kind, PerSide};
 use crate::index::SlotIndex;
 use crate::inspection::{Inspections, ProtocolRow};
 use crate::key::{FlowKey, KeyHasher};
+use crate::odd::{Oddities, Seen, Telling};
 use crate::packet::{Body, LinkInfo, Packet};
 use crate::prefetch::prefetch;
 use crate::protocol::http::Measure;
@@ -112,6 +113,7 @@ pub(crate) struct FlowTable {
     /// What the detectors were told last of flows that moved something since.
     pending: Slab<Pending>,
     inspections: Inspections,
+    telling: Telling,
     due: Vec<(Step, u32)>,
     victims: Victims,
     /// Flows opened so far.
@@ -134,6 +136,7 @@ impl FlowTable {
             wheel: Wheel::default(),
             pending: Slab::default(),
             inspections: Inspections::new(config.seed, config.inspection_memory, config.measure),
+            telling: Telling::default(),
             due: Vec::new(),
             victims: Victims::default(),
             opened: 0,
@@ -230,6 +233,8 @@ impl FlowTable {
                 }
                 Some(flow) => {
                     again = flow.common.start == packet.ts;
+                    let odd = flow.odd_reuse(packet);
+                    self.tell_odd(slot, packet, odd, now, out);
                     self.remove(slot, now, Evicted::No, out);
                 }
                 None => {}
@@ -335,16 +340,42 @@ impl FlowTable {
             teller.open_if_not(flow, now);
             teller.tell_milestones(flow, milestones, now);
         }
-        let looks = Inspections::want(flow, packet);
+        let (looks, odd) = (Inspections::want(flow, packet), milestones.odd);
         // Nearly every packet only puts off what is due, and the wheel need not know.
         let after = flow.common.pending;
         if flow.common.due() < own || (pending.is_none() && after.is_some()) {
             let report = self.report_due(pending.filter(|_| pending == after));
             self.file_sooner(slot, report.map_or(own, |due| due.min(own)));
         }
+        if !odd.is_empty() {
+            self.tell_odd(slot, packet, odd, now, out);
+        }
         if looks {
             self.look(slot, packet, block, out);
         }
+    }
+
+    /// Tells what is odd about a packet of the flow in `slot`, if anything is.
+    #[inline(never)]
+    fn tell_odd(
+        &mut self,
+        slot: u32,
+        packet: &Packet,
+        odd: Oddities,
+        now: Timestamp,
+        out: &mut TableOutput,
+    ) {
+        let Some(flow) = self.flows.get(slot).filter(|_| !odd.is_empty()) else {
+            return;
+        };
+        let seen = Seen {
+            slot,
+            uid: flow.common.uid(self.config.seed),
+            id: flow.common.id(),
+            ts: packet.ts,
+            now,
+        };
+        self.telling.tell(odd, &seen, &mut out.protocols);
     }
 
     /// Looks into a packet; whose inspection began first makes room where there is none.

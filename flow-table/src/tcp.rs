@@ -6,6 +6,7 @@
 
 mod delivery;
 mod end;
+mod odd;
 mod step;
 
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod tests;
 
 use crate::compact::fold;
 use crate::flow::Common;
+use crate::odd::Oddities;
 use crate::packet::{Segment, TcpFlags};
 use crate::timers::{ATTEMPT_DELAY, CLOSE_DELAY, Patience, SESSION_TIMER};
 use crate::{ConnState, Side, Timestamp, ports};
@@ -60,6 +62,8 @@ enum Is {
     Inactive = 2,
     /// A close waits for missing bytes.
     CloseDeferred = 4,
+    /// Something about it was odd.
+    Odd = 8,
 }
 
 /// What a segment made known that detectors hear of at once.
@@ -71,6 +75,8 @@ pub(crate) struct Milestones {
     pub completed: bool,
     /// The responder reset the originator's attempt.
     pub refused: bool,
+    /// What is odd about it.
+    pub odd: Oddities,
 }
 
 impl Tcp {
@@ -162,6 +168,7 @@ impl Tcp {
         ts: Timestamp,
     ) -> (Side, Milestones) {
         let mut me = from;
+        let mut odd = self.odd(me, from, seg);
         self.note_partial(me, seg.flags);
         let consumed = if seg.flags.rst() { 0 } else { seg.len }
             .wrapping_add(u32::from(seg.flags.syn()) + u32::from(seg.flags.fin()));
@@ -169,6 +176,7 @@ impl Tcp {
         self.end_mut(me).init_from_own(seg, past);
         let relative = self.end(me).relative_seq(seg.seq);
         let rel_seq = relative.unwrap_or(0);
+        odd = odd.and(self.odd_numbers(me, seg, relative));
         if self.note_history(common, me, seg, rel_seq) {
             me = me.peer();
         }
@@ -201,13 +209,19 @@ impl Tcp {
             let peer = self.state(me.peer());
             let first = rel_seq + u64::from(seg.flags.syn());
             let above = &mut Above::of(&mut common.rare, me);
-            self.end_mut(me).sent(first, seg.len, peer, above);
+            if self.end_mut(me).sent(first, seg.len, peer, above) {
+                odd.note(self.odd_for_giving_up(me));
+            }
         }
         self.check_eof(common, me);
         if closes {
             self.close(common, me);
         }
-        (me, self.milestones(before, me, seg))
+        if !odd.is_empty() {
+            self.set(Is::Odd, true);
+        }
+        let milestones = self.milestones(before, me, seg);
+        (me, Milestones { odd, ..milestones })
     }
 
     /// Whether it was picked up midstream, or its SYN was not seen.
@@ -248,8 +262,10 @@ impl Tcp {
             Side::Resp => (resp, orig, seen_resp),
         };
         let letter = if seg.len > 0 { Seen::DATA } else { Seen::ACK };
+        // The first that was cut is odd.
         let tells_nothing = seg.flags.is_mere_ack()
             && seg.window != 0
+            && (seg.whole || self.flags & Is::Odd as u8 != 0)
             && seen.0 & (Seen::PACKET | letter) == Seen::PACKET | letter;
         let apart = || !stretches(common.rare.as_deref(), from).is_empty();
         tells_nothing && me.take_plain(peer, seg, apart)

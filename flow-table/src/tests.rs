@@ -4,6 +4,7 @@
 pub(crate) mod bytes;
 mod datagrams;
 mod events;
+mod oddities;
 mod plain;
 pub(crate) mod play;
 mod timers;

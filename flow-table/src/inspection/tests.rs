@@ -276,7 +276,9 @@ fn what_the_snap_length_cut_is_a_gap() {
     reply.truncate(reply.len() - 3);
     let got = outcome(&play);
     assert_eq!(
-        got, "file 2+3; http GET 200 5 at 5; file 5+0; http GET 200 5 at 6; [http]",
+        got,
+        "weird truncated_tcp_payload; \
+         file 2+3; http GET 200 5 at 5; file 5+0; http GET 200 5 at 6; [http]",
         "its body is counted all the same"
     );
 }
@@ -299,7 +301,8 @@ fn only_flows_seen_from_their_beginning_are_looked_into() {
     play.say(Resp, OK);
     assert_eq!(
         outcome(&play),
-        "file 5+0; http GET 200 5 at 2; [http]",
+        "weird connection_originator_SYN_ack; weird data_before_established; \
+         file 5+0; http GET 200 5 at 2; [http]",
         "turned round"
     );
     let mut play = Play::from(4_000);
@@ -310,7 +313,8 @@ fn only_flows_seen_from_their_beginning_are_looked_into() {
     play.say(Resp, OK);
     assert_eq!(
         outcome(&play),
-        "file 5+0; http GET 200 5 at 3; [http]",
+        "weird SYN_with_data; weird connection_originator_SYN_ack; \
+         file 5+0; http GET 200 5 at 3; [http]",
         "turned round with something said"
     );
 }

@@ -293,10 +293,27 @@ impl TcpEnd {
         }
     }
 
-    /// Takes note of captured payload at relative number `seq`.
-    pub(super) fn sent(&mut self, seq: u64, len: u32, peer: EndState, above: &mut Above<'_>) {
-        let sender = self.sender(peer);
+    /// Takes note of captured payload at relative number `seq`; whether deliveries were given up with it.
+    pub(super) fn sent(
+        &mut self,
+        seq: u64,
+        len: u32,
+        peer: EndState,
+        above: &mut Above<'_>,
+    ) -> bool {
+        let (sender, before) = (self.sender(peer), self.delivery.is_abandoned());
         self.delivery.sent(seq, len, sender, above);
+        !before && self.delivery.is_abandoned()
+    }
+
+    /// Whether a number lies in what it sent.
+    pub(super) fn has_sent(&self, seq: u32) -> bool {
+        seq_delta(seq, self.start) >= 0 && seq_delta(seq, self.last_seq) <= 0
+    }
+
+    /// Whether a number lies beyond what it sent.
+    pub(super) fn is_beyond_last(&self, past: u32) -> bool {
+        seq_delta(past, self.last_seq) > 0
     }
 
     /// Whether bytes are missing before this end's last one, or bytes of its peer's still wait (for a

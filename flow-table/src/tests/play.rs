@@ -22,6 +22,7 @@ use crate::key::{End, KeyHasher, Way};
 use crate::packet::{
     Body, Datagram, LinkPlace, Message, Packet, Parent, PayloadPlace, Segment, TcpFlags,
 };
+use crate::protocol::Record;
 use crate::{
     Block, Clock, FlowConfig, FlowEvent, FlowEventKind, FlowKey, FlowRecord, InspectionConfig,
     IpProto, Shard, ShardId, Span, TableOutput, Timestamp,
@@ -163,6 +164,11 @@ impl Play {
 
     /// What a shard makes of the packets when the input ends with the last of them.
     pub(crate) fn run(&self, text: &str) -> (Vec<FlowRecord>, Vec<FlowEvent>) {
+        let out = self.output(text);
+        (out.records, out.events)
+    }
+
+    fn output(&self, text: &str) -> TableOutput {
         let (packets, times) = self.packets(text);
         let config = FlowConfig {
             seed: 1,
@@ -190,7 +196,8 @@ impl Play {
         let sorted = |out: &TableOutput| {
             let records = out.records.iter().map(|row| format!("{row:?}"));
             let events = out.events.iter().map(|event| format!("{event:?}"));
-            let mut told: Vec<String> = records.chain(events).collect();
+            let rows = out.protocols.iter().map(|row| format!("{row:?}"));
+            let mut told: Vec<String> = records.chain(events).chain(rows).collect();
             told.sort();
             told
         };
@@ -205,13 +212,23 @@ impl Play {
             let counted = record.traffic.orig.packets + record.traffic.resp.packets;
             assert_eq!(told, counted, "{text}: packets in events");
         }
-        let mut records = whole.records;
-        records.retain(|record| record.id.orig.addr != IpAddr::V4(OTHER));
-        records.sort_by_key(|record| (record.end, record.start));
+        let other = IpAddr::V4(OTHER);
+        whole.records.retain(|record| record.id.orig.addr != other);
+        whole.records.sort_by_key(|row| (row.end, row.start));
+        whole.events.retain(|event| event.id.orig.addr != other);
+        whole.protocols.retain(|row| row.id.orig.addr != other);
         whole
-            .events
-            .retain(|event| event.id.orig.addr != IpAddr::V4(OTHER));
-        (records, whole.events)
+    }
+
+    /// The names of what is odd about the packets, in order.
+    pub(crate) fn odd(&self, text: &str) -> String {
+        let mut rows = self.output(text).protocols;
+        rows.sort_by_key(|row| (row.time, row.seq));
+        let names = rows.iter().map(|row| match &row.record {
+            Record::Weird(weird) => weird.name,
+            other => panic!("{other:?}"),
+        });
+        names.collect::<Vec<_>>().join(", ")
     }
 
     /// The kinds of events that the packets give, by flow and in order.

@@ -84,6 +84,7 @@ impl Lazy {
 pub(super) struct ProtocolLogs {
     logs: [Lazy; KINDS.len()],
     certificates: x509::Known,
+    weirds: weird::Told,
     /// Of all flows. Rows come in one order, so what is made of them does not depend on how.
     dhcp: Transactions<Uid>,
     dir: OutputDir,
@@ -100,6 +101,7 @@ impl ProtocolLogs {
         Ok(Self {
             logs,
             certificates: x509::Known::default(),
+            weirds: weird::Told::default(),
             dhcp: Transactions::default(),
             dir: dir.clone(),
             format,
@@ -138,13 +140,19 @@ impl ProtocolLogs {
                 ssh::write(fields, &row.id, ssh);
             }),
             Record::Ssl(ssl) => self.put(ssl::SSL, row, ssl.ts, |fields| ssl::write(fields, ssl)),
-            Record::Weird(weird) => self.put(weird::WEIRD, row, weird.ts, |fields| {
-                weird::write(fields, weird);
-            }),
+            Record::Weird(weird) if self.weirds.is_new(row, weird) => {
+                self.put(weird::WEIRD, row, weird.ts, |fields| {
+                    weird::write(fields, weird)
+                })
+            }
             Record::X509(x509) if self.certificates.is_new(x509) => {
                 self.begin(x509::X509, row.time, |fields| x509::write(fields, x509))
             }
-            Record::X509(_) | Record::Announced(_) | Record::Carried(_) | Record::Part(_) => Ok(()),
+            Record::X509(_)
+            | Record::Weird(_)
+            | Record::Announced(_)
+            | Record::Carried(_)
+            | Record::Part(_) => Ok(()),
         }
     }
 

@@ -1,9 +1,15 @@
-//! weird.log: what a protocol does not allow, once for each flow and name.
+//! weird.log: what a protocol does not allow. The same is told of the same ends once in ten minutes,
+//! some of it once a day of whoever began; that is what Zeek does.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 
 use flow_table::protocol::Weird;
+use flow_table::{Endpoint, ProtocolRow, Span, Timestamp};
 
 use super::fields::Fields;
 use super::protocols::Kind;
+use super::zeek::PEER;
 
 pub(super) const WEIRD: Kind = Kind::of_flows(
     "weird",
@@ -16,10 +22,141 @@ pub(super) const WEIRD: Kind = Kind::of_flows(
     ],
 );
 
+/// What is told once a day of whoever began it.
+const OF_ORIGINATORS: [&str; 16] = [
+    "bad_ICMP_checksum",
+    "bad_IP_checksum",
+    "bad_TCP_checksum",
+    "bad_UDP_checksum",
+    "connection_originator_SYN_ack",
+    "DNS_label_forward_compress_offset",
+    "DNS_label_len_gt_name_len",
+    "DNS_label_len_gt_pkt",
+    "DNS_label_too_long",
+    "excessively_small_fragment",
+    "fragment_inconsistency",
+    "fragment_overlap",
+    "fragment_size_inconsistency",
+    SYN_AFTER_PARTIAL,
+    "SYN_with_data",
+    "UDP_datagram_length_mismatch",
+];
+/// The one that is worth a notice.
+const SYN_AFTER_PARTIAL: &str = "SYN_after_partial";
+
+const INTERVAL: Span = Span::from_mins(10);
+const DAY: Span = Span::from_mins(24 * 60);
+/// Rows that are remembered; of more, the first are forgotten.
+const MAX_TOLD: usize = 1 << 16;
+
+/// What was told, of whom.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Subject {
+    Originator(&'static str, IpAddr),
+    Ends(&'static str, Endpoint, Endpoint),
+}
+
+impl Subject {
+    fn of(row: &ProtocolRow, name: &'static str) -> (Self, Span) {
+        if OF_ORIGINATORS.contains(&name) {
+            return (Self::Originator(name, row.id.orig.addr), DAY);
+        }
+        (Self::Ends(name, row.id.orig, row.id.resp), INTERVAL)
+    }
+}
+
+/// Rows that were written.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    until: HashMap<Subject, Timestamp>,
+    in_order: VecDeque<(Timestamp, Subject)>,
+}
+
+impl Told {
+    /// Whether a row is to be written; from then on the same is not.
+    pub(super) fn is_new(&mut self, row: &ProtocolRow, weird: &Weird) -> bool {
+        let (subject, span) = Subject::of(row, weird.name);
+        let until = self.until.get(&subject);
+        if until.is_some_and(|until| row.time < *until) {
+            return false;
+        }
+        let until = row.time + span;
+        self.until.insert(subject, until);
+        self.in_order.push_back((until, subject));
+        if self.in_order.len() > MAX_TOLD
+            && let Some((until, first)) = self.in_order.pop_front()
+            && self.until.get(&first) == Some(&until)
+        {
+            self.until.remove(&first);
+        }
+        true
+    }
+}
+
 pub(super) fn write(fields: &mut Fields<'_>, row: &Weird) {
     fields.name(row.name);
     fields.text(row.addl.as_ref());
-    fields.flag(false);
-    fields.name("flowhawk");
-    fields.name(row.source);
+    fields.flag(row.name == SYN_AFTER_PARTIAL);
+    fields.name(PEER);
+    fields.name(Some(row.source).filter(|source| !source.is_empty()));
+}
+
+#[cfg(test)]
+mod tests {
+    use flow_table::protocol::Record;
+    use flow_table::{FlowId, IpProto, Uid};
+
+    use super::*;
+
+    const T0: Timestamp = Timestamp::new(1_700_000_000, 0);
+
+    fn is_new(told: &mut Told, secs: i64, name: &'static str, port: u16) -> bool {
+        let weird = Weird {
+            ts: T0,
+            name,
+            addl: None,
+            source: "TCP",
+        };
+        let row = ProtocolRow {
+            time: T0 + Span::from_secs(secs),
+            uid: Uid::from_bits(1),
+            seq: 0,
+            id: FlowId {
+                orig: Endpoint::new([10, 0, 0, 1], port),
+                resp: Endpoint::new([10, 0, 0, 2], 80),
+                proto: IpProto::TCP,
+            },
+            record: Record::Weird(Box::new(weird.clone())),
+        };
+        told.is_new(&row, &weird)
+    }
+
+    #[test]
+    fn the_same_is_told_once_in_a_while() {
+        let mut told = Told::default();
+        for (secs, name, port, want) in [
+            (0, "inappropriate_FIN", 1, true),
+            (599, "inappropriate_FIN", 1, false),
+            (599, "inappropriate_FIN", 2, true),
+            (599, "data_before_established", 1, true),
+            (600, "inappropriate_FIN", 1, true),
+            (600, "SYN_with_data", 1, true),
+            (86_399, "SYN_with_data", 2, false),
+            (87_000, "SYN_with_data", 2, true),
+        ] {
+            let got = is_new(&mut told, secs, name, port);
+            assert_eq!(got, want, "{secs} {name} {port}");
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_has_a_limit() {
+        let mut told = Told::default();
+        for nth in 0..u32::try_from(MAX_TOLD).unwrap() + 10 {
+            let port = u16::try_from(nth % 65_536).unwrap();
+            is_new(&mut told, i64::from(nth / 65_536) * 600, "truncated", port);
+        }
+        assert_eq!(told.in_order.len(), MAX_TOLD);
+        assert!(told.until.len() <= MAX_TOLD);
+    }
 }

@@ -10,6 +10,9 @@ use crate::cli::LogFormat;
 /// A column's name and Zeek's type for it.
 pub(crate) type Column = (&'static str, &'static str);
 
+/// What the column `peer` says: the name that Zeek gives to a sensor that is alone.
+pub(super) const PEER: &str = "zeek";
+
 /// Bytes that are written at once.
 const BLOCK: usize = 128 * 1024;
 
