@@ -9,6 +9,7 @@ mod checksum;
 mod fragment;
 mod ip;
 mod link;
+mod odd;
 mod reason;
 mod transport;
 mod tunnel;
@@ -25,6 +26,7 @@ use crate::{IpProto, Timestamp};
 
 pub use fragment::{Fragment, FragmentConfig, Fragments};
 pub use link::LinkType;
+pub use odd::OddFrame;
 pub use reason::{DropCounts, DropReason};
 
 /// How deep tunnels may be nested, as in Zeek's `Tunnel::max_depth`.
@@ -77,6 +79,10 @@ pub trait PacketSink {
     fn keep(&mut self, datagram: &[u8]) -> usize;
     /// Counts a packet inside a tunnel that was not processed, the tunnel's own being so.
     fn inner_dropped(&mut self, reason: DropReason);
+    /// Something is odd about a frame.
+    fn odd(&mut self, odd: OddFrame) {
+        let _ = odd;
+    }
 }
 
 /// Packets alone: for those who have no use for tunnels' names and fragments.
@@ -281,7 +287,17 @@ impl Decoder {
         wire_len: usize,
         sink: &mut impl PacketSink,
     ) -> Result<Decoded, DropReason> {
-        let packet = ip::parse(bytes, wire_len.max(bytes.len()), self.checksums)?;
+        let wire_len = wire_len.max(bytes.len());
+        let packet = match ip::parse(bytes, wire_len, self.checksums) {
+            Ok(packet) => packet,
+            Err(reason) => {
+                place.odd_header(bytes, wire_len, reason, sink);
+                return Err(reason);
+            }
+        };
+        if packet.is_unusual() {
+            place.odd_packet(&packet, sink);
+        }
         if let Some(part) = packet.fragment
             && !(part.is_first() && packet.is_cut())
         {
@@ -315,7 +331,8 @@ impl Decoder {
         packet: &ip::Ip<'_>,
         sink: &mut impl PacketSink,
     ) -> Result<Decoded, DropReason> {
-        let names = transport::names(packet)?;
+        let names = transport::names(packet)
+            .inspect_err(|_| place.odd_transport(packet, sink))?;
         let (key, way) = transport::key(packet, names);
         let body = transport::body(packet, self.checksums);
         let inner = match body.get() {
@@ -375,7 +392,7 @@ impl Decoder {
         if place.depth >= MAX_TUNNELS {
             return Err(DropReason::TunnelDepth);
         }
-        let inner = tunnel::in_ip(packet)?;
+        let inner = tunnel::in_ip(packet).inspect_err(|_| place.odd_inner(packet, sink))?;
         self.through(place, packet, &inner, sink)
     }
 

@@ -74,7 +74,7 @@ pub use clock::Clock;
 pub use community::{community_id, community_id_text};
 pub use decode::{
     Checksums, Decoded, Decoder, DropCounts, DropReason, Fragment, FragmentConfig, Fragments,
-    Frame, LinkType, Links, MAX_TUNNELS, PacketSink,
+    Frame, LinkType, Links, MAX_TUNNELS, OddFrame, PacketSink,
 };
 pub use event::{ConnState, FlowEvent, FlowEventKind, Traffic};
 pub use flow::{PerSide, Side};

@@ -29,7 +29,7 @@ pub mod tls;
 pub mod windows;
 pub mod x509;
 
-use crate::{Side, Timestamp};
+use crate::{OddFrame, Side, Timestamp};
 
 /// Bytes off the wire that a log shows as text; the log's writer escapes what is not.
 pub type Text = Box<[u8]>;
@@ -95,6 +95,8 @@ pub enum Record {
     Ssl(Box<tls::SslRecord>),
     /// Of x509.log: a certificate that was seen in the clear.
     X509(Box<x509::X509Record>),
+    /// Of weird.log: what is odd about a frame of no flow that is known.
+    Odd(Box<OddFrame>),
     /// Of weird.log. Parsers have a [way of their own](Sink::weird) to say it.
     Weird(Box<Weird>),
 }

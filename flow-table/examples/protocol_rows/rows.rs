@@ -85,7 +85,8 @@ pub(super) fn row(
         | Record::Carried(_)
         | Record::Dhcp(_)
         | Record::File(_)
-        | Record::Part(_) => {
+        | Record::Part(_)
+        | Record::Odd(_) => {
             return None;
         }
         Record::Dns(row) => {

@@ -49,6 +49,23 @@ impl Ip<'_> {
         self.header.first().is_some_and(|first| first >> 4 == 4)
     }
 
+    /// Whether there is anything in its header that few have.
+    pub(super) const fn is_unusual(&self) -> bool {
+        const LEN_V4: usize = 20;
+        let plain = self.header.len() == LEN_V4 || self.header.len() == HEADER_LEN_V6;
+        !plain || self.counted_len == 0 || self.fragment.is_some()
+    }
+
+    /// Whether it is IPv4 and says "don't fragment".
+    pub(super) fn must_not_be_cut(&self) -> bool {
+        self.is_v4() && self.header.get(6).is_some_and(|flags| flags & 0x40 != 0)
+    }
+
+    /// The headers before the payload.
+    pub(super) const fn header(&self) -> &[u8] {
+        self.header
+    }
+
     /// Whether the capture holds less of it than there was.
     pub(super) const fn is_cut(&self) -> bool {
         self.payload.len() < self.payload_len

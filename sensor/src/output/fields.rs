@@ -107,6 +107,15 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Two hosts where ends are told, of whom no ports are known.
+    pub(super) fn hosts(&mut self, src: IpAddr, dst: IpAddr) {
+        for addr in [src, dst] {
+            self.next();
+            self.addr(addr);
+            self.count(0);
+        }
+    }
+
     /// Seconds since 1970.
     pub(super) fn time(&mut self, time: Timestamp) {
         self.next();

@@ -145,10 +145,14 @@ impl ProtocolLogs {
                     weird::write(fields, weird)
                 })
             }
+            Record::Odd(odd) if self.weirds.is_new_frame(row.time, odd) => {
+                self.begin(weird::WEIRD, row.time, |fields| weird::write_frame(fields, odd))
+            }
             Record::X509(x509) if self.certificates.is_new(x509) => {
                 self.begin(x509::X509, row.time, |fields| x509::write(fields, x509))
             }
             Record::X509(_)
+            | Record::Odd(_)
             | Record::Weird(_)
             | Record::Announced(_)
             | Record::Carried(_)

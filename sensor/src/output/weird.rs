@@ -2,10 +2,10 @@
 //! some of it once a day of whoever began; that is what Zeek does.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use flow_table::protocol::Weird;
-use flow_table::{Endpoint, ProtocolRow, Span, Timestamp};
+use flow_table::{Endpoint, OddFrame, ProtocolRow, Span, Timestamp};
 
 use super::fields::Fields;
 use super::protocols::Kind;
@@ -58,10 +58,20 @@ enum Subject {
 
 impl Subject {
     fn of(row: &ProtocolRow, name: &'static str) -> (Self, Span) {
+        Self::about(name, row.id.orig, row.id.resp)
+    }
+
+    fn of_frame(odd: &OddFrame) -> (Self, Span) {
+        let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let (src, dst) = odd.ends.unwrap_or((nobody, nobody));
+        Self::about(odd.name, Endpoint::new(src, 0), Endpoint::new(dst, 0))
+    }
+
+    fn about(name: &'static str, orig: Endpoint, resp: Endpoint) -> (Self, Span) {
         if OF_ORIGINATORS.contains(&name) {
-            return (Self::Originator(name, row.id.orig.addr), DAY);
+            return (Self::Originator(name, orig.addr), DAY);
         }
-        (Self::Ends(name, row.id.orig, row.id.resp), INTERVAL)
+        (Self::Ends(name, orig, resp), INTERVAL)
     }
 }
 
@@ -73,14 +83,22 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// Whether a row is to be written; from then on the same is not.
+    /// Whether a row about a flow is to be written; from then on the same is not.
     pub(super) fn is_new(&mut self, row: &ProtocolRow, weird: &Weird) -> bool {
-        let (subject, span) = Subject::of(row, weird.name);
+        self.note(row.time, Subject::of(row, weird.name))
+    }
+
+    /// The same for one about a frame.
+    pub(super) fn is_new_frame(&mut self, now: Timestamp, odd: &OddFrame) -> bool {
+        self.note(now, Subject::of_frame(odd))
+    }
+
+    fn note(&mut self, now: Timestamp, (subject, span): (Subject, Span)) -> bool {
         let until = self.until.get(&subject);
-        if until.is_some_and(|until| row.time < *until) {
+        if until.is_some_and(|until| now < *until) {
             return false;
         }
-        let until = row.time + span;
+        let until = now + span;
         self.until.insert(subject, until);
         self.in_order.push_back((until, subject));
         if self.in_order.len() > MAX_TOLD
@@ -96,9 +114,30 @@ impl Told {
 pub(super) fn write(fields: &mut Fields<'_>, row: &Weird) {
     fields.name(row.name);
     fields.text(row.addl.as_ref());
-    fields.flag(row.name == SYN_AFTER_PARTIAL);
+    end(fields, row.name, row.source);
+}
+
+/// A row about no flow, its time before it.
+pub(super) fn write_frame(fields: &mut Fields<'_>, odd: &OddFrame) {
+    fields.time(odd.ts);
+    fields.unset();
+    match odd.ends {
+        Some((src, dst)) => fields.hosts(src, dst),
+        None => (0..4).for_each(|_| fields.unset()),
+    }
+    if odd.inside {
+        fields.name(format!("{}_in_tunnel", odd.name).as_str());
+    } else {
+        fields.name(odd.name);
+    }
+    fields.unset();
+    end(fields, odd.name, odd.source);
+}
+
+fn end(fields: &mut Fields<'_>, name: &str, source: &str) {
+    fields.flag(name == SYN_AFTER_PARTIAL);
     fields.name(PEER);
-    fields.name(Some(row.source).filter(|source| !source.is_empty()));
+    fields.name(Some(source).filter(|source| !source.is_empty()));
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use flow_table::{
     Clock, Decoded, Decoder, DropCounts, DropReason, FlowKey, Fragment, Fragments, Frame, LinkInfo,
-    LinkPlace, Packet, PacketSink, Parent, shard_of,
+    LinkPlace, OddFrame, Packet, PacketSink, Parent, shard_of,
 };
 
 use super::{Settings, Totals};
@@ -26,6 +26,8 @@ pub(super) struct Packets {
     pub(super) whole: Vec<u8>,
     /// Parts of datagrams, to be put together in the order of blocks.
     fragments: Vec<Fragment>,
+    /// What is odd about frames.
+    pub(super) odd: Vec<OddFrame>,
     /// Packets inside tunnels that were not processed.
     pub(super) inner_dropped: DropCounts,
 }
@@ -38,6 +40,7 @@ impl Packets {
         self.links.clear();
         self.whole.clear();
         self.fragments.clear();
+        self.odd.clear();
         self.inner_dropped = DropCounts::new();
     }
 
@@ -73,6 +76,7 @@ impl Packets {
             // Fragments inside a tunnel inside a datagram: nested tunnels end, and so does this.
             parts.extend(self.fragments.drain(..));
         }
+        self.odd.sort_by_key(|odd| odd.index);
         // They came after everything else of the block.
         for list in &mut self.lists {
             if list.is_sorted_by(|a, b| a.index.cmp(&b.index) != Ordering::Greater) {
@@ -124,6 +128,13 @@ impl PacketSink for Packets {
 
     fn inner_dropped(&mut self, reason: DropReason) {
         self.inner_dropped.add(reason, 0);
+    }
+
+    fn odd(&mut self, odd: OddFrame) {
+        let same = |last: &OddFrame| (last.name, last.ends) == (odd.name, odd.ends);
+        if !self.odd.last().is_some_and(same) {
+            self.odd.push(odd);
+        }
     }
 }
 

@@ -43,7 +43,7 @@ fn kinds(findings: &Findings) -> Vec<&'static str> {
         Record::Carried(_) => "carried",
         Record::Dhcp(_) => "dhcp",
         Record::File(_) => "files",
-        Record::Part(_) => "part",
+        Record::Part(_) | Record::Odd(_) => "none of a parser's",
         Record::Dns(_) => "dns",
         Record::Ftp(_) => "ftp",
         Record::Http(_) => "http",
