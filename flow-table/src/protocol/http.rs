@@ -195,7 +195,7 @@ impl Http {
         match lines.find(bytes) {
             Found::More => self.half(at.side).lines = lines,
             Found::TooLong => {
-                at.weird("contentline_size_exceeded", None);
+                at.weird_line("contentline_size_exceeded");
                 self.half(at.side).stop();
             }
             Found::Line {
@@ -205,7 +205,7 @@ impl Http {
             } => {
                 used = taken;
                 if bare_cr {
-                    at.weird("line_terminated_with_single_CR", None);
+                    at.weird_line("line_terminated_with_single_CR");
                 }
                 let next = bytes.get(taken).copied();
                 self.take_line(at, &line, next);
@@ -327,6 +327,16 @@ impl At<'_> {
             name,
             addl,
             source: "HTTP",
+        });
+    }
+
+    /// About the end of a line, which Zeek tells apart from what is in it.
+    fn weird_line(&mut self, name: &'static str) {
+        self.sink.weird(Weird {
+            ts: self.ts,
+            name,
+            addl: None,
+            source: "CONTENTLINE",
         });
     }
 }

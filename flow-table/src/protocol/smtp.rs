@@ -300,7 +300,12 @@ impl Smtp {
         let text = std::str::from_utf8(size).unwrap_or_default();
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         let Some(size) = text.parse().ok().filter(|_| digits) else {
-            at.weird_about("smtp_invalid_bdat_command", Some(arg.into()));
+            let why: &[u8] = if digits && !text.is_empty() {
+                b"BDAT argument bad length"
+            } else {
+                b"BDAT not followed by a valid chunk-size"
+            };
+            at.weird_about("smtp_invalid_bdat_command", Some(why.into()));
             return Sent::Other;
         };
         let last = rest.eq_ignore_ascii_case(b"LAST");

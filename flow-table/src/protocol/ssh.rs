@@ -228,7 +228,8 @@ impl Ssh {
         if self.halves.get_mut(at.side).offer.is_some() {
             return;
         }
-        let Some(offer) = Offer::read(body, |name| at.weird(name)) else {
+        let told = |name, addl| at.weird_about(name, Some(addl));
+        let Some(offer) = Offer::read(body, told) else {
             return;
         };
         let hassh = offer.hassh(at.side);

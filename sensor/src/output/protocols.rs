@@ -142,7 +142,7 @@ impl ProtocolLogs {
             Record::Ssl(ssl) => self.put(ssl::SSL, row, ssl.ts, |fields| ssl::write(fields, ssl)),
             Record::Weird(weird) if self.weirds.is_new(row, weird) => {
                 self.put(weird::WEIRD, row, weird.ts, |fields| {
-                    weird::write(fields, weird)
+                    weird::write(fields, weird);
                 })
             }
             Record::Odd(odd) if self.weirds.is_new_frame(row.time, odd) => {

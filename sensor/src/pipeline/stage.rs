@@ -187,7 +187,9 @@ impl Stage {
         };
         let (tunnels, transfers, logs) = (&self.tunnels, &mut self.transfers, &self.outputs.logs);
         let (ranges, mut files) = (&mut self.ranges, Vec::new());
-        protocols.iter().for_each(|row| ranges.row(row, &mut files));
+        for row in &protocols {
+            ranges.row(row, &mut files);
+        }
         let mut rows = protocols.iter_mut().peekable();
         self.waiting.take_records(boundary, |record| {
             let is_before =

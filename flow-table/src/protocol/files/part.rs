@@ -33,7 +33,9 @@ impl Place {
 /// Nobody may choose two names that come to the same.
 fn hash(parts: &[&[u8]]) -> u128 {
     let mut sum = Sha256::new();
-    parts.iter().for_each(|part| sum.update(part));
+    for part in parts {
+        sum.update(part);
+    }
     let sum = sum.finalize();
     sum.first_chunk()
         .map_or(0, |first| u128::from_be_bytes(*first))

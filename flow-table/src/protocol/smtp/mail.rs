@@ -100,7 +100,8 @@ impl Mail {
         let odd = self.len > ODD_HEADER;
         self.len += line.len();
         if !odd && self.len > ODD_HEADER {
-            at.weird("exceeded_mime_max_header_bytes");
+            let addl = ODD_HEADER.to_string().into_bytes();
+            at.weird_about("exceeded_mime_max_header_bytes", Some(addl.into()));
         }
         let room = MAX_HEADER.saturating_sub(self.header.len());
         let more = line.get(..room).unwrap_or(line);

@@ -52,14 +52,16 @@ fn names(list: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 impl Offer {
-    pub(super) fn read(body: &[u8], mut weird: impl FnMut(&'static str)) -> Option<Self> {
+    pub(super) fn read(body: &[u8], mut weird: impl FnMut(&'static str, Text)) -> Option<Self> {
         let mut reader = Reader::new(body);
         let _cookie = reader.take(16)?;
         let mut list = |exceeded: &'static str| {
             let len = reader.u32()?;
             let list = reader.take(usize::try_from(len).ok()?)?;
-            if list.split(|byte| *byte == b',').nth(MAX_NAMES).is_some() {
-                weird(exceeded);
+            let count = list.split(|byte| *byte == b',').count();
+            if count > MAX_NAMES {
+                let addl = format!("{count} > {MAX_NAMES}");
+                weird(exceeded, addl.into_bytes().into());
             }
             Some(Text::from(list))
         };
