@@ -331,8 +331,7 @@ impl Decoder {
         packet: &ip::Ip<'_>,
         sink: &mut impl PacketSink,
     ) -> Result<Decoded, DropReason> {
-        let names = transport::names(packet)
-            .inspect_err(|_| place.odd_transport(packet, sink))?;
+        let names = transport::names(packet).inspect_err(|_| place.odd_transport(packet, sink))?;
         let (key, way) = transport::key(packet, names);
         let body = transport::body(packet, self.checksums);
         let inner = match body.get() {

@@ -197,10 +197,30 @@ mod tests {
             ("IPv6 cut", v4(0x60, 0, 39), 39, "truncated_IP"),
             ("no version", v4(0x55, 40, 40), 40, "unknown_ip_version"),
             ("no length", v4(0x45, 0, 40), 40, "ip_hdr_len_zero"),
-            ("more than there was", v4(0x45, 60, 40), 40, "truncated_IP_len"),
-            ("shorter than its header", v4(0x4f, 40, 40), 40, "invalid_IP_header_size"),
-            ("too short a header", v4(0x44, 40, 40), 40, "IPv4_min_header_size"),
-            ("its header was cut", v4(0x4f, 80, 40), 80, "internally_truncated_header"),
+            (
+                "more than there was",
+                v4(0x45, 60, 40),
+                40,
+                "truncated_IP_len",
+            ),
+            (
+                "shorter than its header",
+                v4(0x4f, 40, 40),
+                40,
+                "invalid_IP_header_size",
+            ),
+            (
+                "too short a header",
+                v4(0x44, 40, 40),
+                40,
+                "IPv4_min_header_size",
+            ),
+            (
+                "its header was cut",
+                v4(0x4f, 80, 40),
+                80,
+                "internally_truncated_header",
+            ),
         ];
         for (name, bytes, wire_len, want) in cases {
             assert_eq!(header(&bytes, wire_len), Some(want), "{name}");

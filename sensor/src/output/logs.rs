@@ -1,5 +1,7 @@
 //! The thread that writes conn.log and the other logs.
 
+use std::net::IpAddr;
+
 use crossbeam_channel::Receiver;
 use flow_table::{FlowRecord, ProtocolRow, Timestamp, TunnelEvent, Uid};
 
@@ -23,11 +25,16 @@ pub(crate) struct LogBatch {
     pub(crate) rows: Vec<LogRow>,
     pub(crate) tunnels: Vec<TunnelEvent>,
     pub(crate) protocols: Vec<ProtocolRow>,
+    /// Hosts that completed a handshake, and when.
+    pub(crate) hosts: Vec<(Timestamp, IpAddr)>,
 }
 
 impl LogBatch {
     pub(crate) const fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.tunnels.is_empty() && self.protocols.is_empty()
+        self.rows.is_empty()
+            && self.tunnels.is_empty()
+            && self.protocols.is_empty()
+            && self.hosts.is_empty()
     }
 }
 
@@ -84,9 +91,16 @@ impl Logs {
             batch.rows.last().map(|row| row.record.end),
             batch.tunnels.last().map(|tunnel| tunnel.time),
             batch.protocols.last().map(|row| row.time),
+            batch.hosts.last().map(|(time, _)| *time),
         ];
         self.last = times.into_iter().flatten().fold(self.last, Ord::max);
         self.protocols.write(&batch.protocols)?;
+        for (time, host) in &batch.hosts {
+            self.protocols.host(*host, *time)?;
+        }
+        for row in &batch.rows {
+            self.protocols.flow(&row.record)?;
+        }
         self.conn
             .write(&batch.rows)
             .map_err(|error| LogLost::new(ConnLog::NAME, error))?;

@@ -2,15 +2,18 @@
 //! is in a module of its own.
 
 use std::fs::File;
+use std::net::IpAddr;
 
 use flow_table::protocol::Record;
 use flow_table::protocol::dhcp::{DhcpRecord, Transactions};
-use flow_table::{ProtocolRow, Timestamp, Uid};
+use flow_table::{FlowRecord, ProtocolRow, Timestamp, Uid};
 
 use super::fields::{FLOW, Fields};
 use super::logs::LogLost;
 use super::zeek::{Column, ZeekLog};
-use super::{OutputDir, dhcp, dns, files, ftp, http, ntp, quic, smtp, ssh, ssl, weird, x509};
+use super::{
+    OutputDir, dhcp, dns, files, ftp, http, known, ntp, quic, smtp, ssh, ssl, weird, x509,
+};
 use crate::cli::LogFormat;
 
 /// One of the logs: its name and its columns.
@@ -41,12 +44,14 @@ impl Kind {
 }
 
 /// All of them.
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 14] = [
     dhcp::DHCP,
     dns::DNS,
     files::FILES,
     ftp::FTP,
     http::HTTP,
+    known::HOSTS,
+    known::SERVICES,
     ntp::NTP,
     quic::QUIC,
     smtp::SMTP,
@@ -85,6 +90,7 @@ pub(super) struct ProtocolLogs {
     logs: [Lazy; KINDS.len()],
     certificates: x509::Known,
     weirds: weird::Told,
+    known: known::Known,
     /// Of all flows. Rows come in one order, so what is made of them does not depend on how.
     dhcp: Transactions<Uid>,
     dir: OutputDir,
@@ -102,6 +108,7 @@ impl ProtocolLogs {
             logs,
             certificates: x509::Known::default(),
             weirds: weird::Told::default(),
+            known: known::Known::default(),
             dhcp: Transactions::default(),
             dir: dir.clone(),
             format,
@@ -146,7 +153,9 @@ impl ProtocolLogs {
                 })
             }
             Record::Odd(odd) if self.weirds.is_new_frame(row.time, odd) => {
-                self.begin(weird::WEIRD, row.time, |fields| weird::write_frame(fields, odd))
+                self.begin(weird::WEIRD, row.time, |fields| {
+                    weird::write_frame(fields, odd)
+                })
             }
             Record::X509(x509) if self.certificates.is_new(x509) => {
                 self.begin(x509::X509, row.time, |fields| x509::write(fields, x509))
@@ -158,6 +167,26 @@ impl ProtocolLogs {
             | Record::Carried(_)
             | Record::Part(_) => Ok(()),
         }
+    }
+
+    /// A host completed a handshake.
+    pub(super) fn host(&mut self, host: IpAddr, now: Timestamp) -> Result<(), LogLost> {
+        if !self.known.is_new_host(host, now) {
+            return Ok(());
+        }
+        self.begin(known::HOSTS, now, |fields| {
+            known::write_host(fields, now, host)
+        })
+    }
+
+    /// A flow ended.
+    pub(super) fn flow(&mut self, flow: &FlowRecord) -> Result<(), LogLost> {
+        if flow.services.is_empty() || !self.known.is_new_service(flow) {
+            return Ok(());
+        }
+        self.begin(known::SERVICES, flow.end, |fields| {
+            known::write_service(fields, flow)
+        })
     }
 
     /// Writes what became ready of all transactions by something that happened to them.

@@ -1,7 +1,6 @@
 //! weird.log: what a protocol does not allow. The same is told of the same ends once in ten minutes,
 //! some of it once a day of whoever began; that is what Zeek does.
 
-use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 
 use flow_table::protocol::Weird;
@@ -9,6 +8,7 @@ use flow_table::{Endpoint, OddFrame, ProtocolRow, Span, Timestamp};
 
 use super::fields::Fields;
 use super::protocols::Kind;
+use super::recent::Recent;
 use super::zeek::PEER;
 
 pub(super) const WEIRD: Kind = Kind::of_flows(
@@ -46,8 +46,6 @@ const SYN_AFTER_PARTIAL: &str = "SYN_after_partial";
 
 const INTERVAL: Span = Span::from_mins(10);
 const DAY: Span = Span::from_mins(24 * 60);
-/// Rows that are remembered; of more, the first are forgotten.
-const MAX_TOLD: usize = 1 << 16;
 
 /// What was told, of whom.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -77,37 +75,19 @@ impl Subject {
 
 /// Rows that were written.
 #[derive(Debug, Default)]
-pub(super) struct Told {
-    until: HashMap<Subject, Timestamp>,
-    in_order: VecDeque<(Timestamp, Subject)>,
-}
+pub(super) struct Told(Recent<Subject>);
 
 impl Told {
     /// Whether a row about a flow is to be written; from then on the same is not.
     pub(super) fn is_new(&mut self, row: &ProtocolRow, weird: &Weird) -> bool {
-        self.note(row.time, Subject::of(row, weird.name))
+        let (subject, span) = Subject::of(row, weird.name);
+        self.0.is_new(subject, row.time, span)
     }
 
     /// The same for one about a frame.
     pub(super) fn is_new_frame(&mut self, now: Timestamp, odd: &OddFrame) -> bool {
-        self.note(now, Subject::of_frame(odd))
-    }
-
-    fn note(&mut self, now: Timestamp, (subject, span): (Subject, Span)) -> bool {
-        let until = self.until.get(&subject);
-        if until.is_some_and(|until| now < *until) {
-            return false;
-        }
-        let until = now + span;
-        self.until.insert(subject, until);
-        self.in_order.push_back((until, subject));
-        if self.in_order.len() > MAX_TOLD
-            && let Some((until, first)) = self.in_order.pop_front()
-            && self.until.get(&first) == Some(&until)
-        {
-            self.until.remove(&first);
-        }
-        true
+        let (subject, span) = Subject::of_frame(odd);
+        self.0.is_new(subject, now, span)
     }
 }
 
@@ -186,16 +166,5 @@ mod tests {
             let got = is_new(&mut told, secs, name, port);
             assert_eq!(got, want, "{secs} {name} {port}");
         }
-    }
-
-    #[test]
-    fn what_is_remembered_has_a_limit() {
-        let mut told = Told::default();
-        for nth in 0..u32::try_from(MAX_TOLD).unwrap() + 10 {
-            let port = u16::try_from(nth % 65_536).unwrap();
-            is_new(&mut told, i64::from(nth / 65_536) * 600, "truncated", port);
-        }
-        assert_eq!(told.in_order.len(), MAX_TOLD);
-        assert!(told.until.len() <= MAX_TOLD);
     }
 }

@@ -6,9 +6,11 @@
 //! uid. So nothing that comes after depends on how many shards there are, or how the capture was
 //! cut into blocks.
 
+use std::net::IpAddr;
+
 use crossbeam_channel::{Receiver, Sender};
 use detectors::{Detectors, Finding};
-use flow_table::{ProtocolRow, Span, Timestamp, Uid};
+use flow_table::{FlowEventKind, ProtocolRow, Span, Timestamp, Uid};
 
 use super::ShardOutput;
 use super::protocols::Protocols;
@@ -158,8 +160,11 @@ impl Stage {
         self.sealed = boundary;
         let detectors = &mut self.detectors;
         let rows = self.protocols.take(boundary);
-        let mut told = rows.iter().peekable();
+        let (mut told, mut hosts) = (rows.iter().peekable(), Vec::new());
         self.waiting.take_events(boundary, |event| {
+            if matches!(event.kind, FlowEventKind::Completed) {
+                hosts.extend([event.id.orig, event.id.resp].map(|end| (event.time, end.addr)));
+            }
             let is_before = |row: &&ProtocolRow| (row.time, row.uid) < (event.time, event.uid);
             while let Some(row) = told.next_if(is_before) {
                 detectors.put_row(row);
@@ -171,7 +176,7 @@ impl Stage {
             detectors.advance(boundary.time);
         }
         self.pass_on_findings();
-        self.pass_on_rows(boundary, rows);
+        self.pass_on_rows(boundary, rows, hosts);
         let spare: Vec<ShardOutput> = self.waiting.empty().collect();
         for output in spare {
             self.give_back(output);
@@ -180,9 +185,15 @@ impl Stage {
 
     /// Rows of everything before `boundary`. A tunnel is known before the flows inside it end, and
     /// what was said of a flow by then before it does.
-    fn pass_on_rows(&mut self, boundary: Position, mut protocols: Vec<ProtocolRow>) {
+    fn pass_on_rows(
+        &mut self,
+        boundary: Position,
+        mut protocols: Vec<ProtocolRow>,
+        hosts: Vec<(Timestamp, IpAddr)>,
+    ) {
         let mut batch = LogBatch {
             tunnels: self.tunnels.take(boundary),
+            hosts,
             ..LogBatch::default()
         };
         let (tunnels, transfers, logs) = (&self.tunnels, &mut self.transfers, &self.outputs.logs);

@@ -10,8 +10,8 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
 use flow_table::protocol::Record;
 use flow_table::{
-    Clock, Decoder, DropCounts, Endpoint, FlowId, Fragments, IpProto, Leaving, OddFrame, ProtocolRow,
-    Shard, ShardId, Uid,
+    Clock, Decoder, DropCounts, Endpoint, FlowId, Fragments, IpProto, Leaving, OddFrame,
+    ProtocolRow, Shard, ShardId, Uid,
 };
 
 use super::decode::{BlockDecoder, Packets};
