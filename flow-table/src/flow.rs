@@ -178,36 +178,37 @@ impl Flow {
     }
 
     /// Takes a packet that changes no more than what it moved, as [`Self::take`] would, where the
-    /// detectors need not hear of it. Returns whether it was one; any other has changed nothing.
+    /// detectors need not hear of it. Returns whether it acknowledged anything new; any other has
+    /// changed nothing.
     #[inline]
-    pub(crate) fn take_plain(&mut self, packet: &Packet) -> bool {
+    pub(crate) fn take_plain(&mut self, packet: &Packet) -> Option<bool> {
         let Self { common, kind } = self;
         if common.told.seq == 0 {
-            return false;
+            return None;
         }
         let from = common.side_of(packet);
-        let payload = if let Kind::Tcp(tcp) = kind
+        let (payload, acked) = if let Kind::Tcp(tcp) = kind
             && let Some(segment) = packet.body.tcp()
         {
             let told = common.told.has_all(Told::ANSWERED | Told::COMPLETED);
-            if !told || !tcp.take_plain(common, from, &segment) {
-                return false;
+            if !told {
+                return None;
             }
-            segment.len
+            (segment.len, tcp.take_plain(common, from, &segment)?)
         } else if let Kind::Udp(udp) = kind
             && let Body::Udp(datagram) = packet.body.get()
         {
             let told = from == Side::Orig || common.told.has(Told::ANSWERED);
             if !told || !udp.take_plain(from, datagram) {
-                return false;
+                return None;
             }
-            datagram.len
+            (datagram.len, false)
         } else {
-            return false;
+            return None;
         };
         common.last = packet.ts;
         common.count(from, packet, payload);
-        true
+        Some(acked)
     }
 
     /// Payload bytes of each end, as conn.log counts them.

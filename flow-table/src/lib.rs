@@ -70,7 +70,7 @@ mod uid;
 #[cfg(test)]
 mod tests;
 
-pub use clock::Clock;
+pub use clock::{Clock, PART};
 pub use community::{community_id, community_id_text};
 pub use decode::{
     Checksums, Decoded, Decoder, DropCounts, DropReason, Fragment, FragmentConfig, Fragments,
@@ -90,7 +90,7 @@ pub use packet::{
 };
 pub use record::FlowRecord;
 pub use shard::{FLOW_BYTES, FlowConfig, Shard, ShardId, shard_of};
-pub use table::{Block, TableOutput};
+pub use table::{Block, Loss, TableOutput};
 pub use time::{Span, SpanError, Timestamp};
 pub use tunnels::{TunnelAction, TunnelEvent};
 pub use uid::{Uid, UidError};

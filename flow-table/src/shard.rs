@@ -83,7 +83,11 @@ impl Shard {
         let (mut far, mut near) = (ahead(2 * LOOK_AHEAD), ahead(LOOK_AHEAD));
         // Where the flows are that were fetched.
         let mut likely = [None; SLOTS];
+        let mut ends = block.clock.parts(packets).into_iter().peekable();
         for (at, packet) in packets.iter().enumerate() {
+            if let Some((_, time)) = ends.next_if(|(end, _)| *end == at) {
+                out.end_part(time);
+            }
             if let Some(Packet { hash, .. }) = far.next()
                 && let Some(table) = self.tables.get(self.table_of(*hash))
             {
@@ -100,6 +104,9 @@ impl Shard {
             if let Some(table) = self.tables.get_mut(table) {
                 table.take(packet, likely, block, out);
             }
+        }
+        if let Some(last) = packets.last() {
+            out.end_part(block.clock.at(last.index));
         }
         let end = block.clock.end();
         for table in &mut self.tables {

@@ -57,6 +57,21 @@ pub struct TableOutput {
     pub given_up: u64,
     /// Segments that came too early and could not be held for want of room.
     pub not_held: u64,
+    /// Acknowledgements of something new in established flows of TCP since the last of `losses`.
+    pub acks: u64,
+    /// Of them, those of something that was never seen.
+    pub gaps: u64,
+    /// The same of each part of [`PART`](crate::PART), by a time in it.
+    pub losses: Vec<(Timestamp, Loss)>,
+}
+
+/// How much of what was acknowledged was never seen, by acknowledgements.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Loss {
+    /// All of something new.
+    pub acks: u64,
+    /// Those of something that was never seen.
+    pub gaps: u64,
 }
 
 impl TableOutput {
@@ -69,6 +84,27 @@ impl TableOutput {
         self.evicted = 0;
         self.given_up = 0;
         self.not_held = 0;
+        self.acks = 0;
+        self.gaps = 0;
+        self.losses.clear();
+    }
+
+    /// What was counted so far belongs to the part that `time` is in.
+    pub(crate) fn end_part(&mut self, time: Timestamp) {
+        let (acks, gaps) = (
+            std::mem::take(&mut self.acks),
+            std::mem::take(&mut self.gaps),
+        );
+        if acks == 0 {
+            return;
+        }
+        match self.losses.last_mut() {
+            Some((of, loss)) if of.part() == time.part() => {
+                loss.acks += acks;
+                loss.gaps += gaps;
+            }
+            _ => self.losses.push((time, Loss { acks, gaps })),
+        }
     }
 }
 
@@ -341,6 +377,8 @@ impl FlowTable {
             teller.tell_milestones(flow, milestones, now);
         }
         let (looks, odd) = (Inspections::want(flow, packet), milestones.odd);
+        out.acks += u64::from(milestones.acked);
+        out.gaps += u64::from(milestones.missed);
         // Nearly every packet only puts off what is due, and the wheel need not know.
         let after = flow.common.pending;
         if flow.common.due() < own || (pending.is_none() && after.is_some()) {

@@ -77,6 +77,10 @@ pub(crate) struct Milestones {
     pub refused: bool,
     /// What is odd about it.
     pub odd: Oddities,
+    /// It acknowledged something in the middle of an established flow.
+    pub acked: bool,
+    /// Some of that was never seen.
+    pub missed: bool,
 }
 
 impl Tcp {
@@ -201,8 +205,9 @@ impl Tcp {
         let before = (self.state(Side::Orig), self.state(Side::Resp));
         let (now_me, closes) = self.step(common, me, from, seg, ts);
         me = now_me;
+        let (mut acked, mut missed) = (false, false);
         if let Some(rel_ack) = rel_ack {
-            self.deliver_ack(common, me.peer(), rel_ack);
+            (acked, missed) = self.deliver_ack(common, me.peer(), rel_ack);
         }
         self.seen_mut(me).0 |= Seen::PACKET;
         if seg.len > 0 && seg.whole && !seg.flags.rst() && relative.is_some() {
@@ -221,7 +226,13 @@ impl Tcp {
             self.set(Is::Odd, true);
         }
         let milestones = self.milestones(before, me, seg);
-        (me, Milestones { odd, ..milestones })
+        let milestones = Milestones {
+            odd,
+            acked,
+            missed,
+            ..milestones
+        };
+        (me, milestones)
     }
 
     /// Whether it was picked up midstream, or its SYN was not seen.
@@ -252,10 +263,15 @@ impl Tcp {
     }
 
     /// Takes a segment in the middle of an established flow, in order and telling nothing new: for
-    /// nearly every one [`Self::segment`] would come to no more than this. Returns whether it was
-    /// one; any other has changed nothing.
+    /// nearly every one [`Self::segment`] would come to no more than this. Returns whether it
+    /// acknowledged anything new; any other segment has changed nothing.
     #[inline]
-    pub(crate) fn take_plain(&mut self, common: &Common, from: Side, seg: &Segment) -> bool {
+    pub(crate) fn take_plain(
+        &mut self,
+        common: &Common,
+        from: Side,
+        seg: &Segment,
+    ) -> Option<bool> {
         let ([orig, resp], [seen_orig, seen_resp]) = (&mut self.ends, self.seen);
         let (me, peer, seen) = match from {
             Side::Orig => (orig, resp, seen_orig),
@@ -268,7 +284,10 @@ impl Tcp {
             && (seg.whole || self.flags & Is::Odd as u8 != 0)
             && seen.0 & (Seen::PACKET | letter) == Seen::PACKET | letter;
         let apart = || !stretches(common.rare.as_deref(), from).is_empty();
-        tells_nothing && me.take_plain(peer, seg, apart)
+        if !tells_nothing {
+            return None;
+        }
+        me.take_plain(peer, seg, apart)
     }
 
     fn both_closed(&self) -> bool {
@@ -379,8 +398,9 @@ impl Tcp {
         rel_ack
     }
 
-    /// Everything `side` sent below `rel_ack` arrived: what of it we never saw is a gap.
-    fn deliver_ack(&mut self, common: &mut Common, side: Side, rel_ack: u64) {
+    /// Everything `side` sent below `rel_ack` arrived: what of it we never saw is a gap. Returns
+    /// whether that is something new of which gaps would count, and whether there were any.
+    fn deliver_ack(&mut self, common: &mut Common, side: Side, rel_ack: u64) -> (bool, bool) {
         let clean = self.ends.iter().all(TcpEnd::is_clean);
         let partial = self.is(Is::Partial);
         let end = self.end_mut(side);
@@ -391,7 +411,7 @@ impl Tcp {
         };
         let (mut missed, mut gaps) = (0, 0_u32);
         let above = &mut Above::of(&mut common.rare, side);
-        end.delivery.acked(seq, partial, above, |len| {
+        let new = end.delivery.acked(seq, partial, above, |len| {
             missed += len;
             gaps += 1;
         });
@@ -399,6 +419,7 @@ impl Tcp {
             Self::note_gaps(common, side, missed, gaps);
         }
         self.check_eof(common, side);
+        (clean && new, clean && gaps > 0)
     }
 
     fn note_gaps(common: &mut Common, side: Side, missed: u64, gaps: u32) {

@@ -2,6 +2,7 @@
 //! of its own, so that nothing slow or full is met on the packet path.
 
 mod batch;
+mod capture_loss;
 mod conn;
 mod dhcp;
 mod dns;
@@ -26,6 +27,7 @@ mod smtp;
 mod sqlite;
 mod ssh;
 mod ssl;
+mod stats;
 mod tunnel;
 mod weird;
 mod x509;

@@ -9,6 +9,7 @@
 mod decode;
 mod protocols;
 mod ranges;
+mod reports;
 mod stage;
 mod transfers;
 mod tunnels;
@@ -21,6 +22,7 @@ use flow_table::{
 
 use crate::capture::CaptureError;
 
+pub(crate) use reports::{Lost, Reports, Stats};
 pub(crate) use stage::{Position, Sealed, Stage, StageOutputs, StageTotals};
 pub(crate) use work::{ToStage, run};
 

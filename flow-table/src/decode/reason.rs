@@ -16,6 +16,11 @@ macro_rules! reasons {
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => $text,)+ }
             }
+
+            /// The name of its column in stats.log.
+            pub const fn column(self) -> &'static str {
+                match self { $(Self::$name => concat!("dropped_", $text),)+ }
+            }
         }
     };
 }

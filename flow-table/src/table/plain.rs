@@ -39,9 +39,10 @@ impl FlowTable {
         // The detectors may have been told everything so far.
         let first = flow.common.pending.is_none();
         let first = first.then(|| (flow.common.due(), flow.traffic()));
-        if !flow.take_plain(packet) {
+        let Some(acked) = flow.take_plain(packet) else {
             return false;
-        }
+        };
+        out.acks += u64::from(acked);
         let looks = Inspections::want(flow, packet);
         if let Some((own, before)) = first {
             remember(&mut self.pending, flow, before, now);

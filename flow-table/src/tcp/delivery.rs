@@ -180,24 +180,26 @@ impl Delivery {
 
     /// Takes note that everything below `seq` was acknowledged, and tells `gap` the length of
     /// each stretch of it that was never seen. `partial`: the flow was picked up midstream, so
-    /// its first acknowledgement names bytes from before.
+    /// its first acknowledgement names bytes from before. Returns whether any of that is new.
     pub(super) fn acked(
         &mut self,
         seq: u64,
         partial: bool,
         above: &mut Above<'_>,
         mut gap: impl FnMut(u64),
-    ) {
+    ) -> bool {
         if self.is_abandoned() {
-            return self.reach(seq);
+            self.reach(seq);
+            return false;
         }
         if seq <= self.trimmed.get() {
-            return;
+            return false;
         }
         self.trimmed = U48::new(seq);
         if seq > self.next() && !(seq <= 2 && partial) {
             self.tell_gaps(seq, above, &mut gap);
         }
+        true
     }
 
     /// Everything below `seq` arrived there: tells what of it was never seen here.
@@ -246,9 +248,10 @@ mod tests {
 
     fn gaps(delivery: &mut Delivery, rare: &mut Option<Box<Rare>>, seq: u64) -> Vec<u64> {
         let mut told = Vec::new();
-        delivery.acked(seq, false, &mut Above::of(rare, Side::Orig), |len| {
+        let new = delivery.acked(seq, false, &mut Above::of(rare, Side::Orig), |len| {
             told.push(len);
         });
+        assert!(new || told.is_empty());
         told
     }
 

@@ -80,3 +80,27 @@ fn steps_of_a_life() {
         assert_eq!(Play::tcp(port).events(text), want, "{name}: {text}");
     }
 }
+
+#[test]
+fn acknowledgements_tell_of_loss() {
+    let cases: [(&str, &str, &[(u64, u64)]); 7] = [
+        ("nothing sent", "3way", &[]),
+        ("both ways", "3way >A1+9/1 <A1+9/10 >A10/10", &[(2, 0)]),
+        ("told again", "3way >A1+9/1 <A1/10 <A1/10 <A1/10", &[(1, 0)]),
+        ("missed", "3way >A11+9/1 <A1/20", &[(1, 1)]),
+        (
+            "missed twice",
+            "3way >A11+9/1 <A1/20 >A30+9/1 <A1/39",
+            &[(2, 2)],
+        ),
+        ("no handshake", ">A1+9/1 <A1+9/10 >A10/10", &[]),
+        (
+            "on both sides of five minutes",
+            "3way >A1+9/1@199.5 <A1/10@199.6 >A10+9/1@201 <A1/19@201.5 >A19+9/1@202 <A1/28@202.5",
+            &[(1, 0), (2, 0)],
+        ),
+    ];
+    for (name, text, want) in cases {
+        assert_eq!(Play::tcp(22).losses(text), want, "{name}: {text}");
+    }
+}

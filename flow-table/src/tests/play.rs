@@ -15,6 +15,7 @@
 //! A row is `STATE HISTORY`, then any of the fields in [`field`]; rows are apart by ` | `, in
 //! order of removal.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::flow::Flow;
@@ -202,6 +203,7 @@ impl Play {
             told
         };
         assert_eq!(sorted(&whole), sorted(&single), "{text}: block by block");
+        assert_eq!(losses(&whole), losses(&single), "{text}: block by block");
         let mut uids: Vec<_> = whole.records.iter().map(|row| row.uid).collect();
         uids.sort_unstable();
         uids.dedup();
@@ -218,6 +220,11 @@ impl Play {
         whole.events.retain(|event| event.id.orig.addr != other);
         whole.protocols.retain(|row| row.id.orig.addr != other);
         whole
+    }
+
+    /// Acknowledgements of something new, and of something that was never seen, by parts of time.
+    pub(crate) fn losses(&self, text: &str) -> Vec<(u64, u64)> {
+        losses(&self.output(text))
     }
 
     /// The names of what is odd about the packets, in order.
@@ -469,4 +476,14 @@ fn field(record: &FlowRecord, name: &str) -> String {
         "by" => "server".to_owned(),
         _ => "?".to_owned(),
     }
+}
+
+fn losses(out: &TableOutput) -> Vec<(u64, u64)> {
+    let mut parts = BTreeMap::<i64, (u64, u64)>::new();
+    for (time, loss) in &out.losses {
+        let (acks, gaps) = parts.entry(time.part()).or_default();
+        *acks += loss.acks;
+        *gaps += loss.gaps;
+    }
+    parts.into_values().collect()
 }

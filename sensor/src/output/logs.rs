@@ -10,6 +10,7 @@ use super::conn::{ConnLog, Extra};
 use super::protocols::{self, ProtocolLogs};
 use super::tunnel::TunnelLog;
 use crate::cli::LogFormat;
+use crate::pipeline::Reports;
 
 /// A row of conn.log.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(crate) struct LogBatch {
     pub(crate) protocols: Vec<ProtocolRow>,
     /// Hosts that completed a handshake, and when.
     pub(crate) hosts: Vec<(Timestamp, IpAddr)>,
+    /// Of stats.log and capture_loss.log.
+    pub(crate) reports: Reports,
 }
 
 impl LogBatch {
@@ -35,6 +38,7 @@ impl LogBatch {
             && self.tunnels.is_empty()
             && self.protocols.is_empty()
             && self.hosts.is_empty()
+            && self.reports.is_empty()
     }
 }
 
@@ -101,6 +105,7 @@ impl Logs {
         for row in &batch.rows {
             self.protocols.flow(&row.record)?;
         }
+        self.protocols.reports(&batch.reports)?;
         self.conn
             .write(&batch.rows)
             .map_err(|error| LogLost::new(ConnLog::NAME, error))?;

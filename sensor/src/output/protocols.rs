@@ -12,9 +12,11 @@ use super::fields::{FLOW, Fields};
 use super::logs::LogLost;
 use super::zeek::{Column, ZeekLog};
 use super::{
-    OutputDir, dhcp, dns, files, ftp, http, known, ntp, quic, smtp, ssh, ssl, weird, x509,
+    OutputDir, capture_loss, dhcp, dns, files, ftp, http, known, ntp, quic, smtp, ssh, ssl, stats,
+    weird, x509,
 };
 use crate::cli::LogFormat;
+use crate::pipeline::Reports;
 
 /// One of the logs: its name and its columns.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +46,8 @@ impl Kind {
 }
 
 /// All of them.
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 16] = [
+    capture_loss::CAPTURE_LOSS,
     dhcp::DHCP,
     dns::DNS,
     files::FILES,
@@ -57,6 +60,7 @@ const KINDS: [Kind; 14] = [
     smtp::SMTP,
     ssh::SSH,
     ssl::SSL,
+    stats::STATS,
     weird::WEIRD,
     x509::X509,
 ];
@@ -186,6 +190,18 @@ impl ProtocolLogs {
         }
         self.begin(known::SERVICES, flow.end, |fields| {
             known::write_service(fields, flow)
+        })
+    }
+
+    /// How it went.
+    pub(super) fn reports(&mut self, reports: &Reports) -> Result<(), LogLost> {
+        for row in &reports.stats {
+            self.begin(stats::STATS, row.ts, |fields| stats::write(fields, row))?;
+        }
+        reports.lost.iter().try_for_each(|row| {
+            self.begin(capture_loss::CAPTURE_LOSS, row.ts, |fields| {
+                capture_loss::write(fields, row);
+            })
         })
     }
 

@@ -2,12 +2,14 @@
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use flow_table::{
     Clock, Decoded, Decoder, DropCounts, DropReason, FlowKey, Fragment, Fragments, Frame, LinkInfo,
-    LinkPlace, OddFrame, Packet, PacketSink, Parent, shard_of,
+    LinkPlace, OddFrame, Packet, PacketSink, Parent, Timestamp, shard_of,
 };
 
+use super::reports::Counted;
 use super::{Settings, Totals};
 use crate::capture::{Block, Filter, Record};
 
@@ -28,6 +30,8 @@ pub(super) struct Packets {
     fragments: Vec<Fragment>,
     /// What is odd about frames.
     pub(super) odd: Vec<OddFrame>,
+    /// How many there were, by part of packet time.
+    pub(super) counted: Vec<Counted>,
     /// Packets inside tunnels that were not processed.
     pub(super) inner_dropped: DropCounts,
 }
@@ -41,6 +45,7 @@ impl Packets {
         self.whole.clear();
         self.fragments.clear();
         self.odd.clear();
+        self.counted.clear();
         self.inner_dropped = DropCounts::new();
     }
 
@@ -162,9 +167,28 @@ impl BlockDecoder {
     /// Decodes `block` into `packets`.
     pub(super) fn decode(&mut self, block: &Block, packets: &mut Packets) {
         packets.clear(self.shards);
+        let mut from = 0;
+        while let Some(first) = block.times.get(from) {
+            let part = |time: &Timestamp| time.part() == first.part();
+            let rest = block.times.get(from..).unwrap_or_default();
+            let len = match rest.last() {
+                Some(last) if part(last) => rest.len(),
+                _ => rest.partition_point(part),
+            };
+            self.decode_part(block, from..from + len, packets);
+            from += len;
+        }
+    }
+
+    /// Decodes records that came in one part of packet time.
+    fn decode_part(&mut self, block: &Block, range: Range<usize>, packets: &mut Packets) {
+        let time = block.times.get(range.start).copied().unwrap_or_default();
+        let first = u32::try_from(range.start).unwrap_or(u32::MAX);
+        let records = block.records.get(range).unwrap_or_default();
         // In packets and bytes.
         let (mut all, mut processed) = ((0, 0), (0, 0));
-        for (index, record) in (0..).zip(&block.records) {
+        let mut dropped = DropCounts::new();
+        for (index, record) in (first..).zip(records) {
             let bytes = block.bytes_of(record);
             let len = bytes.len() as u64;
             all = (all.0 + 1, all.1 + len);
@@ -175,7 +199,7 @@ impl BlockDecoder {
                 }
                 // Counted when its datagram is complete or given up.
                 Ok(Decoded::Held) => {}
-                Err(reason) => self.totals.dropped.add(reason, bytes.len()),
+                Err(reason) => dropped.add(reason, bytes.len()),
             }
             if packets.fragments.len() > held {
                 count_held(packets, held, len);
@@ -185,6 +209,13 @@ impl BlockDecoder {
         self.totals.bytes += all.1;
         self.totals.processed += processed.0;
         self.totals.processed_bytes += processed.1;
+        self.totals.dropped.merge(&dropped);
+        packets.counted.push(Counted {
+            time,
+            packets: all.0,
+            bytes: all.1,
+            dropped,
+        });
     }
 
     fn packet(

@@ -15,6 +15,7 @@ use flow_table::{FlowEventKind, ProtocolRow, Span, Timestamp, Uid};
 use super::ShardOutput;
 use super::protocols::Protocols;
 use super::ranges::Ranges;
+use super::reports::{Counted, Reporter};
 use super::transfers::Transfers;
 use super::tunnels::Tunnels;
 use super::waiting::Waiting;
@@ -27,6 +28,8 @@ pub(crate) struct Sealed {
     /// Up to where it is complete; `None` when its input is over.
     pub(crate) until: Option<Position>,
     pub(crate) out: ShardOutput,
+    /// Packets that were read, told by one of the shards.
+    pub(crate) counted: Vec<Counted>,
 }
 
 /// A place in the order of everything: what is before it is complete.
@@ -75,6 +78,7 @@ pub(crate) struct Stage {
     protocols: Protocols,
     transfers: Transfers,
     ranges: Ranges,
+    reporter: Reporter,
     tunnels: Tunnels,
     totals: StageTotals,
 }
@@ -110,6 +114,7 @@ impl Stage {
             protocols: Protocols::default(),
             transfers: Transfers::default(),
             ranges: Ranges::default(),
+            reporter: Reporter::default(),
             tunnels: Tunnels::default(),
             totals: StageTotals::default(),
         }
@@ -128,6 +133,8 @@ impl Stage {
 
     fn take(&mut self, part: Sealed) {
         let mut out = part.out;
+        self.reporter.packets(&part.counted);
+        self.reporter.losses(&out.losses);
         self.totals.flows += out.records.len() as u64;
         self.totals.evicted += out.evicted;
         self.totals.events += out.events.len() as u64;
@@ -144,7 +151,8 @@ impl Stage {
             *until = part.until.unwrap_or(Position::END);
         }
         let complete = self.until.iter().min().copied().unwrap_or_default();
-        let boundary = if self.waiting.len() + self.protocols.len() < MANY {
+        let few = self.waiting.len() + self.protocols.len() < MANY;
+        let boundary = if few && complete < Position::END {
             let past = complete.time.as_nanos() % self.tick.as_nanos().max(1);
             Position::before(complete.time - Span::from_nanos(past))
         } else {
@@ -158,7 +166,7 @@ impl Stage {
     /// Sorts and passes on everything before `boundary`.
     fn seal(&mut self, boundary: Position) {
         self.sealed = boundary;
-        let detectors = &mut self.detectors;
+        let (detectors, reporter) = (&mut self.detectors, &mut self.reporter);
         let rows = self.protocols.take(boundary);
         let (mut told, mut hosts) = (rows.iter().peekable(), Vec::new());
         self.waiting.take_events(boundary, |event| {
@@ -170,6 +178,7 @@ impl Stage {
                 detectors.put_row(row);
             }
             detectors.put(event);
+            reporter.event(event);
         });
         told.for_each(|row| detectors.put_row(row));
         if boundary < Position::END {
@@ -198,8 +207,10 @@ impl Stage {
         };
         let (tunnels, transfers, logs) = (&self.tunnels, &mut self.transfers, &self.outputs.logs);
         let (ranges, mut files) = (&mut self.ranges, Vec::new());
+        let reporter = &mut self.reporter;
         for row in &protocols {
             ranges.row(row, &mut files);
+            reporter.row(row);
         }
         let mut rows = protocols.iter_mut().peekable();
         self.waiting.take_records(boundary, |record| {
@@ -231,6 +242,11 @@ impl Stage {
         }
         if boundary == Position::END {
             ranges.finish(&mut protocols);
+        }
+        if boundary < Position::END {
+            reporter.advance(boundary.time, &mut batch.reports);
+        } else {
+            reporter.finish(&mut batch.reports);
         }
         batch.protocols = protocols;
         if !batch.is_empty() {

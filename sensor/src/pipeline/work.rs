@@ -15,6 +15,7 @@ use flow_table::{
 };
 
 use super::decode::{BlockDecoder, Packets};
+use super::reports::Counted;
 use super::{Position, Sealed, Settings, ShardOutput, Totals};
 use crate::capture::{Block, Input};
 use crate::progress::Live;
@@ -304,6 +305,8 @@ struct Worker {
     out: ShardOutput,
     /// Odd frames so far.
     odd: u32,
+    /// Packets of the block, if this is the worker that tells of them.
+    counted: Vec<Counted>,
 }
 
 /// Whose rows say themselves whom they are about.
@@ -335,6 +338,7 @@ impl Worker {
             to_stage,
             out: ShardOutput::default(),
             odd: 0,
+            counted: Vec::new(),
         }
     }
 
@@ -355,6 +359,7 @@ impl Worker {
         self.shard.take(packets, &block, &mut self.out);
         if self.index == 0 {
             self.tell_odd(&chunk.packets.odd, &block.clock);
+            self.counted.clone_from(&chunk.packets.counted);
         }
         self.last = block.clock.end();
         self.seal(Some(Position::before(self.last)), live);
@@ -393,6 +398,7 @@ impl Worker {
             shard: self.index,
             until,
             out,
+            counted: std::mem::take(&mut self.counted),
         });
     }
 }

@@ -30,15 +30,16 @@ impl TcpEnd {
 
     /// Takes a segment that acknowledges and does nothing else but, maybe, send: bytes that were
     /// not sent before and follow the ones delivered. It must acknowledge no less than before and
-    /// nothing that was not seen. `apart` tells that bytes were seen above a hole. Returns whether
-    /// the segment is like that; any other has changed nothing.
+    /// nothing that was not seen. `apart` tells that bytes were seen above a hole. Any other
+    /// segment changes nothing and gives nothing; of this one it is told whether it acknowledged
+    /// anything new.
     #[inline]
     pub(in crate::tcp) fn take_plain(
         &mut self,
         peer: &mut Self,
         seg: &Segment,
         apart: impl FnOnce() -> bool,
-    ) -> bool {
+    ) -> Option<bool> {
         let (acked, acked_before) = (peer.after_start(seg.ack), peer.after_start(peer.ack_seq));
         let (first, last) = (self.after_start(seg.seq), self.after_start(self.last_seq));
         let (end, through_zero) = seg.seq.overflowing_add(seg.len);
@@ -47,24 +48,20 @@ impl TcpEnd {
             && (acked | acked_before | first | last | past) < HALF
             && acked >= acked_before;
         if !in_order || !self.is_plain() || !peer.is_plain() {
-            return false;
+            return None;
         }
-        let Some(trimmed) = peer.delivery.plain_acked(acked.into()) else {
-            return false;
-        };
+        let trimmed = peer.delivery.plain_acked(acked.into())?;
         if seg.len > 0 {
             if past <= last {
-                return false;
+                return None;
             }
             if seg.whole {
                 let acked = self.after_start(self.ack_seq);
                 if acked <= 1 || acked >= HALF || apart() {
-                    return false;
+                    return None;
                 }
                 let (first, past) = (u64::from(first), u64::from(past));
-                let Some(reached) = self.delivery.plain_sent(first, past, acked.into()) else {
-                    return false;
-                };
+                let reached = self.delivery.plain_sent(first, past, acked.into())?;
                 self.delivery.note_plain_sent(reached);
             }
         }
@@ -75,6 +72,6 @@ impl TcpEnd {
             peer.ack_seq = seg.ack;
             peer.delivery.note_plain_acked(trimmed);
         }
-        true
+        Some(acked > acked_before)
     }
 }
