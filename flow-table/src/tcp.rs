@@ -210,13 +210,8 @@ impl Tcp {
             (acked, missed) = self.deliver_ack(common, me.peer(), rel_ack);
         }
         self.seen_mut(me).0 |= Seen::PACKET;
-        if seg.len > 0 && seg.whole && !seg.flags.rst() && relative.is_some() {
-            let peer = self.state(me.peer());
-            let first = rel_seq + u64::from(seg.flags.syn());
-            let above = &mut Above::of(&mut common.rare, me);
-            if self.end_mut(me).sent(first, seg.len, peer, above) {
-                odd.note(self.odd_for_giving_up(me));
-            }
+        if relative.is_some() && self.take_payload(common, me, seg, rel_seq) {
+            odd.note(self.odd_for_giving_up(me));
         }
         self.check_eof(common, me);
         if closes {
@@ -233,6 +228,17 @@ impl Tcp {
             ..milestones
         };
         (me, milestones)
+    }
+
+    /// Takes note of captured payload; whether deliveries were given up with it.
+    fn take_payload(&mut self, common: &mut Common, me: Side, seg: &Segment, rel_seq: u64) -> bool {
+        if seg.len == 0 || !seg.whole || seg.flags.rst() {
+            return false;
+        }
+        let peer = self.state(me.peer());
+        let first = rel_seq + u64::from(seg.flags.syn());
+        let above = &mut Above::of(&mut common.rare, me);
+        self.end_mut(me).sent(first, seg.len, peer, above)
     }
 
     /// Whether it was picked up midstream, or its SYN was not seen.

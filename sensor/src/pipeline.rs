@@ -7,6 +7,7 @@
 //! order: the same for any number of workers.
 
 mod decode;
+mod odd;
 mod protocols;
 mod ranges;
 mod reports;

@@ -83,7 +83,8 @@ fn steps_of_a_life() {
 
 #[test]
 fn acknowledgements_tell_of_loss() {
-    let cases: [(&str, &str, &[(u64, u64)]); 7] = [
+    type Case = (&'static str, &'static str, &'static [(u64, u64)]);
+    let cases: [Case; 7] = [
         ("nothing sent", "3way", &[]),
         ("both ways", "3way >A1+9/1 <A1+9/10 >A10/10", &[(2, 0)]),
         ("told again", "3way >A1+9/1 <A1/10 <A1/10 <A1/10", &[(1, 0)]),

@@ -132,7 +132,16 @@ mod tests {
     fn services_are_told_of_local_hosts_that_serve() {
         use ConnState::{S0, Sf};
         const LOCAL: &str = "10.0.0.2";
-        let cases: [(&str, &str, IpProto, ConnState, &[&'static str], bool); 9] = [
+        // Who, over what, how it ended, what was spoken, and whether that is told.
+        type Case<'a> = (
+            &'a str,
+            &'a str,
+            IpProto,
+            ConnState,
+            &'a [&'static str],
+            bool,
+        );
+        let cases: [Case<'_>; 9] = [
             ("one", LOCAL, IpProto::TCP, Sf, &["http"], true),
             ("the same", LOCAL, IpProto::TCP, Sf, &["http"], false),
             (

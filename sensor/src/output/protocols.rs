@@ -158,7 +158,7 @@ impl ProtocolLogs {
             }
             Record::Odd(odd) if self.weirds.is_new_frame(row.time, odd) => {
                 self.begin(weird::WEIRD, row.time, |fields| {
-                    weird::write_frame(fields, odd)
+                    weird::write_frame(fields, odd);
                 })
             }
             Record::X509(x509) if self.certificates.is_new(x509) => {
@@ -179,7 +179,7 @@ impl ProtocolLogs {
             return Ok(());
         }
         self.begin(known::HOSTS, now, |fields| {
-            known::write_host(fields, now, host)
+            known::write_host(fields, now, host);
         })
     }
 
@@ -189,7 +189,7 @@ impl ProtocolLogs {
             return Ok(());
         }
         self.begin(known::SERVICES, flow.end, |fields| {
-            known::write_service(fields, flow)
+            known::write_service(fields, flow);
         })
     }
 

@@ -2,19 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
-use flow_table::protocol::Record;
-use flow_table::{
-    Clock, Decoder, DropCounts, Endpoint, FlowId, Fragments, IpProto, Leaving, OddFrame,
-    ProtocolRow, Shard, ShardId, Uid,
-};
+use flow_table::{Clock, Decoder, DropCounts, Fragments, Leaving, Shard, ShardId};
 
 use super::decode::{BlockDecoder, Packets};
+use super::odd::OddFrames;
 use super::reports::Counted;
 use super::{Position, Sealed, Settings, ShardOutput, Totals};
 use crate::capture::{Block, Input};
@@ -303,24 +299,10 @@ struct Worker {
     last: flow_table::Timestamp,
     to_stage: ToStage,
     out: ShardOutput,
-    /// Odd frames so far.
-    odd: u32,
+    odd: OddFrames,
     /// Packets of the block, if this is the worker that tells of them.
     counted: Vec<Counted>,
 }
-
-/// Whose rows say themselves whom they are about.
-const NO_FLOW: FlowId = FlowId {
-    orig: Endpoint {
-        addr: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        port: 0,
-    },
-    resp: Endpoint {
-        addr: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        port: 0,
-    },
-    proto: IpProto(0),
-};
 
 /// Flows that leave in one piece when the input is over.
 const LEAVE_AT_ONCE: usize = 1_024;
@@ -337,7 +319,7 @@ impl Worker {
             last: flow_table::Timestamp::ZERO,
             to_stage,
             out: ShardOutput::default(),
-            odd: 0,
+            odd: OddFrames::default(),
             counted: Vec::new(),
         }
     }
@@ -358,25 +340,12 @@ impl Worker {
             .unwrap_or_default();
         self.shard.take(packets, &block, &mut self.out);
         if self.index == 0 {
-            self.tell_odd(&chunk.packets.odd, &block.clock);
+            let (frames, rows) = (&chunk.packets.odd, &mut self.out.protocols);
+            self.odd.tell(frames, &block.clock, rows);
             self.counted.clone_from(&chunk.packets.counted);
         }
         self.last = block.clock.end();
         self.seal(Some(Position::before(self.last)), live);
-    }
-
-    /// What is odd about frames belongs to no shard: the first one tells it.
-    fn tell_odd(&mut self, frames: &[OddFrame], clock: &Clock<'_>) {
-        for odd in frames {
-            self.odd = self.odd.wrapping_add(1);
-            self.out.protocols.push(ProtocolRow {
-                time: clock.at(odd.index),
-                uid: Uid::default(),
-                seq: self.odd,
-                id: NO_FLOW,
-                record: Record::Odd(Box::new(odd.clone())),
-            });
-        }
     }
 
     fn finish(mut self, live: &Live) {

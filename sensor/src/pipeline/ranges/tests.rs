@@ -1,3 +1,5 @@
+#![expect(clippy::too_many_lines, reason = "flat tables")]
+
 use flow_table::protocol::files::{FileRecord, Place, Range};
 use flow_table::{Endpoint, FlowId, IpProto, Side, Uid};
 
