@@ -7,7 +7,7 @@ use crate::correlate::Correlator;
 use crate::hash::KeyedHash;
 use crate::seen::{Observer, Seen, Side};
 use crate::signals::{self, Detector};
-use crate::wants::{Takers, Wants};
+use crate::wants::{Set, Takers, Wants};
 use crate::{Config, Counters, Finding, Rule, SignalKind};
 
 /// All detectors and rules.
@@ -22,8 +22,8 @@ pub struct Detectors {
     allowed_lateness: flow_table::Span,
     events: u64,
     late_events: u64,
-    /// The kinds of signals that are told of events, a bit each.
-    on: u16,
+    /// The kinds of signals that are told of events.
+    on: Set,
 }
 
 impl Detectors {
@@ -46,7 +46,7 @@ impl Detectors {
             allowed_lateness: config.allowed_lateness,
             events: 0,
             late_events: 0,
-            on: u16::MAX,
+            on: Set::MAX,
         }
     }
 
@@ -108,7 +108,7 @@ impl Detectors {
     }
 
     /// Has detectors fetch what they will need for what is seen, while others work on it.
-    fn fetch(&self, seen: &Seen<'_>, mut takers: u16) {
+    fn fetch(&self, seen: &Seen<'_>, mut takers: Set) {
         while takers != 0 {
             if let Some(detector) = self.signals.get(takers.trailing_zeros() as usize) {
                 detector.fetch(seen);
