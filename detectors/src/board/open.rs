@@ -80,8 +80,8 @@ impl OpenSignal {
         }
     }
 
-    pub(super) fn is(&self, kind: SignalKind, subject: &Subject) -> bool {
-        self.kind == kind && self.subject == *subject
+    pub(super) fn is(&self, kind: SignalKind, key: u64, subject: &Subject) -> bool {
+        self.kind == kind && self.key == key && self.subject == *subject
     }
 
     pub(super) fn hash(&self) -> u64 {
