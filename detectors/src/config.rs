@@ -9,11 +9,13 @@
 //!
 //! | what | default |
 //! |---|---|
-//! | tables of the fifteen signals: `max_memory` each | 15 × 32 MiB |
+//! | tables of the first fifteen signals: `max_memory` each | 15 × 32 MiB |
+//! | tables of the other signals | 20 MiB |
+//! | destinations outside: `destinations.max_memory` | 32 MiB |
 //! | flows FAN_OUT_SCAN has yet to judge: `max_undecided` × 96 bytes | 24 MiB |
 //! | open signals: `max_open_signals` × 2 KiB | 32 MiB |
-//! | groups of the built-in rules: `rules.max_memory` each | 6 × 8 MiB |
-//! | all | 584 MiB |
+//! | groups of the built-in rules: `rules.max_memory` each | 7 × 8 MiB |
+//! | all | 644 MiB |
 //!
 //! [`Config::fit`] scales all of these down into one budget. A quarter of each table's `max_memory`
 //! is kept for what subjects hold beside their place in it, so it may be full with fewer than
@@ -31,9 +33,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) use budget::PER_UNDECIDED;
 pub use limits::{Bytes, Count, Moment, Positive, Ratio, WindowSpan};
 pub use per_signal::{
-    CommandExchange, ConnectionSpike, DataStaging, DestinationDiversity, DnsQueryBurst,
-    EncodedTunnelingPattern, FanInDdos, FanOutScan, HighEntropyDns, OutboundSpike, PeriodicBeacon,
-    PersistentDestination, PortScan, PrivilegedAccess, SynBurst,
+    CommandExchange, ConnectionSpike, DataStaging, DestinationDiversity, Destinations,
+    DnsQueryBurst, EncodedTunnelingPattern, ExecutableFileDownload, FanInDdos, FanOutScan,
+    HighEntropyDns, OutboundSpike, PeriodicBeacon, PersistentDestination, PortScan,
+    PostDownloadBeacon, PrivilegedAccess, RareExternalSource, SynBurst,
 };
 
 use crate::SignalKind;
@@ -54,6 +57,8 @@ pub struct Config {
     pub max_open_signals: Count,
     /// Keys the hashes over addresses, so that nobody can choose addresses that collide.
     pub hash_seed: u64,
+    /// What is known of destinations outside.
+    pub destinations: Destinations,
     /// PORT_SCAN.
     pub port_scan: PortScan,
     /// CONNECTION_SPIKE.
@@ -84,6 +89,12 @@ pub struct Config {
     pub high_entropy_dns: HighEntropyDns,
     /// ENCODED_TUNNELING_PATTERN.
     pub encoded_tunneling_pattern: EncodedTunnelingPattern,
+    /// EXECUTABLE_FILE_DOWNLOAD.
+    pub executable_file_download: ExecutableFileDownload,
+    /// RARE_EXTERNAL_SOURCE.
+    pub rare_external_source: RareExternalSource,
+    /// POST_DOWNLOAD_BEACON.
+    pub post_download_beacon: PostDownloadBeacon,
     /// What holds for all correlation rules.
     pub rules: RulesConfig,
     /// What is known and not to be alerted on.
@@ -99,6 +110,7 @@ impl Default for Config {
             max_exact: Count::new(4_096),
             max_open_signals: Count::new(16_384),
             hash_seed: 0x666c_6f77_6861_776b,
+            destinations: Destinations::default(),
             port_scan: PortScan::default(),
             connection_spike: ConnectionSpike::default(),
             privileged_access: PrivilegedAccess::default(),
@@ -114,6 +126,9 @@ impl Default for Config {
             dns_query_burst: DnsQueryBurst::default(),
             high_entropy_dns: HighEntropyDns::default(),
             encoded_tunneling_pattern: EncodedTunnelingPattern::default(),
+            executable_file_download: ExecutableFileDownload::default(),
+            rare_external_source: RareExternalSource::default(),
+            post_download_beacon: PostDownloadBeacon::default(),
             rules: RulesConfig::default(),
             suppressions: Vec::new(),
         }

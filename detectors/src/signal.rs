@@ -155,11 +155,14 @@ pub enum SignalKind {
     DnsQueryBurst,
     HighEntropyDns,
     EncodedTunnelingPattern,
+    ExecutableFileDownload,
+    RareExternalSource,
+    PostDownloadBeacon,
 }
 
 impl SignalKind {
     /// Every kind, in the order of all outputs.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::PortScan,
         Self::ConnectionSpike,
         Self::PrivilegedAccess,
@@ -175,6 +178,9 @@ impl SignalKind {
         Self::DnsQueryBurst,
         Self::HighEntropyDns,
         Self::EncodedTunnelingPattern,
+        Self::ExecutableFileDownload,
+        Self::RareExternalSource,
+        Self::PostDownloadBeacon,
     ];
 
     /// The kind of this name.
@@ -200,6 +206,9 @@ impl SignalKind {
             Self::DnsQueryBurst => "DNS_QUERY_BURST",
             Self::HighEntropyDns => "HIGH_ENTROPY_DNS",
             Self::EncodedTunnelingPattern => "ENCODED_TUNNELING_PATTERN",
+            Self::ExecutableFileDownload => "EXECUTABLE_FILE_DOWNLOAD",
+            Self::RareExternalSource => "RARE_EXTERNAL_SOURCE",
+            Self::PostDownloadBeacon => "POST_DOWNLOAD_BEACON",
         }
     }
 }

@@ -8,6 +8,7 @@ mod data_staging;
 mod destination_diversity;
 mod dns_query_burst;
 mod encoded_tunneling_pattern;
+mod executable_file_download;
 mod fan_in_ddos;
 mod fan_out_scan;
 mod high_entropy_dns;
@@ -15,14 +16,18 @@ mod outbound_spike;
 mod periodic_beacon;
 mod persistent_destination;
 mod port_scan;
+mod post_download_beacon;
 mod privileged_access;
+mod rare_external_source;
 mod syn_burst;
 
 use crate::asked::Asked;
 use crate::board::Board;
+use crate::fetched::Fetched;
 use crate::hash::KeyedHash;
 use crate::seen::Seen;
 use crate::subjects::{Held, Subjects};
+use crate::told::{Told, Topic};
 use crate::wants::Wants;
 use crate::{Config, Severity, SignalKind, Subject};
 
@@ -34,8 +39,21 @@ pub(crate) trait Detector: Send {
     fn fetch(&self, _seen: &Seen<'_>) {}
     /// An event that it wants happened.
     fn put(&mut self, _seen: &Seen<'_>, _board: &mut Board) {}
+    /// Which rows of protocols it is told of.
+    fn topic(&self) -> Option<Topic> {
+        None
+    }
+    /// A row of its topic came.
+    fn told(&mut self, told: &Told<'_>, board: &mut Board) {
+        match told {
+            Told::Asked(asked) => self.asked(asked, board),
+            Told::Fetched(fetched) => self.fetched(fetched, board),
+        }
+    }
     /// A host inside asked for a name.
     fn asked(&mut self, _asked: &Asked<'_>, _board: &mut Board) {}
+    /// A host inside fetched content.
+    fn fetched(&mut self, _fetched: &Fetched<'_>, _board: &mut Board) {}
     /// The subject's signal is no longer open.
     fn closed(&mut self, subject: &Subject, key: u64);
     /// A moment came that [`Board::wake_at`] was asked for.
@@ -140,6 +158,18 @@ fn make(kind: SignalKind, config: &Config, general: General) -> Box<dyn Detector
         )),
         SignalKind::EncodedTunnelingPattern => Box::new(encoded_tunneling_pattern::Tunnels::new(
             &config.encoded_tunneling_pattern,
+            general,
+        )),
+        SignalKind::ExecutableFileDownload => Box::new(executable_file_download::Downloads::new(
+            &config.executable_file_download,
+            general,
+        )),
+        SignalKind::RareExternalSource => Box::new(rare_external_source::Sources::new(
+            &config.rare_external_source,
+            general,
+        )),
+        SignalKind::PostDownloadBeacon => Box::new(post_download_beacon::Beacons::new(
+            &config.post_download_beacon,
             general,
         )),
     }

@@ -35,6 +35,7 @@ fn builtin_rules_are_sound() {
         "DNS-EXFIL-001",
         "EXFIL-001",
         "LM-001",
+        "MALWARE-DELIVERY-001",
         "RECON-001",
     ];
     assert_eq!(ids, want);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use flow_table::ProtocolRow;
 
 use super::Severity::{self, Critical, High, Medium};
-use crate::testing::{question, signals_of_names};
+use crate::testing::{question, signals_of_rows};
 use crate::{Config, Signal, SignalKind};
 
 const A: u16 = 1;
@@ -18,7 +18,7 @@ type Case = (&'static str, Vec<ProtocolRow>, &'static [Severity]);
 fn check(kind: SignalKind, cases: Vec<Case>) {
     let mut wrong = String::new();
     for (name, rows, want) in cases {
-        let found = signals_of_names(&Config::default(), kind, &rows);
+        let found = signals_of_rows(&Config::default(), kind, &rows);
         let got: Vec<Severity> = found.iter().map(|signal| signal.severity).collect();
         if got != want {
             writeln!(wrong, "{name}: wanted {want:?}, got {got:?}: {found:#?}").unwrap();
@@ -28,7 +28,7 @@ fn check(kind: SignalKind, cases: Vec<Case>) {
 }
 
 fn only(kind: SignalKind, rows: &[ProtocolRow]) -> Signal {
-    let mut found = signals_of_names(&Config::default(), kind, rows);
+    let mut found = signals_of_rows(&Config::default(), kind, rows);
     assert_eq!(found.len(), 1, "{found:#?}");
     found.remove(0)
 }
@@ -247,7 +247,7 @@ fn each_tunnel_of_one_client_is_a_signal() {
             rows.push(question(n * 100, "10.0.0.1", &name, A));
         }
     }
-    let found = signals_of_names(
+    let found = signals_of_rows(
         &Config::default(),
         SignalKind::EncodedTunnelingPattern,
         &rows,

@@ -7,6 +7,8 @@ use crate::protocol::{Body, BodyHead, Sink, Text};
 
 /// Bodies of one message that a row notes, as in Zeek's logs.
 const MAX_NOTES: usize = 15;
+/// Bytes of a media type that are kept.
+const MAX_TYPE: usize = 128;
 
 /// The bodies of one side.
 #[derive(Default, Debug)]
@@ -14,6 +16,7 @@ pub(super) struct Bodies {
     count: u32,
     open: bool,
     filename: Option<Text>,
+    content_type: Option<Text>,
     sniffer: Sniffer,
     notes: Vec<BodyNote>,
 }
@@ -59,6 +62,8 @@ impl Bodies {
         self.count = self.count.saturating_add(1);
         self.open = true;
         self.filename = head.filename.map(Into::into);
+        let short = |kind: &[u8]| kind.get(..MAX_TYPE).unwrap_or(kind).into();
+        self.content_type = head.content_type.map(short);
         self.sniffer = Sniffer::of(head);
     }
 
@@ -68,6 +73,7 @@ impl Bodies {
             number: self.count,
             mime_type: self.sniffer.end(),
             filename: self.filename.take(),
+            content_type: self.content_type.take(),
         };
         if self.notes.len() < MAX_NOTES {
             self.notes.push(note);
