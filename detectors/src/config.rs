@@ -10,12 +10,12 @@
 //! | what | default |
 //! |---|---|
 //! | tables of the first fifteen signals: `max_memory` each | 15 × 32 MiB |
-//! | tables of the other signals | 20 MiB |
+//! | tables of the other signals | 28 MiB |
 //! | destinations outside: `destinations.max_memory` | 32 MiB |
 //! | flows FAN_OUT_SCAN has yet to judge: `max_undecided` × 96 bytes | 24 MiB |
 //! | open signals: `max_open_signals` × 2 KiB | 32 MiB |
-//! | groups of the built-in rules: `rules.max_memory` each | 7 × 8 MiB |
-//! | all | 644 MiB |
+//! | groups of the built-in rules: `rules.max_memory` each | 8 × 8 MiB |
+//! | all | 660 MiB |
 //!
 //! [`Config::fit`] scales all of these down into one budget. A quarter of each table's `max_memory`
 //! is kept for what subjects hold beside their place in it, so it may be full with fewer than
@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use budget::PER_UNDECIDED;
 pub use limits::{Bytes, Count, Moment, Positive, Ratio, WindowSpan};
 pub use per_signal::{
-    CommandExchange, ConnectionSpike, DataStaging, DestinationDiversity, Destinations,
+    BruteForce, CommandExchange, ConnectionSpike, DataStaging, DestinationDiversity, Destinations,
     DnsQueryBurst, EncodedTunnelingPattern, ExecutableFileDownload, FanInDdos, FanOutScan,
     HighEntropyDns, OutboundSpike, PeriodicBeacon, PersistentDestination, PortScan,
     PostDownloadBeacon, PrivilegedAccess, RareExternalSource, SynBurst,
@@ -95,6 +95,8 @@ pub struct Config {
     pub rare_external_source: RareExternalSource,
     /// POST_DOWNLOAD_BEACON.
     pub post_download_beacon: PostDownloadBeacon,
+    /// BRUTE_FORCE.
+    pub brute_force: BruteForce,
     /// What holds for all correlation rules.
     pub rules: RulesConfig,
     /// What is known and not to be alerted on.
@@ -129,6 +131,7 @@ impl Default for Config {
             executable_file_download: ExecutableFileDownload::default(),
             rare_external_source: RareExternalSource::default(),
             post_download_beacon: PostDownloadBeacon::default(),
+            brute_force: BruteForce::default(),
             rules: RulesConfig::default(),
             suppressions: Vec::new(),
         }

@@ -39,6 +39,7 @@ mod samples;
 mod seen;
 mod signal;
 mod signals;
+mod signed_in;
 mod subjects;
 mod suppress;
 #[cfg(test)]

@@ -79,10 +79,14 @@ pub struct RuleError {
 }
 
 /// The files of the rules shipped with the sensor: name and text.
-pub const BUILTIN_RULES: [(&str, &str); 7] = [
+pub const BUILTIN_RULES: [(&str, &str); 8] = [
     (
         "c2_beaconing.yml",
         include_str!("../rules/c2_beaconing.yml"),
+    ),
+    (
+        "credential_brute_force.yml",
+        include_str!("../rules/credential_brute_force.yml"),
     ),
     ("ddos_flood.yml", include_str!("../rules/ddos_flood.yml")),
     (

@@ -158,11 +158,12 @@ pub enum SignalKind {
     ExecutableFileDownload,
     RareExternalSource,
     PostDownloadBeacon,
+    BruteForce,
 }
 
 impl SignalKind {
     /// Every kind, in the order of all outputs.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::PortScan,
         Self::ConnectionSpike,
         Self::PrivilegedAccess,
@@ -181,6 +182,7 @@ impl SignalKind {
         Self::ExecutableFileDownload,
         Self::RareExternalSource,
         Self::PostDownloadBeacon,
+        Self::BruteForce,
     ];
 
     /// The kind of this name.
@@ -209,6 +211,7 @@ impl SignalKind {
             Self::ExecutableFileDownload => "EXECUTABLE_FILE_DOWNLOAD",
             Self::RareExternalSource => "RARE_EXTERNAL_SOURCE",
             Self::PostDownloadBeacon => "POST_DOWNLOAD_BEACON",
+            Self::BruteForce => "BRUTE_FORCE",
         }
     }
 }

@@ -2,6 +2,7 @@
 //! measure is then over its limit, the board is told, and what the board makes of it is no concern
 //! of the detector's.
 
+mod brute_force;
 mod command_exchange;
 mod connection_spike;
 mod data_staging;
@@ -26,6 +27,7 @@ use crate::board::Board;
 use crate::fetched::Fetched;
 use crate::hash::KeyedHash;
 use crate::seen::Seen;
+use crate::signed_in::SignedIn;
 use crate::subjects::{Held, Subjects};
 use crate::told::{Told, Topic};
 use crate::wants::Wants;
@@ -48,12 +50,15 @@ pub(crate) trait Detector: Send {
         match told {
             Told::Asked(asked) => self.asked(asked, board),
             Told::Fetched(fetched) => self.fetched(fetched, board),
+            Told::SignedIn(signed_in) => self.signed_in(signed_in, board),
         }
     }
     /// A host inside asked for a name.
     fn asked(&mut self, _asked: &Asked<'_>, _board: &mut Board) {}
     /// A host inside fetched content.
     fn fetched(&mut self, _fetched: &Fetched<'_>, _board: &mut Board) {}
+    /// Somebody tried to sign in.
+    fn signed_in(&mut self, _signed_in: &SignedIn<'_>, _board: &mut Board) {}
     /// The subject's signal is no longer open.
     fn closed(&mut self, subject: &Subject, key: u64);
     /// A moment came that [`Board::wake_at`] was asked for.
@@ -172,6 +177,7 @@ fn make(kind: SignalKind, config: &Config, general: General) -> Box<dyn Detector
             &config.post_download_beacon,
             general,
         )),
+        SignalKind::BruteForce => Box::new(brute_force::Guesses::new(&config.brute_force, general)),
     }
 }
 

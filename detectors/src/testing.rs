@@ -204,6 +204,20 @@ pub(crate) fn signals_of_both(
     of_kind(kind, found)
 }
 
+/// Every detection that flows and rows give together, as made.
+pub(crate) fn detections_of_both(
+    config: &Config,
+    flows: &[Flow],
+    rows: &[ProtocolRow],
+) -> Vec<Detection> {
+    let found = findings_of_both(config, crate::builtin_rules(), flows, rows);
+    let made = |finding| match finding {
+        Finding::DetectionMade(detection) => Some(detection),
+        _ => None,
+    };
+    found.into_iter().filter_map(made).collect()
+}
+
 /// Everything found in these flows and rows.
 pub(crate) fn findings_of_both(
     config: &Config,

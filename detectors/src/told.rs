@@ -9,6 +9,7 @@ use flow_table::protocol::dns::DnsRecord;
 use crate::asked::{Asked, Question, registered};
 use crate::fetched::{Fetch, Fetched, name_of};
 use crate::seen::{Observer, Party, Side};
+use crate::signed_in::SignedIn;
 use crate::wants::Set;
 
 /// What a row is about, as far as detectors care.
@@ -18,6 +19,8 @@ pub(crate) enum Topic {
     Questions,
     /// [`Told::Fetched`].
     Fetches,
+    /// [`Told::SignedIn`].
+    SignIns,
 }
 
 /// One row with what every detector asks about it.
@@ -26,6 +29,8 @@ pub(crate) enum Told<'a> {
     Asked(Asked<'a>),
     /// A host inside fetched content.
     Fetched(Fetched<'a>),
+    /// Somebody tried to sign in.
+    SignedIn(SignedIn<'a>),
 }
 
 impl Told<'_> {
@@ -33,13 +38,14 @@ impl Told<'_> {
         match self {
             Self::Asked(_) => Topic::Questions,
             Self::Fetched(_) => Topic::Fetches,
+            Self::SignedIn(_) => Topic::SignIns,
         }
     }
 }
 
 /// For each topic the detectors that want to hear of it.
 #[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct Listeners([Set; 2]);
+pub(crate) struct Listeners([Set; 3]);
 
 impl Listeners {
     /// Of detectors that want to hear of these, in this order.
@@ -60,13 +66,33 @@ impl Listeners {
 }
 
 impl Observer {
-    /// What a row tells, if that is of a host inside and concerns a detector.
+    /// What a row tells, if that concerns a detector.
     pub(crate) fn told<'a>(&mut self, row: &'a ProtocolRow) -> Option<Told<'a>> {
         self.channels.note(row, &self.hash);
-        let (client, server) = (self.party(row.id.orig.addr), self.party(row.id.resp.addr));
-        if !client.inside() || server.side == Side::Neither {
+        let client = self.party(row.id.orig.addr);
+        let server = self.party(row.id.resp.addr);
+        if client.side == Side::Neither || server.side == Side::Neither {
             return None;
         }
+        match &row.record {
+            Record::SignIn(sign_in) => Some(Told::SignedIn(SignedIn {
+                row,
+                client,
+                server,
+                outcome: sign_in.outcome,
+            })),
+            _ if client.inside() => self.told_of_inside(row, client, server),
+            _ => None,
+        }
+    }
+
+    /// What a row tells of a client inside.
+    fn told_of_inside<'a>(
+        &mut self,
+        row: &'a ProtocolRow,
+        client: Party,
+        server: Party,
+    ) -> Option<Told<'a>> {
         match &row.record {
             Record::Dns(dns) => {
                 let asked = Asked::new(row, Question::of(dns)?, (client, server), &self.hash);

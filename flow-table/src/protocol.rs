@@ -85,6 +85,8 @@ pub enum Record {
     Ntp(Box<ntp::NtpRecord>),
     /// Of quic.log.
     Quic(Box<quic::QuicRecord>),
+    /// Somebody tried to sign in; of no log.
+    SignIn(SignIn),
     /// Of smtp.log.
     Smtp(Box<smtp::SmtpRecord>),
     /// Of ssh.log.
@@ -100,8 +102,29 @@ pub enum Record {
 impl Record {
     /// Whether it is for a log, and not for what is to be known of other flows.
     pub const fn is_told(&self) -> bool {
-        !matches!(self, Self::Announced(_) | Self::Carried(_))
+        !matches!(
+            self,
+            Self::Announced(_) | Self::Carried(_) | Self::SignIn(_)
+        )
     }
+}
+
+/// An attempt to sign in, or for SSH all attempts of a session: what is tried there is encrypted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SignIn {
+    /// To what.
+    pub service: Service,
+    /// Whether it was let in.
+    pub outcome: SignInOutcome,
+}
+
+/// What came of an attempt to sign in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SignInOutcome {
+    /// It was let in.
+    Accepted,
+    /// It was not.
+    Refused,
 }
 
 /// What is said of a body before it comes.
@@ -152,6 +175,11 @@ pub trait Sink {
     /// Another flow is to come.
     fn expect(&mut self, channel: ftp::DataChannel) {
         let _ = channel;
+    }
+
+    /// Somebody tried to sign in.
+    fn signed_in(&mut self, sign_in: SignIn) {
+        let _ = sign_in;
     }
 
     /// Content that `side` sends, for who looks into files.
@@ -231,6 +259,8 @@ pub struct Findings {
     pub services: Vec<Service>,
     /// Flows that were announced.
     pub channels: Vec<ftp::DataChannel>,
+    /// Attempts to sign in.
+    pub sign_ins: Vec<SignIn>,
 }
 
 impl Sink for Findings {
@@ -244,6 +274,10 @@ impl Sink for Findings {
 
     fn expect(&mut self, channel: ftp::DataChannel) {
         self.channels.push(channel);
+    }
+
+    fn signed_in(&mut self, sign_in: SignIn) {
+        self.sign_ins.push(sign_in);
     }
 
     fn confirm(&mut self, service: Service) {

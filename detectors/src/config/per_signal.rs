@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Bytes, Count, Positive, Ratio, WindowSpan};
 
-pub use of_rows::{Destinations, ExecutableFileDownload, PostDownloadBeacon, RareExternalSource};
+pub use of_rows::{
+    BruteForce, Destinations, ExecutableFileDownload, PostDownloadBeacon, RareExternalSource,
+};
 
 const MIB: u64 = 1 << 20;
 const MEGA: u64 = 1_000_000;

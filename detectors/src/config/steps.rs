@@ -7,7 +7,7 @@ impl Config {
     pub(super) fn out_of_order(&self) -> Vec<String> {
         self.steps()
             .into_iter()
-            .chain(self.steps_of_names())
+            .chain(self.steps_of_rows())
             .filter(|(_, steps)| !steps.is_sorted())
             .map(|(key, steps)| {
                 format!("{key}: the limits must ascend with severity, but are {steps:?}")
@@ -15,8 +15,8 @@ impl Config {
             .collect()
     }
 
-    /// The steps of the signals of names.
-    fn steps_of_names(&self) -> [(&'static str, Vec<f64>); 3] {
+    /// The steps of the signals of rows.
+    fn steps_of_rows(&self) -> [(&'static str, Vec<f64>); 4] {
         let counts = |counts: &[Count]| counts.iter().map(|c| c.get() as f64).collect();
         let (queries, entropy) = (&self.dns_query_burst, &self.high_entropy_dns);
         let encoded = &self.encoded_tunneling_pattern;
@@ -32,6 +32,10 @@ impl Config {
             (
                 "encoded_tunneling_pattern.limit, critical",
                 counts(&[encoded.limit, encoded.critical]),
+            ),
+            (
+                "brute_force.limit, high",
+                counts(&[self.brute_force.limit, self.brute_force.high]),
             ),
         ]
     }

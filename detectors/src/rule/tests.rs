@@ -30,6 +30,7 @@ fn builtin_rules_are_sound() {
         .collect();
     ids.sort();
     let want = [
+        "BRUTE-001",
         "C2-BEACON-001",
         "DDOS-001",
         "DNS-EXFIL-001",

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod names;
+mod sign_ins;
 
 use std::fmt::Write as _;
 

@@ -81,7 +81,11 @@ pub(super) fn row(
     let mut json = begin(flow);
     let log = match record {
         // Rows are made of all flows' messages.
-        Record::Announced(_) | Record::Carried(_) | Record::Dhcp(_) | Record::File(_) => {
+        Record::Announced(_)
+        | Record::Carried(_)
+        | Record::SignIn(_)
+        | Record::Dhcp(_)
+        | Record::File(_) => {
             return None;
         }
         Record::Dns(row) => {

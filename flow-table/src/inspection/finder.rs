@@ -4,7 +4,7 @@ use super::Services;
 use crate::flow::Common;
 use crate::protocol::files::{Files, Hashes};
 use crate::protocol::ftp::DataChannel;
-use crate::protocol::{Body, Record, Service, Sink, Weird};
+use crate::protocol::{Body, Record, Service, SignIn, Sink, Weird};
 use crate::{FlowId, PerSide, Side, Timestamp, Uid};
 
 /// A row of a protocol's log, and the flow it is of.
@@ -123,6 +123,10 @@ impl Sink for Finder<'_> {
 
     fn expect(&mut self, channel: DataChannel) {
         self.push(Record::Announced(Box::new(channel)));
+    }
+
+    fn signed_in(&mut self, sign_in: SignIn) {
+        self.push(Record::SignIn(sign_in));
     }
 
     fn body(&mut self, side: Side, part: Body<'_>) {

@@ -48,3 +48,21 @@ signal_config! {
         max_bytes: Bytes = Bytes::new(MEGA),
     }
 }
+
+signal_config! {
+    /// Numbers of BRUTE_FORCE, in refusals.
+    BruteForce holds (32_768, 8 * MIB) {
+        /// Window.
+        window: WindowSpan = WindowSpan::secs(300),
+        /// Fires from this many: medium.
+        limit: Count = Count::new(10),
+        /// This many: high.
+        high: Count = Count::new(50),
+        /// Ports of services of which only the length of a session tells anything.
+        ports: Vec<u16> = vec![3389],
+        /// There, a session that is over within this time was refused…
+        short: Span = Span::from_secs(10),
+        /// …and one that is open for this long was let in.
+        long: Span = Span::from_secs(60),
+    }
+}

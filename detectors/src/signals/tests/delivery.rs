@@ -9,8 +9,10 @@ use flow_table::protocol::http::{BodyNote, HttpRecord};
 use flow_table::{Endpoint, IpProto, ProtocolRow, Side, Span, Uid};
 
 use super::Severity::{self, Critical, High, Medium};
-use crate::testing::{Flow, at, findings_of_both, question, signals_of_both, signals_of_rows, tcp};
-use crate::{Config, Detection, Finding, Signal, SignalKind, builtin_rules};
+use crate::testing::{
+    Flow, at, detections_of_both, question, signals_of_both, signals_of_rows, tcp,
+};
+use crate::{Config, Detection, Signal, SignalKind};
 
 const PE: &str = "application/x-dosexec";
 const DAY: i64 = 86_400_000;
@@ -540,15 +542,6 @@ fn channels_that_nobody_announced_carry_nothing() {
     assert_eq!(found, []);
 }
 
-fn detections(flows: &[Flow], rows: &[ProtocolRow]) -> Vec<Detection> {
-    let found = findings_of_both(&Config::default(), builtin_rules(), flows, rows);
-    let made = |finding| match finding {
-        Finding::DetectionMade(detection) => Some(detection),
-        _ => None,
-    };
-    found.into_iter().filter_map(made).collect()
-}
-
 #[test]
 fn malware_delivery() {
     let c2 = "198.51.100.66";
@@ -600,7 +593,7 @@ fn malware_delivery() {
         ),
     ];
     for (name, flows, rows, want) in cases {
-        let made = detections(&flows, &rows);
+        let made = detections_of_both(&Config::default(), &flows, &rows);
         let of_rule = |made: &&Detection| made.rule.id == "MALWARE-DELIVERY-001";
         let host = Some("10.0.0.1".parse().unwrap());
         let of_host = made
