@@ -66,6 +66,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) threshold: f64,
     pub(crate) window: Span,
     pub(crate) domain: &'a str,
+    pub(crate) names: &'a [Arc<str>],
     pub(crate) numbers: &'a [(&'static str, f64)],
 }
 

@@ -10,12 +10,12 @@
 //! | what | default |
 //! |---|---|
 //! | tables of the first fifteen signals: `max_memory` each | 15 × 32 MiB |
-//! | tables of the other signals | 28 MiB |
+//! | tables of the other signals | 36 MiB |
 //! | destinations outside: `destinations.max_memory` | 32 MiB |
 //! | flows FAN_OUT_SCAN has yet to judge: `max_undecided` × 96 bytes | 24 MiB |
 //! | open signals: `max_open_signals` × 2 KiB | 32 MiB |
 //! | groups of the built-in rules: `rules.max_memory` each | 8 × 8 MiB |
-//! | all | 660 MiB |
+//! | all | 668 MiB |
 //!
 //! [`Config::fit`] scales all of these down into one budget. A quarter of each table's `max_memory`
 //! is kept for what subjects hold beside their place in it, so it may be full with fewer than
@@ -35,8 +35,8 @@ pub use limits::{Bytes, Count, Moment, Positive, Ratio, WindowSpan};
 pub use per_signal::{
     BruteForce, CommandExchange, ConnectionSpike, DataStaging, DestinationDiversity, Destinations,
     DnsQueryBurst, EncodedTunnelingPattern, ExecutableFileDownload, FanInDdos, FanOutScan,
-    HighEntropyDns, OutboundSpike, PeriodicBeacon, PersistentDestination, PortScan,
-    PostDownloadBeacon, PrivilegedAccess, RareExternalSource, SynBurst,
+    HighEntropyDns, IcmpTunnel, OutboundSpike, PeriodicBeacon, PersistentDestination, PortScan,
+    PostDownloadBeacon, PrivilegedAccess, ProtocolOnWrongPort, RareExternalSource, SynBurst,
 };
 
 use crate::SignalKind;
@@ -97,6 +97,10 @@ pub struct Config {
     pub post_download_beacon: PostDownloadBeacon,
     /// BRUTE_FORCE.
     pub brute_force: BruteForce,
+    /// ICMP_TUNNEL.
+    pub icmp_tunnel: IcmpTunnel,
+    /// PROTOCOL_ON_WRONG_PORT.
+    pub protocol_on_wrong_port: ProtocolOnWrongPort,
     /// What holds for all correlation rules.
     pub rules: RulesConfig,
     /// What is known and not to be alerted on.
@@ -132,6 +136,8 @@ impl Default for Config {
             rare_external_source: RareExternalSource::default(),
             post_download_beacon: PostDownloadBeacon::default(),
             brute_force: BruteForce::default(),
+            icmp_tunnel: IcmpTunnel::default(),
+            protocol_on_wrong_port: ProtocolOnWrongPort::default(),
             rules: RulesConfig::default(),
             suppressions: Vec::new(),
         }

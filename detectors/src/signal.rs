@@ -159,11 +159,13 @@ pub enum SignalKind {
     RareExternalSource,
     PostDownloadBeacon,
     BruteForce,
+    IcmpTunnel,
+    ProtocolOnWrongPort,
 }
 
 impl SignalKind {
     /// Every kind, in the order of all outputs.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::PortScan,
         Self::ConnectionSpike,
         Self::PrivilegedAccess,
@@ -183,6 +185,8 @@ impl SignalKind {
         Self::RareExternalSource,
         Self::PostDownloadBeacon,
         Self::BruteForce,
+        Self::IcmpTunnel,
+        Self::ProtocolOnWrongPort,
     ];
 
     /// The kind of this name.
@@ -212,6 +216,8 @@ impl SignalKind {
             Self::RareExternalSource => "RARE_EXTERNAL_SOURCE",
             Self::PostDownloadBeacon => "POST_DOWNLOAD_BEACON",
             Self::BruteForce => "BRUTE_FORCE",
+            Self::IcmpTunnel => "ICMP_TUNNEL",
+            Self::ProtocolOnWrongPort => "PROTOCOL_ON_WRONG_PORT",
         }
     }
 }

@@ -13,19 +13,23 @@ mod executable_file_download;
 mod fan_in_ddos;
 mod fan_out_scan;
 mod high_entropy_dns;
+mod icmp_tunnel;
 mod outbound_spike;
 mod periodic_beacon;
 mod persistent_destination;
 mod port_scan;
 mod post_download_beacon;
 mod privileged_access;
+mod protocol_on_wrong_port;
 mod rare_external_source;
 mod syn_burst;
 
 use crate::asked::Asked;
 use crate::board::Board;
+use crate::echoed::Echoed;
 use crate::fetched::Fetched;
 use crate::hash::KeyedHash;
+use crate::misplaced::Misplaced;
 use crate::seen::Seen;
 use crate::signed_in::SignedIn;
 use crate::subjects::{Held, Subjects};
@@ -51,6 +55,8 @@ pub(crate) trait Detector: Send {
             Told::Asked(asked) => self.asked(asked, board),
             Told::Fetched(fetched) => self.fetched(fetched, board),
             Told::SignedIn(signed_in) => self.signed_in(signed_in, board),
+            Told::Echoed(echoed) => self.echoed(echoed, board),
+            Told::Misplaced(misplaced) => self.misplaced(misplaced, board),
         }
     }
     /// A host inside asked for a name.
@@ -59,6 +65,10 @@ pub(crate) trait Detector: Send {
     fn fetched(&mut self, _fetched: &Fetched<'_>, _board: &mut Board) {}
     /// Somebody tried to sign in.
     fn signed_in(&mut self, _signed_in: &SignedIn<'_>, _board: &mut Board) {}
+    /// Messages of ICMP carry something.
+    fn echoed(&mut self, _echoed: &Echoed<'_>, _board: &mut Board) {}
+    /// A service is on a port that is not its own.
+    fn misplaced(&mut self, _misplaced: &Misplaced<'_>, _board: &mut Board) {}
     /// The subject's signal is no longer open.
     fn closed(&mut self, subject: &Subject, key: u64);
     /// A moment came that [`Board::wake_at`] was asked for.
@@ -117,6 +127,7 @@ pub(crate) fn all(config: &Config, hash: &KeyedHash) -> Vec<Box<dyn Detector>> {
     SignalKind::ALL.map(make).into()
 }
 
+#[expect(clippy::too_many_lines, reason = "one flat match")]
 fn make(kind: SignalKind, config: &Config, general: General) -> Box<dyn Detector> {
     match kind {
         SignalKind::PortScan => Box::new(port_scan::Scans::new(&config.port_scan, general)),
@@ -178,6 +189,11 @@ fn make(kind: SignalKind, config: &Config, general: General) -> Box<dyn Detector
             general,
         )),
         SignalKind::BruteForce => Box::new(brute_force::Guesses::new(&config.brute_force, general)),
+        SignalKind::IcmpTunnel => Box::new(icmp_tunnel::Tunnels::new(&config.icmp_tunnel, general)),
+        SignalKind::ProtocolOnWrongPort => Box::new(protocol_on_wrong_port::Strays::new(
+            &config.protocol_on_wrong_port,
+            general,
+        )),
     }
 }
 

@@ -10,5 +10,7 @@ pub(crate) struct SignedIn<'a> {
     pub(crate) row: &'a ProtocolRow,
     pub(crate) client: Party,
     pub(crate) server: Party,
+    /// As conn.log names it.
+    pub(crate) service: &'static str,
     pub(crate) outcome: SignInOutcome,
 }

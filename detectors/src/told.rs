@@ -7,7 +7,9 @@ use flow_table::protocol::Record;
 use flow_table::protocol::dns::DnsRecord;
 
 use crate::asked::{Asked, Question, registered};
+use crate::echoed::Echoed;
 use crate::fetched::{Fetch, Fetched, name_of};
+use crate::misplaced::Misplaced;
 use crate::seen::{Observer, Party, Side};
 use crate::signed_in::SignedIn;
 use crate::wants::Set;
@@ -21,6 +23,10 @@ pub(crate) enum Topic {
     Fetches,
     /// [`Told::SignedIn`].
     SignIns,
+    /// [`Told::Echoed`].
+    Echoes,
+    /// [`Told::Misplaced`].
+    Misplaced,
 }
 
 /// One row with what every detector asks about it.
@@ -31,6 +37,10 @@ pub(crate) enum Told<'a> {
     Fetched(Fetched<'a>),
     /// Somebody tried to sign in.
     SignedIn(SignedIn<'a>),
+    /// Messages of ICMP carry something.
+    Echoed(Echoed<'a>),
+    /// A service is on a port that is not its own.
+    Misplaced(Misplaced<'a>),
 }
 
 impl Told<'_> {
@@ -39,13 +49,15 @@ impl Told<'_> {
             Self::Asked(_) => Topic::Questions,
             Self::Fetched(_) => Topic::Fetches,
             Self::SignedIn(_) => Topic::SignIns,
+            Self::Echoed(_) => Topic::Echoes,
+            Self::Misplaced(_) => Topic::Misplaced,
         }
     }
 }
 
 /// For each topic the detectors that want to hear of it.
 #[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct Listeners([Set; 3]);
+pub(crate) struct Listeners([Set; 5]);
 
 impl Listeners {
     /// Of detectors that want to hear of these, in this order.
@@ -79,8 +91,25 @@ impl Observer {
                 row,
                 client,
                 server,
+                service: sign_in.service.0,
                 outcome: sign_in.outcome,
             })),
+            Record::Echoes(echoes) if client.inside() || server.inside() => {
+                Some(Told::Echoed(Echoed {
+                    row,
+                    src: client,
+                    dst: server,
+                    echoes,
+                }))
+            }
+            Record::Misplaced(service) if client.inside() || server.inside() => {
+                Some(Told::Misplaced(Misplaced {
+                    row,
+                    src: client,
+                    dst: server,
+                    service: service.0,
+                }))
+            }
             _ if client.inside() => self.told_of_inside(row, client, server),
             _ => None,
         }

@@ -9,6 +9,7 @@
 mod bytes;
 pub mod dhcp;
 pub mod dns;
+pub mod echo;
 mod entity;
 pub mod files;
 mod frames;
@@ -75,18 +76,22 @@ pub enum Record {
     Dhcp(Box<dhcp::DhcpMessage>),
     /// Of dns.log.
     Dns(Box<dns::DnsRecord>),
+    /// Messages of ICMP that carry something; of no log.
+    Echoes(Box<echo::Echoes>),
     /// Of files.log.
     File(Box<files::FileRecord>),
     /// Of ftp.log.
     Ftp(Box<ftp::FtpRecord>),
     /// Of http.log.
     Http(Box<http::HttpRecord>),
+    /// A service on a port that is not its own; of no log.
+    Misplaced(Box<Service>),
     /// Of ntp.log.
     Ntp(Box<ntp::NtpRecord>),
     /// Of quic.log.
     Quic(Box<quic::QuicRecord>),
     /// Somebody tried to sign in; of no log.
-    SignIn(SignIn),
+    SignIn(Box<SignIn>),
     /// Of smtp.log.
     Smtp(Box<smtp::SmtpRecord>),
     /// Of ssh.log.
@@ -104,7 +109,11 @@ impl Record {
     pub const fn is_told(&self) -> bool {
         !matches!(
             self,
-            Self::Announced(_) | Self::Carried(_) | Self::SignIn(_)
+            Self::Announced(_)
+                | Self::Carried(_)
+                | Self::Echoes(_)
+                | Self::Misplaced(_)
+                | Self::SignIn(_)
         )
     }
 }

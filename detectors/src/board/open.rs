@@ -181,6 +181,7 @@ impl Peak {
             threshold: self.threshold,
             window,
             domain: &self.domain,
+            names: &self.names,
             numbers: &self.numbers,
         };
         let mut samples: Vec<Sample> = self

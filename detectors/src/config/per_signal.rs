@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{Bytes, Count, Positive, Ratio, WindowSpan};
 
 pub use of_rows::{
-    BruteForce, Destinations, ExecutableFileDownload, PostDownloadBeacon, RareExternalSource,
+    BruteForce, Destinations, ExecutableFileDownload, IcmpTunnel, PostDownloadBeacon,
+    ProtocolOnWrongPort, RareExternalSource,
 };
 
 const MIB: u64 = 1 << 20;

@@ -19,6 +19,7 @@ use super::{Detector, General, Usage, reaching};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::BruteForce;
 use crate::hash::join;
+use crate::names::Names;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
 use crate::signed_in::SignedIn;
@@ -43,11 +44,13 @@ struct Service {
     /// When the first of them came.
     began: Timestamp,
     samples: Samples,
+    /// What it speaks, where that is known.
+    names: Names,
 }
 
 impl Held for Service {
     fn heap(&self) -> usize {
-        self.refused.heap() + self.samples.heap()
+        self.refused.heap() + self.samples.heap() + self.names.heap()
     }
 }
 
@@ -68,6 +71,7 @@ struct Attempt {
     sample: Sample,
     /// When it began, as far as known.
     began: Timestamp,
+    service: Option<&'static str>,
     came: Came,
 }
 
@@ -103,6 +107,9 @@ impl Guesses {
             }
             service.refused.add(place.slice, of_kind);
             service.samples.push(attempt.sample, max_evidence);
+            if let Some(name) = attempt.service {
+                service.names.set(name);
+            }
             let [refused, short] = service.refused.total();
             let over = refused >= config.limit.get();
             if over {
@@ -126,7 +133,10 @@ impl Guesses {
                         ("port", f64::from(attempt.subject.dst_port.unwrap_or(0))),
                     ],
                     samples: &service.samples,
-                    about: About::default(),
+                    about: About {
+                        domain: "",
+                        names: service.names.all(),
+                    },
                     clause,
                 });
             }
@@ -176,6 +186,7 @@ impl Detector for Guesses {
             key: seen.service_key(),
             sample: Sample::of(seen.event, seen.dst.addr),
             began: seen.event.start,
+            service: None,
             came,
         };
         self.take(&attempt, place, board);
@@ -192,6 +203,7 @@ impl Detector for Guesses {
             key: join(join(client.key, server.key), port.into()),
             sample: Sample::of_row(signed_in.row, server.addr),
             began: signed_in.row.time,
+            service: Some(signed_in.service),
             came: match signed_in.outcome {
                 SignInOutcome::Accepted => Came::In,
                 SignInOutcome::Refused => Came::Refused,
@@ -218,6 +230,8 @@ fn severity(refused: u64, came: Came, config: &BruteForce) -> Severity {
 
 fn clause(facts: &Facts<'_>) -> String {
     let (limit, window, port) = (facts.threshold, facts.window, facts.number("port"));
+    let service = facts.names.first().map(|name| format!("{name} at "));
+    let service = service.unwrap_or_default();
     let short = facts.number("refused_by_shortness");
     let guess = if short > 0.0 {
         format!(", {short:.0} of them judged by how short they were")
@@ -230,7 +244,7 @@ fn clause(facts: &Facts<'_>) -> String {
         ""
     };
     format!(
-        "was refused {:.0} times at port {port} (limit {limit} in {window}{guess}){then}",
+        "was refused {:.0} times by {service}port {port} (limit {limit} in {window}{guess}){then}",
         facts.value
     )
 }

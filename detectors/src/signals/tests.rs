@@ -3,6 +3,7 @@
 mod delivery;
 mod names;
 mod sign_ins;
+mod strays;
 
 use std::fmt::Write as _;
 

@@ -144,9 +144,12 @@ impl ProtocolLogs {
             Record::X509(x509) if self.certificates.is_new(x509) => {
                 self.begin(x509::X509, row.time, |fields| x509::write(fields, x509))
             }
-            Record::X509(_) | Record::Announced(_) | Record::Carried(_) | Record::SignIn(_) => {
-                Ok(())
-            }
+            Record::X509(_)
+            | Record::Announced(_)
+            | Record::Carried(_)
+            | Record::Echoes(_)
+            | Record::Misplaced(_)
+            | Record::SignIn(_) => Ok(()),
         }
     }
 

@@ -50,6 +50,28 @@ signal_config! {
 }
 
 signal_config! {
+    /// Numbers of ICMP_TUNNEL, in echo messages that carry something.
+    IcmpTunnel holds (16_384, 4 * MIB) {
+        /// Window.
+        window: WindowSpan = WindowSpan::secs(60),
+        /// Fires from this many: medium.
+        limit: Count = Count::new(20),
+    }
+}
+
+signal_config! {
+    /// Numbers of PROTOCOL_ON_WRONG_PORT, in flows; one is enough: medium.
+    ProtocolOnWrongPort holds (16_384, 4 * MIB) {
+        /// Window.
+        window: WindowSpan = WindowSpan::secs(600),
+        /// What runs on any port, as conn.log names it…
+        anywhere: Vec<String> = ["http", "ssl", "quic"].map(str::to_owned).to_vec(),
+        /// …from this one on.
+        first_free_port: u16 = 1_024,
+    }
+}
+
+signal_config! {
     /// Numbers of BRUTE_FORCE, in refusals.
     BruteForce holds (32_768, 8 * MIB) {
         /// Window.

@@ -38,7 +38,7 @@ fn attempt(
             resp: end(dst, port),
             proto: IpProto::TCP,
         },
-        record: Record::SignIn(sign_in),
+        record: Record::SignIn(Box::new(sign_in)),
     }
 }
 
@@ -61,6 +61,7 @@ fn sessions(count: i64, gap: i64, lasting: i64, port: u16) -> Vec<Flow> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn brute_force() {
     let spread = (0..60)
         .map(|n| {
@@ -158,11 +159,11 @@ fn evidence_tells_what_is_a_guess() {
     };
     assert_eq!(
         measure(&[], &then_in(refused(12, 1_000), 20_000)),
-        "was refused 12 times at port 22 (limit 10 in 5min), and then got in"
+        "was refused 12 times by ssh at port 22 (limit 10 in 5min), and then got in"
     );
     assert_eq!(
         measure(&sessions(11, 1_000, 800, 3389), &[]),
-        "was refused 11 times at port 3389 (limit 10 in 5min, 11 of them judged by how short they were)"
+        "was refused 11 times by port 3389 (limit 10 in 5min, 11 of them judged by how short they were)"
     );
 }
 
