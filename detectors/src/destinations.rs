@@ -61,8 +61,6 @@ pub(crate) struct Known {
     pub(crate) hosts: u64,
     /// Had it been contacted before then, from here on, that would be known.
     pub(crate) since: Timestamp,
-    /// Names it: the domain's key, or the address's.
-    pub(crate) key: u64,
 }
 
 impl Known {
@@ -95,9 +93,7 @@ impl Destinations {
         let (by, before) = (self.visit(client, now), self.addresses.evicted());
         let known = self
             .addresses
-            .update(server.key, Some(server.addr), |used| {
-                used.take(by, server.key)
-            });
+            .update(server.key, Some(server.addr), |used| used.take(by));
         if self.addresses.evicted() != before {
             let oldest = self
                 .addresses
@@ -109,7 +105,7 @@ impl Destinations {
         let name = self.names.get(join(client.key, server.key), pair);
         match name.map(|name| name.0) {
             Some(domain) => self.name(client, domain, now),
-            None => known.unwrap_or(by.alone(server.key)),
+            None => known.unwrap_or(by.alone()),
         }
     }
 
@@ -134,14 +130,12 @@ impl Destinations {
 
     fn name(&mut self, client: Party, domain: u64, now: Timestamp) -> Known {
         let (by, before) = (self.visit(client, now), self.domains.evicted());
-        let known = self
-            .domains
-            .update(domain, domain, |used| used.take(by, domain));
+        let known = self.domains.update(domain, domain, |used| used.take(by));
         if self.domains.evicted() != before {
             let oldest = self.domains.oldest(Pin::InTurn).map(|(.., used)| used.last);
             self.forget_before(oldest);
         }
-        known.unwrap_or(by.alone(domain))
+        known.unwrap_or(by.alone())
     }
 
     /// What was not contacted since then may have been forgotten.
@@ -179,19 +173,18 @@ struct Visit {
 
 impl Visit {
     /// What is known of a destination by this alone.
-    const fn alone(self, key: u64) -> Known {
+    const fn alone(self) -> Known {
         Known {
             first: self.now,
             hosts: 1,
             since: self.since,
-            key,
         }
     }
 }
 
 impl Use {
     /// Adds a host, unless more are known than make a difference.
-    fn take(&mut self, by: Visit, key: u64) -> Known {
+    fn take(&mut self, by: Visit) -> Known {
         if self.hosts.is_empty() {
             (self.first, self.since) = (by.now, by.since);
             self.hosts.reserve_exact(1);
@@ -204,7 +197,6 @@ impl Use {
             first: self.first,
             hosts: u64::try_from(self.hosts.len()).unwrap_or(u64::MAX),
             since: self.since,
-            key,
         }
     }
 }
@@ -262,13 +254,12 @@ mod tests {
         destinations.learn(inside(2), outside(2), 77);
         let first = destinations.contact(inside(1), outside(1), at(1_000));
         let second = destinations.contact(inside(2), outside(2), at(2_000));
-        assert_eq!((first.key, first.hosts), (77, 1));
-        assert_eq!((second.key, second.hosts, second.first), (77, 2, at(1_000)));
+        assert_eq!((first.hosts, second.hosts, second.first), (1, 2, at(1_000)));
         // Who was told nothing goes by the address.
         let third = destinations.contact(inside(3), outside(1), at(3_000));
-        assert_eq!((third.key, third.hosts), (outside(1).key, 2));
+        assert_eq!((third.hosts, third.first), (2, at(1_000)));
         let named = destinations.contact_by_name(inside(3), outside(1), 77, at(4_000));
-        assert_eq!((named.key, named.hosts), (77, 3));
+        assert_eq!((named.hosts, named.first), (3, at(1_000)));
     }
 
     #[test]

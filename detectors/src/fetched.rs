@@ -24,8 +24,8 @@ pub(crate) struct Fetched<'a> {
     pub(crate) client: Party,
     pub(crate) server: Party,
     pub(crate) fetch: Fetch<'a>,
-    /// What the client calls the server's registered domain; empty if it gives no name.
-    pub(crate) domain: &'a [u8],
+    /// The registered domain of the name that the client gives the server; empty if it gives none.
+    pub(crate) domain: Box<[u8]>,
     /// What is known of the server, if it is outside.
     pub(crate) known: Option<Known>,
 }

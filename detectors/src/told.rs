@@ -158,12 +158,11 @@ impl Observer {
     ) -> Option<Told<'a>> {
         let name = name_of(host).unwrap_or_default();
         let lower = name.to_ascii_lowercase();
-        let key = registered(&lower);
-        let domain = name.get(name.len() - key.len()..).unwrap_or_default();
+        let domain = registered(&lower);
         let known = if server.side != Side::Outside {
             None
         } else if !domain.is_empty() {
-            let key = self.hash.name(key);
+            let key = self.hash.name(domain);
             let known = &mut self.destinations;
             Some(known.contact_by_name(client, server, key, row.time))
         } else if fetch.is_some() {
@@ -176,7 +175,7 @@ impl Observer {
             client,
             server,
             fetch: fetch?,
-            domain,
+            domain: domain.into(),
             known,
         }))
     }

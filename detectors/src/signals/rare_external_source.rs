@@ -10,7 +10,7 @@
 //! Blind to     what is encrypted; a source with a common name in its Host header; rare content on
 //!              common sites.
 //! Known noise  software that one department uses; the first hours of a sensor: alone it is no alert.
-//! State        per client and source a count for each slice, `max_evidence` flows and a few names;
+//! State        per client, server and domain a count for each slice, `max_evidence` flows and a few names;
 //!              pairs updated longest ago are evicted, counted. Of destinations: see `destinations.rs`.
 
 use flow_table::Timestamp;
@@ -34,7 +34,7 @@ pub(super) struct Sources {
     config: RareExternalSource,
     general: General,
     slicing: Slicing,
-    /// By client, server and the hash of client and source.
+    /// By client, server and the hash of both with the domain.
     pairs: Subjects<(Option<Subject>, u64), Pair>,
 }
 
@@ -125,7 +125,8 @@ impl Detector for Sources {
         };
         let (max_evidence, slicing) = (self.general.max_evidence, self.slicing);
         let subject = Subject::pair(fetched.client.addr, fetched.server.addr);
-        let key = join(join(fetched.client.key, fetched.server.key), known.key);
+        let domain = self.general.hash.name(&fetched.domain);
+        let key = join(join(fetched.client.key, fetched.server.key), domain);
         self.pairs.judge(key, (Some(subject), key), |pair| {
             let of_kind = if kind == Kind::Page { [0, 1] } else { [1, 0] };
             pair.fetched.add(place.slice, of_kind);
@@ -155,7 +156,7 @@ impl Detector for Sources {
                 numbers: &numbers([files, pages], known, board.now),
                 samples: &pair.samples,
                 about: About {
-                    domain: &names::text(fetched.domain),
+                    domain: &names::text(&fetched.domain),
                     names: pair.names.all(),
                 },
                 clause,
