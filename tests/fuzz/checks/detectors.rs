@@ -111,6 +111,9 @@ fn config(choice: u8) -> Config {
         config.max_exact = Count::new(4);
         config.fan_out_scan.limit = Count::new(2);
         config.brute_force.limit = Count::new(2);
+        config.post_download_beacon.limit = Count::new(1);
+        config.encoded_tunneling_pattern.limit = Count::new(2);
+        config.high_entropy_dns.limit = Count::new(2);
         config.destinations.max_subjects = Count::new(4);
     }
     if choice & FEW_OPEN != 0 {

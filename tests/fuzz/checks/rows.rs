@@ -115,7 +115,7 @@ fn reply(event: &FlowEvent, number: u128) -> HttpRecord {
 }
 
 const fn sign_in(number: u128) -> SignIn {
-    let outcome = if number % 16 == 0 {
+    let outcome = if number.is_multiple_of(16) {
         SignInOutcome::Accepted
     } else {
         SignInOutcome::Refused
