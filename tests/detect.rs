@@ -28,6 +28,23 @@ fn found(findings: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// What conn.log and dns.log do not tell: signals of rows of other logs or of none, and what they
+/// make together.
+const NOT_TOLD: [&str; 8] = [
+    "EXECUTABLE_FILE_DOWNLOAD",
+    "RARE_EXTERNAL_SOURCE",
+    "POST_DOWNLOAD_BEACON",
+    "MALWARE-DELIVERY-001",
+    "BRUTE_FORCE",
+    "BRUTE-001",
+    "ICMP_TUNNEL",
+    "PROTOCOL_ON_WRONG_PORT",
+];
+
+fn is_told(line: &str) -> bool {
+    !NOT_TOLD.iter().any(|name| line.contains(name))
+}
+
 fn detect(logs: &[&Path], options: &[&str]) -> support::run::Ran {
     let logs = logs.iter().map(|log| log.as_os_str());
     let options = options.iter().map(AsRef::as_ref);
@@ -50,11 +67,15 @@ fn logs_tell_what_their_capture_tells() {
             let out = tempfile::tempdir().unwrap();
             let options = ["--no-db", "--json", "-", "--log-format", format];
             let replayed = replay(&[&capture.path], out.path(), &options).exits(0);
-            let expected = capture.expectations();
-            let options = ["--expect", expected.to_str().unwrap()];
+            let expected = fs::read_to_string(capture.expectations()).unwrap();
+            let told: Vec<&str> = expected.lines().filter(|line| is_told(line)).collect();
+            let expect = out.path().join("expect");
+            fs::write(&expect, told.join("\n")).unwrap();
+            let options = ["--expect", expect.to_str().unwrap()];
             let detected = detect(&[out.path()], &options).exits(0);
-            let (want, got) = (found(&replayed.stdout), found(&detected.stdout));
-            assert_eq!(got, want, "{} {format}", capture.name);
+            let mut want = found(&replayed.stdout);
+            want.retain(|line| is_told(line));
+            assert_eq!(found(&detected.stdout), want, "{} {format}", capture.name);
         }
     }
 }

@@ -51,6 +51,9 @@ const FILTER: &str =
 fn tshark(capture: &Path, fields: &[&str]) -> Vec<Vec<String>> {
     let mut command = Command::new("tshark");
     command.arg("-n").arg("-r").arg(capture);
+    // On ports of others, too.
+    command.args(["-o", "tcp.try_heuristic_first:TRUE"]);
+    command.args(["--enable-heuristic", "http_tcp"]);
     command.args(["-Y", FILTER, "-T", "fields", "-E", "occurrence=f"]);
     for field in fields {
         command.args(["-e", field]);
@@ -225,8 +228,12 @@ impl Agreement {
 
     fn ssh(&mut self) {
         let sides = ["client", "server"];
-        let ours = sides.iter().flat_map(|side| self.log("ssh", &[side]));
-        let ours = ours.filter(|row| !row[0].is_empty()).collect();
+        let ours = sides
+            .iter()
+            .flat_map(|side| self.log("ssh", &[side, "id.resp_p"]));
+        // On other ports tshark does not look for it.
+        let ours = ours.filter(|row| !row[0].is_empty() && row[1] == "22");
+        let ours = ours.map(|row| row[..1].to_vec()).collect();
         self.same("banners", self.tshark(&["ssh.protocol"]), ours);
     }
 }

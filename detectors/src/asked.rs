@@ -1,6 +1,5 @@
 //! A question to DNS as detectors see it: who asked whom for what, and how much the name hides.
 
-use flow_table::protocol::Record;
 use flow_table::protocol::dns::DnsRecord;
 use flow_table::{ProtocolRow, Timestamp};
 
@@ -15,11 +14,8 @@ pub(crate) struct Question<'a> {
 }
 
 impl<'a> Question<'a> {
-    /// The question of a row, if it is one of DNS and asks for a name.
-    pub(crate) fn of(row: &'a ProtocolRow) -> Option<Self> {
-        let Record::Dns(record) = &row.record else {
-            return None;
-        };
+    /// The question of a row, if it asks for a name.
+    pub(crate) fn of(record: &'a DnsRecord) -> Option<Self> {
         let name = record.query.as_deref()?;
         (!record.netbios && !name.is_empty()).then_some(Self { record, name })
     }
@@ -67,6 +63,11 @@ impl<'a> Asked<'a> {
             left: Left::of(left),
         }
     }
+}
+
+/// The registered domain that a name lies in (public suffix list), or all of it where there is none.
+pub(crate) fn registered(name: &[u8]) -> &[u8] {
+    parts(name).1
 }
 
 /// The labels left of a name's registered domain, and that domain.

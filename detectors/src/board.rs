@@ -66,6 +66,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) threshold: f64,
     pub(crate) window: Span,
     pub(crate) domain: &'a str,
+    pub(crate) names: &'a [Arc<str>],
     pub(crate) numbers: &'a [(&'static str, f64)],
 }
 
@@ -146,7 +147,10 @@ impl Board {
         let over = &Over { window, ..*over };
         let hash = hash(over.kind, over.key);
         let now = self.now;
-        let Some(signal) = self.open.find_mut(hash, |s| s.is(over.kind, &over.subject)) else {
+        let Some(signal) = self
+            .open
+            .find_mut(hash, |s| s.is(over.kind, over.key, &over.subject))
+        else {
             return self.open(hash, over);
         };
         let windows = signal.windows;
@@ -251,7 +255,7 @@ impl Board {
         let hash = hash(due.kind, due.key);
         let entry = self
             .open
-            .find_entry(hash, |s| s.is(due.kind, &due.subject))
+            .find_entry(hash, |s| s.is(due.kind, due.key, &due.subject))
             .ok()?;
         let closes = entry.get().closes();
         if closes > due.at {
@@ -277,7 +281,10 @@ impl Board {
     fn close_early(&mut self) {
         while let Some(Reverse(due)) = self.closing.pop() {
             let hash = hash(due.kind, due.key);
-            let Ok(entry) = self.open.find_entry(hash, |s| s.is(due.kind, &due.subject)) else {
+            let Ok(entry) = self
+                .open
+                .find_entry(hash, |s| s.is(due.kind, due.key, &due.subject))
+            else {
                 continue;
             };
             let closes = entry.get().closes();

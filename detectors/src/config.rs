@@ -9,11 +9,13 @@
 //!
 //! | what | default |
 //! |---|---|
-//! | tables of the fifteen signals: `max_memory` each | 15 × 32 MiB |
+//! | tables of the first fifteen signals: `max_memory` each | 15 × 32 MiB |
+//! | tables of the other signals | 36 MiB |
+//! | destinations outside: `destinations.max_memory` | 32 MiB |
 //! | flows FAN_OUT_SCAN has yet to judge: `max_undecided` × 96 bytes | 24 MiB |
 //! | open signals: `max_open_signals` × 2 KiB | 32 MiB |
-//! | groups of the built-in rules: `rules.max_memory` each | 6 × 8 MiB |
-//! | all | 584 MiB |
+//! | groups of the built-in rules: `rules.max_memory` each | 8 × 8 MiB |
+//! | all | 668 MiB |
 //!
 //! [`Config::fit`] scales all of these down into one budget. A quarter of each table's `max_memory`
 //! is kept for what subjects hold beside their place in it, so it may be full with fewer than
@@ -22,6 +24,7 @@
 mod budget;
 mod limits;
 mod per_signal;
+mod steps;
 
 use flow_table::Span;
 use ipnet::IpNet;
@@ -30,9 +33,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) use budget::PER_UNDECIDED;
 pub use limits::{Bytes, Count, Moment, Positive, Ratio, WindowSpan};
 pub use per_signal::{
-    CommandExchange, ConnectionSpike, DataStaging, DestinationDiversity, DnsQueryBurst,
-    EncodedTunnelingPattern, FanInDdos, FanOutScan, HighEntropyDns, OutboundSpike, PeriodicBeacon,
-    PersistentDestination, PortScan, PrivilegedAccess, SynBurst,
+    BruteForce, CommandExchange, ConnectionSpike, DataStaging, DestinationDiversity, Destinations,
+    DnsQueryBurst, EncodedTunnelingPattern, ExecutableFileDownload, FanInDdos, FanOutScan,
+    HighEntropyDns, IcmpTunnel, OutboundSpike, PeriodicBeacon, PersistentDestination, PortScan,
+    PostDownloadBeacon, PrivilegedAccess, ProtocolOnWrongPort, RareExternalSource, SynBurst,
 };
 
 use crate::SignalKind;
@@ -53,6 +57,8 @@ pub struct Config {
     pub max_open_signals: Count,
     /// Keys the hashes over addresses, so that nobody can choose addresses that collide.
     pub hash_seed: u64,
+    /// What is known of destinations outside.
+    pub destinations: Destinations,
     /// PORT_SCAN.
     pub port_scan: PortScan,
     /// CONNECTION_SPIKE.
@@ -83,6 +89,18 @@ pub struct Config {
     pub high_entropy_dns: HighEntropyDns,
     /// ENCODED_TUNNELING_PATTERN.
     pub encoded_tunneling_pattern: EncodedTunnelingPattern,
+    /// EXECUTABLE_FILE_DOWNLOAD.
+    pub executable_file_download: ExecutableFileDownload,
+    /// RARE_EXTERNAL_SOURCE.
+    pub rare_external_source: RareExternalSource,
+    /// POST_DOWNLOAD_BEACON.
+    pub post_download_beacon: PostDownloadBeacon,
+    /// BRUTE_FORCE.
+    pub brute_force: BruteForce,
+    /// ICMP_TUNNEL.
+    pub icmp_tunnel: IcmpTunnel,
+    /// PROTOCOL_ON_WRONG_PORT.
+    pub protocol_on_wrong_port: ProtocolOnWrongPort,
     /// What holds for all correlation rules.
     pub rules: RulesConfig,
     /// What is known and not to be alerted on.
@@ -98,6 +116,7 @@ impl Default for Config {
             max_exact: Count::new(4_096),
             max_open_signals: Count::new(16_384),
             hash_seed: 0x666c_6f77_6861_776b,
+            destinations: Destinations::default(),
             port_scan: PortScan::default(),
             connection_spike: ConnectionSpike::default(),
             privileged_access: PrivilegedAccess::default(),
@@ -113,6 +132,12 @@ impl Default for Config {
             dns_query_burst: DnsQueryBurst::default(),
             high_entropy_dns: HighEntropyDns::default(),
             encoded_tunneling_pattern: EncodedTunnelingPattern::default(),
+            executable_file_download: ExecutableFileDownload::default(),
+            rare_external_source: RareExternalSource::default(),
+            post_download_beacon: PostDownloadBeacon::default(),
+            brute_force: BruteForce::default(),
+            icmp_tunnel: IcmpTunnel::default(),
+            protocol_on_wrong_port: ProtocolOnWrongPort::default(),
             rules: RulesConfig::default(),
             suppressions: Vec::new(),
         }
@@ -172,101 +197,6 @@ impl Config {
             );
         }
         problems
-    }
-
-    /// Severity limits that do not ascend.
-    fn out_of_order(&self) -> Vec<String> {
-        self.steps()
-            .into_iter()
-            .chain(self.steps_of_names())
-            .filter(|(_, steps)| !steps.is_sorted())
-            .map(|(key, steps)| {
-                format!("{key}: the limits must ascend with severity, but are {steps:?}")
-            })
-            .collect()
-    }
-
-    /// The steps of the signals of names.
-    fn steps_of_names(&self) -> [(&'static str, Vec<f64>); 3] {
-        let counts = |counts: &[Count]| counts.iter().map(|c| c.get() as f64).collect();
-        let (queries, entropy) = (&self.dns_query_burst, &self.high_entropy_dns);
-        let encoded = &self.encoded_tunneling_pattern;
-        [
-            (
-                "dns_query_burst.limit, high",
-                counts(&[queries.limit, queries.high]),
-            ),
-            (
-                "high_entropy_dns.limit, critical",
-                counts(&[entropy.limit, entropy.critical]),
-            ),
-            (
-                "encoded_tunneling_pattern.limit, critical",
-                counts(&[encoded.limit, encoded.critical]),
-            ),
-        ]
-    }
-
-    /// The steps of the signals of flows.
-    fn steps(&self) -> Vec<(&'static str, Vec<f64>)> {
-        let counts = |counts: &[Count]| counts.iter().map(|c| c.get() as f64).collect();
-        let numbers = |numbers: &[Positive]| numbers.iter().map(|n| n.get()).collect();
-        let bytes = |bytes: &[Bytes]| bytes.iter().map(|b| b.get() as f64).collect();
-        let (scan, spike, beacon) = (
-            &self.port_scan,
-            &self.connection_spike,
-            &self.periodic_beacon,
-        );
-        let (persistent, exchange) = (&self.persistent_destination, &self.command_exchange);
-        let (staging, outbound) = (&self.data_staging, &self.outbound_spike);
-        let (diversity, fan_out) = (&self.destination_diversity, &self.fan_out_scan);
-        let (ddos, syn) = (&self.fan_in_ddos, &self.syn_burst);
-        vec![
-            (
-                "port_scan.limit, high, critical",
-                counts(&[scan.limit, scan.high, scan.critical]),
-            ),
-            (
-                "connection_spike.limit, high, critical",
-                numbers(&[spike.limit, spike.high, spike.critical]),
-            ),
-            (
-                "periodic_beacon.high, critical",
-                counts(&[beacon.high, beacon.critical]),
-            ),
-            (
-                "persistent_destination.limit, high, critical",
-                counts(&[persistent.limit, persistent.high, persistent.critical]),
-            ),
-            (
-                "command_exchange.limit, high, critical",
-                counts(&[exchange.limit, exchange.high, exchange.critical]),
-            ),
-            (
-                "data_staging.limit, high",
-                bytes(&[staging.limit, staging.high]),
-            ),
-            (
-                "outbound_spike.medium, high, critical",
-                bytes(&[outbound.medium, outbound.high, outbound.critical]),
-            ),
-            (
-                "destination_diversity.limit, medium, high",
-                counts(&[diversity.limit, diversity.medium, diversity.high]),
-            ),
-            (
-                "fan_in_ddos.high, critical",
-                numbers(&[ddos.high, ddos.critical]),
-            ),
-            (
-                "fan_out_scan.limit, high, critical",
-                counts(&[fan_out.limit, fan_out.high, fan_out.critical]),
-            ),
-            (
-                "syn_burst.high, critical",
-                numbers(&[syn.high, syn.critical]),
-            ),
-        ]
     }
 }
 

@@ -9,6 +9,12 @@ pub struct Counters {
     pub events: u64,
     /// Events further behind the latest than `allowed_lateness`: counted here and in no measure.
     pub late_events: u64,
+    /// Destinations outside that are known now.
+    pub destinations: u64,
+    /// Destinations, and names of theirs, that were forgotten because there were too many.
+    pub destinations_evicted: u64,
+    /// Channels of FTP that were forgotten because there were too many.
+    pub channels_evicted: u64,
     /// For each signal, in the order of [`SignalKind::ALL`].
     pub signals: Vec<SignalCounters>,
     /// For each rule, in the order of their ids.
@@ -80,6 +86,9 @@ impl Counters {
         let mut named = vec![
             ("events".to_owned(), self.events),
             ("late_events".to_owned(), self.late_events),
+            ("destinations".to_owned(), self.destinations),
+            ("destinations.evicted".to_owned(), self.destinations_evicted),
+            ("channels.evicted".to_owned(), self.channels_evicted),
         ];
         for signal in &self.signals {
             let SignalCounters {

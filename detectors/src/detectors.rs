@@ -5,9 +5,10 @@ use flow_table::{FlowEvent, ProtocolRow, Timestamp};
 use crate::board::{Board, Task};
 use crate::correlate::Correlator;
 use crate::hash::KeyedHash;
-use crate::seen::{Observer, Seen, Side};
+use crate::seen::{Observer, Seen};
 use crate::signals::{self, Detector};
-use crate::wants::{Takers, Wants};
+use crate::told::Listeners;
+use crate::wants::{Set, Takers, Wants};
 use crate::{Config, Counters, Finding, Rule, SignalKind};
 
 /// All detectors and rules.
@@ -18,12 +19,13 @@ pub struct Detectors {
     observer: Observer,
     signals: Vec<Box<dyn Detector>>,
     takers: Takers,
+    listeners: Listeners,
     board: Board,
     allowed_lateness: flow_table::Span,
     events: u64,
     late_events: u64,
-    /// The kinds of signals that are told of events, a bit each.
-    on: u16,
+    /// The kinds of signals that are told of events.
+    on: Set,
 }
 
 impl Detectors {
@@ -39,14 +41,15 @@ impl Detectors {
         let signals = signals::all(config, &hash);
         let wants: Vec<Wants> = signals.iter().map(|detector| detector.wants()).collect();
         Self {
-            signals,
             takers: Takers::new(&wants),
-            observer: Observer::new(&config.internal_networks, hash),
+            listeners: Listeners::new(signals.iter().map(|detector| detector.topic())),
+            signals,
+            observer: Observer::new(config, hash),
             board: Board::new(config, correlator),
             allowed_lateness: config.allowed_lateness,
             events: 0,
             late_events: 0,
-            on: u16::MAX,
+            on: Set::MAX,
         }
     }
 
@@ -69,6 +72,7 @@ impl Detectors {
             self.late_events += 1;
             return;
         }
+        self.observer.destinations.watch(event.start);
         self.advance(event.time);
         let seen = self.observer.see(event);
         let mut takers = self.takers.of(&seen) & self.on;
@@ -93,22 +97,22 @@ impl Detectors {
             self.late_events += 1;
             return;
         }
+        self.observer.destinations.watch(row.time);
         self.advance(row.time);
-        let Some(asked) = self.observer.question(row) else {
+        let Some(told) = self.observer.told(row) else {
             return;
         };
-        if !asked.client.inside() || asked.server.side == Side::Neither {
-            return;
-        }
-        for (number, detector) in self.signals.iter_mut().enumerate() {
-            if self.on & 1 << number != 0 {
-                detector.asked(&asked, &mut self.board);
+        let mut takers = self.listeners.to(told.topic()) & self.on;
+        while takers != 0 {
+            if let Some(detector) = self.signals.get_mut(takers.trailing_zeros() as usize) {
+                detector.told(&told, &mut self.board);
             }
+            takers &= takers - 1;
         }
     }
 
     /// Has detectors fetch what they will need for what is seen, while others work on it.
-    fn fetch(&self, seen: &Seen<'_>, mut takers: u16) {
+    fn fetch(&self, seen: &Seen<'_>, mut takers: Set) {
         while takers != 0 {
             if let Some(detector) = self.signals.get(takers.trailing_zeros() as usize) {
                 detector.fetch(seen);
@@ -145,8 +149,10 @@ impl Detectors {
     /// Bytes held now, findings not drained yet aside; [`Config::fit`] bounds it.
     pub fn bytes(&self) -> u64 {
         let tables: u64 = self.signals.iter().map(|signal| signal.usage().bytes).sum();
-        let rest = self.board.bytes() + self.board.correlator().bytes();
-        tables + u64::try_from(rest).unwrap_or(u64::MAX)
+        let channels = self.observer.channels.bytes();
+        let rest = self.board.bytes() + self.board.correlator().bytes() + channels;
+        let (_, destinations, _) = self.observer.destinations.usage();
+        tables + destinations + u64::try_from(rest).unwrap_or(u64::MAX)
     }
 
     /// What was done so far, and what was not.
@@ -159,9 +165,13 @@ impl Detectors {
             counters.evicted = usage.evicted;
             counters.hurried = usage.hurried;
         }
+        let (destinations, _, forgotten) = self.observer.destinations.usage();
         Counters {
             events: self.events,
             late_events: self.late_events,
+            destinations,
+            destinations_evicted: forgotten,
+            channels_evicted: self.observer.channels.evicted(),
             signals,
             rules: self.board.correlator().counters(),
         }

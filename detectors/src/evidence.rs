@@ -28,7 +28,8 @@ pub struct Evidence {
     /// The registered domain it concerns, where it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<Arc<str>>,
-    /// Some of the names that were asked for, as in dns.log, long ones cut.
+    /// Some of the names that it concerns, long ones cut: those asked for, as in dns.log; what was
+    /// fetched, and from where, as in http.log and ftp.log; a service, as in conn.log.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<Arc<str>>,
 }

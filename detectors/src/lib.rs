@@ -1,6 +1,6 @@
 //! From flow events to signals, and from signals to detections.
 //!
-//! [`Detectors`] takes [`flow_table::FlowEvent`]s. Each of the detectors in `signals/` watches one
+//! [`Detectors`] takes [`flow_table::FlowEvent`]s and rows of protocols' logs. Each of the detectors in `signals/` watches one
 //! thing about one kind of subject; when its measure goes over a limit, a [`Signal`] opens, and closes
 //! one window after it was last over. [`Rule`]s join signals about one subject into a [`Detection`],
 //! which is what a person acts on. Both come out of [`Detectors::drain`] as [`Finding`]s.
@@ -22,23 +22,31 @@
 mod asked;
 mod baseline;
 mod board;
+mod channels;
 pub mod config;
+mod content;
 mod correlate;
 mod counters;
+mod destinations;
 mod detection;
 mod detectors;
+mod echoed;
 mod evidence;
+mod fetched;
 mod hash;
+mod misplaced;
 mod names;
 mod rule;
 mod samples;
 mod seen;
 mod signal;
 mod signals;
+mod signed_in;
 mod subjects;
 mod suppress;
 #[cfg(test)]
 mod testing;
+mod told;
 mod wants;
 mod window;
 

@@ -31,6 +31,14 @@ impl Names {
         self.next = (self.next + 1) % MOST;
     }
 
+    /// Only this name.
+    pub(crate) fn set(&mut self, name: &str) {
+        if self.ring.first().is_none_or(|known| &**known != name) {
+            self.ring.clear();
+            self.ring.push(name.into());
+        }
+    }
+
     pub(crate) fn all(&self) -> &[Arc<str>] {
         &self.ring
     }

@@ -79,10 +79,14 @@ pub struct RuleError {
 }
 
 /// The files of the rules shipped with the sensor: name and text.
-pub const BUILTIN_RULES: [(&str, &str); 6] = [
+pub const BUILTIN_RULES: [(&str, &str); 8] = [
     (
         "c2_beaconing.yml",
         include_str!("../rules/c2_beaconing.yml"),
+    ),
+    (
+        "credential_brute_force.yml",
+        include_str!("../rules/credential_brute_force.yml"),
     ),
     ("ddos_flood.yml", include_str!("../rules/ddos_flood.yml")),
     (
@@ -96,6 +100,10 @@ pub const BUILTIN_RULES: [(&str, &str); 6] = [
     (
         "lateral_movement.yml",
         include_str!("../rules/lateral_movement.yml"),
+    ),
+    (
+        "malware_delivery.yml",
+        include_str!("../rules/malware_delivery.yml"),
     ),
     (
         "network_scan.yml",

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use flow_table::{FlowEvent, Timestamp, Uid};
+use flow_table::{FlowEvent, ProtocolRow, Timestamp, Uid};
 
 use crate::asked::Asked;
 
@@ -37,6 +37,16 @@ impl Sample {
             uid: ShortUid::of(asked.row.uid),
             peer: asked.server.addr,
             port: asked.row.id.resp.port,
+        }
+    }
+
+    /// The flow of a row of a protocol's log, as seen by the other end of `peer`.
+    pub(crate) fn of_row(row: &ProtocolRow, peer: IpAddr) -> Self {
+        Self {
+            time: row.time,
+            uid: ShortUid::of(row.uid),
+            peer,
+            port: row.id.resp.port,
         }
     }
 

@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 
-use flow_table::{FlowEvent, FlowEventKind, IpProto, ProtocolRow, Timestamp};
+use flow_table::{FlowEvent, FlowEventKind, IpProto, Timestamp};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::asked::{Asked, Question};
+use crate::Config;
+use crate::channels::Channels;
+use crate::destinations::{Destinations, Known};
 use crate::hash::{KeyedHash, join};
 
 /// Where an address belongs.
@@ -42,6 +44,8 @@ pub(crate) struct Seen<'a> {
     /// Whether this is the opening of a connection: a flow's first packet, for TCP a SYN. Flows
     /// picked up midstream were opened before; counting them would make every start look like a burst.
     pub(crate) connects: bool,
+    /// What is known of the destination, if a host inside connects to one outside.
+    pub(crate) known: Option<Known>,
 }
 
 impl Seen<'_> {
@@ -72,12 +76,14 @@ impl Seen<'_> {
     }
 }
 
-/// Decides between inside and outside, and hashes.
-#[derive(Clone, Debug)]
+/// Decides between inside and outside, hashes, and remembers whom hosts inside contact outside.
+#[derive(Debug)]
 pub(crate) struct Observer {
     v4: Vec<Masked<u32>>,
     v6: Vec<Masked<u128>>,
-    hash: KeyedHash,
+    pub(crate) hash: KeyedHash,
+    pub(crate) destinations: Destinations,
+    pub(crate) channels: Channels,
     /// Addresses seen lately, each where [`place`] says: the next event is mostly of one of them.
     lately: Vec<Party>,
 }
@@ -105,9 +111,9 @@ struct Masked<T> {
 }
 
 impl Observer {
-    pub(crate) fn new(internal: &[IpNet], hash: KeyedHash) -> Self {
+    pub(crate) fn new(config: &Config, hash: KeyedHash) -> Self {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
-        for network in internal {
+        for network in &config.internal_networks {
             match network {
                 IpNet::V4(network) => v4.push(*network),
                 IpNet::V6(network) => v6.push(*network),
@@ -125,33 +131,37 @@ impl Observer {
             v4: v4.collect(),
             v6: v6.collect(),
             hash,
+            // One host more than would make a destination rare.
+            destinations: Destinations::new(
+                &config.destinations,
+                config.rare_external_source.few_hosts.size() + 1,
+            ),
+            channels: Channels::new(config.destinations.max_memory.size() / 16),
             lately: Vec::new(),
         };
         this.lately = vec![this.meet(IpAddr::from([0, 0, 0, 0])); LATELY];
         this
     }
 
-    /// A question of DNS, if its row says what was asked for, and of whom.
-    pub(crate) fn question<'a>(&mut self, row: &'a ProtocolRow) -> Option<Asked<'a>> {
-        let question = Question::of(row)?;
-        let client = self.party(row.id.orig.addr);
-        let server = self.party(row.id.resp.addr);
-        Some(Asked::new(row, question, (client, server), &self.hash))
-    }
-
     pub(crate) fn see<'a>(&mut self, event: &'a FlowEvent) -> Seen<'a> {
         let src = self.party(event.id.orig.addr);
         let dst = self.party(event.id.resp.addr);
-        Seen {
+        let connects = connects(event);
+        let mut seen = Seen {
             event,
             src,
             dst,
             pair: join(src.key, dst.key),
-            connects: connects(event),
+            connects,
+            known: None,
+        };
+        if connects && seen.has_ports() && src.inside() && dst.side == Side::Outside {
+            seen.known = Some(self.destinations.contact(src, dst, event.time));
         }
+        seen
     }
 
-    fn party(&mut self, addr: IpAddr) -> Party {
+    pub(crate) fn party(&mut self, addr: IpAddr) -> Party {
         let addr = addr.to_canonical();
         let at = place(addr);
         let known = self.lately.get(at).filter(|known| known.addr == addr);
@@ -206,8 +216,8 @@ mod tests {
 
     #[test]
     fn sides() {
-        let config = crate::Config::default();
-        let observer = Observer::new(&config.internal_networks, KeyedHash::new(1));
+        let config = Config::default();
+        let observer = Observer::new(&config, KeyedHash::new(1));
         let cases = [
             ("10.1.2.3", Side::Inside),
             ("172.16.0.1", Side::Inside),

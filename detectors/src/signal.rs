@@ -155,11 +155,17 @@ pub enum SignalKind {
     DnsQueryBurst,
     HighEntropyDns,
     EncodedTunnelingPattern,
+    ExecutableFileDownload,
+    RareExternalSource,
+    PostDownloadBeacon,
+    BruteForce,
+    IcmpTunnel,
+    ProtocolOnWrongPort,
 }
 
 impl SignalKind {
     /// Every kind, in the order of all outputs.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 21] = [
         Self::PortScan,
         Self::ConnectionSpike,
         Self::PrivilegedAccess,
@@ -175,6 +181,12 @@ impl SignalKind {
         Self::DnsQueryBurst,
         Self::HighEntropyDns,
         Self::EncodedTunnelingPattern,
+        Self::ExecutableFileDownload,
+        Self::RareExternalSource,
+        Self::PostDownloadBeacon,
+        Self::BruteForce,
+        Self::IcmpTunnel,
+        Self::ProtocolOnWrongPort,
     ];
 
     /// The kind of this name.
@@ -200,6 +212,12 @@ impl SignalKind {
             Self::DnsQueryBurst => "DNS_QUERY_BURST",
             Self::HighEntropyDns => "HIGH_ENTROPY_DNS",
             Self::EncodedTunnelingPattern => "ENCODED_TUNNELING_PATTERN",
+            Self::ExecutableFileDownload => "EXECUTABLE_FILE_DOWNLOAD",
+            Self::RareExternalSource => "RARE_EXTERNAL_SOURCE",
+            Self::PostDownloadBeacon => "POST_DOWNLOAD_BEACON",
+            Self::BruteForce => "BRUTE_FORCE",
+            Self::IcmpTunnel => "ICMP_TUNNEL",
+            Self::ProtocolOnWrongPort => "PROTOCOL_ON_WRONG_PORT",
         }
     }
 }

@@ -2,27 +2,38 @@
 //! measure is then over its limit, the board is told, and what the board makes of it is no concern
 //! of the detector's.
 
+mod brute_force;
 mod command_exchange;
 mod connection_spike;
 mod data_staging;
 mod destination_diversity;
 mod dns_query_burst;
 mod encoded_tunneling_pattern;
+mod executable_file_download;
 mod fan_in_ddos;
 mod fan_out_scan;
 mod high_entropy_dns;
+mod icmp_tunnel;
 mod outbound_spike;
 mod periodic_beacon;
 mod persistent_destination;
 mod port_scan;
+mod post_download_beacon;
 mod privileged_access;
+mod protocol_on_wrong_port;
+mod rare_external_source;
 mod syn_burst;
 
 use crate::asked::Asked;
 use crate::board::Board;
+use crate::echoed::Echoed;
+use crate::fetched::Fetched;
 use crate::hash::KeyedHash;
+use crate::misplaced::Misplaced;
 use crate::seen::Seen;
+use crate::signed_in::SignedIn;
 use crate::subjects::{Held, Subjects};
+use crate::told::{Told, Topic};
 use crate::wants::Wants;
 use crate::{Config, Severity, SignalKind, Subject};
 
@@ -34,8 +45,30 @@ pub(crate) trait Detector: Send {
     fn fetch(&self, _seen: &Seen<'_>) {}
     /// An event that it wants happened.
     fn put(&mut self, _seen: &Seen<'_>, _board: &mut Board) {}
+    /// Which rows of protocols it is told of.
+    fn topic(&self) -> Option<Topic> {
+        None
+    }
+    /// A row of its topic came.
+    fn told(&mut self, told: &Told<'_>, board: &mut Board) {
+        match told {
+            Told::Asked(asked) => self.asked(asked, board),
+            Told::Fetched(fetched) => self.fetched(fetched, board),
+            Told::SignedIn(signed_in) => self.signed_in(signed_in, board),
+            Told::Echoed(echoed) => self.echoed(echoed, board),
+            Told::Misplaced(misplaced) => self.misplaced(misplaced, board),
+        }
+    }
     /// A host inside asked for a name.
     fn asked(&mut self, _asked: &Asked<'_>, _board: &mut Board) {}
+    /// A host inside fetched content.
+    fn fetched(&mut self, _fetched: &Fetched<'_>, _board: &mut Board) {}
+    /// Somebody tried to sign in.
+    fn signed_in(&mut self, _signed_in: &SignedIn<'_>, _board: &mut Board) {}
+    /// Messages of ICMP carry something.
+    fn echoed(&mut self, _echoed: &Echoed<'_>, _board: &mut Board) {}
+    /// A service is on a port that is not its own.
+    fn misplaced(&mut self, _misplaced: &Misplaced<'_>, _board: &mut Board) {}
     /// The subject's signal is no longer open.
     fn closed(&mut self, subject: &Subject, key: u64);
     /// A moment came that [`Board::wake_at`] was asked for.
@@ -94,6 +127,7 @@ pub(crate) fn all(config: &Config, hash: &KeyedHash) -> Vec<Box<dyn Detector>> {
     SignalKind::ALL.map(make).into()
 }
 
+#[expect(clippy::too_many_lines, reason = "one flat match")]
 fn make(kind: SignalKind, config: &Config, general: General) -> Box<dyn Detector> {
     match kind {
         SignalKind::PortScan => Box::new(port_scan::Scans::new(&config.port_scan, general)),
@@ -140,6 +174,24 @@ fn make(kind: SignalKind, config: &Config, general: General) -> Box<dyn Detector
         )),
         SignalKind::EncodedTunnelingPattern => Box::new(encoded_tunneling_pattern::Tunnels::new(
             &config.encoded_tunneling_pattern,
+            general,
+        )),
+        SignalKind::ExecutableFileDownload => Box::new(executable_file_download::Downloads::new(
+            &config.executable_file_download,
+            general,
+        )),
+        SignalKind::RareExternalSource => Box::new(rare_external_source::Sources::new(
+            &config.rare_external_source,
+            general,
+        )),
+        SignalKind::PostDownloadBeacon => Box::new(post_download_beacon::Beacons::new(
+            &config.post_download_beacon,
+            general,
+        )),
+        SignalKind::BruteForce => Box::new(brute_force::Guesses::new(&config.brute_force, general)),
+        SignalKind::IcmpTunnel => Box::new(icmp_tunnel::Tunnels::new(&config.icmp_tunnel, general)),
+        SignalKind::ProtocolOnWrongPort => Box::new(protocol_on_wrong_port::Strays::new(
+            &config.protocol_on_wrong_port,
             general,
         )),
     }

@@ -184,42 +184,78 @@ pub(crate) fn question(millis: i64, client: &str, name: &str, qtype: u16) -> Pro
     }
 }
 
-/// The final form of every signal of a kind that questions give.
-pub(crate) fn signals_of_names(
+/// The final form of every signal of a kind that rows give.
+pub(crate) fn signals_of_rows(
     config: &Config,
     kind: SignalKind,
     rows: &[ProtocolRow],
 ) -> Vec<Signal> {
-    let mut detectors = Detectors::new(config, Vec::new());
-    for row in rows {
-        detectors.put_row(row);
-    }
-    detectors.finish();
-    let of_kind = |finding| match finding {
-        Finding::SignalClosed(signal) if signal.kind == kind => Some(signal),
-        _ => None,
-    };
-    detectors.drain().filter_map(of_kind).collect()
+    signals_of_both(config, kind, &[], rows)
 }
 
-/// Everything found in these flows.
-pub(crate) fn findings(config: &Config, rules: Vec<Rule>, flows: &[Flow]) -> Vec<Finding> {
+/// The final form of every signal of a kind that flows and rows give together.
+pub(crate) fn signals_of_both(
+    config: &Config,
+    kind: SignalKind,
+    flows: &[Flow],
+    rows: &[ProtocolRow],
+) -> Vec<Signal> {
+    let found = findings_of_both(config, Vec::new(), flows, rows);
+    of_kind(kind, found)
+}
+
+/// Every detection that flows and rows give together, as made.
+pub(crate) fn detections_of_both(
+    config: &Config,
+    flows: &[Flow],
+    rows: &[ProtocolRow],
+) -> Vec<Detection> {
+    let found = findings_of_both(config, crate::builtin_rules(), flows, rows);
+    let made = |finding| match finding {
+        Finding::DetectionMade(detection) => Some(detection),
+        _ => None,
+    };
+    found.into_iter().filter_map(made).collect()
+}
+
+/// Everything found in these flows and rows.
+pub(crate) fn findings_of_both(
+    config: &Config,
+    rules: Vec<Rule>,
+    flows: &[Flow],
+    rows: &[ProtocolRow],
+) -> Vec<Finding> {
     let mut detectors = Detectors::new(config, rules);
+    let mut rows: Vec<&ProtocolRow> = rows.iter().collect();
+    rows.sort_by_key(|row| (row.time, row.uid, row.seq));
+    let mut rows = rows.into_iter().peekable();
     for event in events(flows) {
+        while let Some(row) = rows.next_if(|row| (row.time, row.uid) < (event.time, event.uid)) {
+            detectors.put_row(row);
+        }
         detectors.put(&event);
     }
+    rows.for_each(|row| detectors.put_row(row));
     detectors.finish();
     detectors.drain().collect()
 }
 
+/// Everything found in these flows.
+pub(crate) fn findings(config: &Config, rules: Vec<Rule>, flows: &[Flow]) -> Vec<Finding> {
+    findings_of_both(config, rules, flows, &[])
+}
+
 /// The final form of every signal of a kind.
 pub(crate) fn signals(config: &Config, kind: SignalKind, flows: &[Flow]) -> Vec<Signal> {
+    of_kind(kind, findings(config, Vec::new(), flows))
+}
+
+fn of_kind(kind: SignalKind, found: Vec<Finding>) -> Vec<Signal> {
     let of_kind = |finding| match finding {
         Finding::SignalClosed(signal) if signal.kind == kind => Some(signal),
         _ => None,
     };
-    let all = findings(config, Vec::new(), flows).into_iter();
-    all.filter_map(of_kind).collect()
+    found.into_iter().filter_map(of_kind).collect()
 }
 
 /// Every detection, as made and as updated.

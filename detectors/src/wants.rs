@@ -90,9 +90,12 @@ impl Wants {
     ];
 }
 
-/// For everything an event can say, between whatever sides, the detectors that want it, a bit each.
+/// Detectors, a bit each.
+pub(crate) type Set = u32;
+
+/// For everything an event can say, between whatever sides, the detectors that want it.
 #[derive(Debug)]
-pub(crate) struct Takers(Vec<u16>);
+pub(crate) struct Takers(Vec<Set>);
 
 impl Takers {
     pub(crate) fn new(wants: &[Wants]) -> Self {
@@ -110,8 +113,8 @@ impl Takers {
         Self(takers)
     }
 
-    /// Who wants this event, a bit each.
-    pub(crate) fn of(&self, seen: &Seen<'_>) -> u16 {
+    /// Who wants this event.
+    pub(crate) fn of(&self, seen: &Seen<'_>) -> Set {
         let place = place(What::of(seen.event), (seen.src.side, seen.dst.side));
         self.0.get(place).copied().unwrap_or(0)
     }

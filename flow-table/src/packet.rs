@@ -28,7 +28,7 @@ pub struct Packet {
     pub carries: Option<TunnelKind>,
     /// What stands above IP.
     pub body: FlatBody,
-    /// Where what TCP or UDP carries was captured.
+    /// Where what TCP or UDP carries was captured, or an echo of ICMP from its identifier on.
     pub payload: PayloadPlace,
 }
 

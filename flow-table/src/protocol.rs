@@ -9,6 +9,7 @@
 mod bytes;
 pub mod dhcp;
 pub mod dns;
+pub mod echo;
 mod entity;
 pub mod files;
 mod frames;
@@ -75,18 +76,24 @@ pub enum Record {
     Dhcp(Box<dhcp::DhcpMessage>),
     /// Of dns.log.
     Dns(Box<dns::DnsRecord>),
+    /// Messages of ICMP that carry something; of no log.
+    Echoes(Box<echo::Echoes>),
     /// Of files.log.
     File(Box<files::FileRecord>),
     /// Of ftp.log.
     Ftp(Box<ftp::FtpRecord>),
     /// Of http.log.
     Http(Box<http::HttpRecord>),
+    /// A service on a port that is not its own; of no log.
+    Misplaced(Box<Service>),
     /// Of files.log once it is joined with others; of no log by itself.
     Part(Box<files::FilePart>),
     /// Of ntp.log.
     Ntp(Box<ntp::NtpRecord>),
     /// Of quic.log.
     Quic(Box<quic::QuicRecord>),
+    /// Somebody tried to sign in; of no log.
+    SignIn(Box<SignIn>),
     /// Of smtp.log.
     Smtp(Box<smtp::SmtpRecord>),
     /// Of ssh.log.
@@ -104,8 +111,34 @@ pub enum Record {
 impl Record {
     /// Whether it is for a log, and not for what is to be known of other flows.
     pub const fn is_told(&self) -> bool {
-        !matches!(self, Self::Announced(_) | Self::Carried(_) | Self::Part(_))
+        !matches!(
+            self,
+            Self::Announced(_)
+                | Self::Carried(_)
+                | Self::Echoes(_)
+                | Self::Misplaced(_)
+                | Self::Part(_)
+                | Self::SignIn(_)
+        )
     }
+}
+
+/// An attempt to sign in, or for SSH all attempts of a session: what is tried there is encrypted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SignIn {
+    /// To what.
+    pub service: Service,
+    /// Whether it was let in.
+    pub outcome: SignInOutcome,
+}
+
+/// What came of an attempt to sign in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SignInOutcome {
+    /// It was let in.
+    Accepted,
+    /// It was not.
+    Refused,
 }
 
 /// What is said of a body before it comes.
@@ -156,6 +189,11 @@ pub trait Sink {
     /// Another flow is to come.
     fn expect(&mut self, channel: ftp::DataChannel) {
         let _ = channel;
+    }
+
+    /// Somebody tried to sign in.
+    fn signed_in(&mut self, sign_in: SignIn) {
+        let _ = sign_in;
     }
 
     /// Content that `side` sends, for who looks into files.
@@ -235,6 +273,8 @@ pub struct Findings {
     pub services: Vec<Service>,
     /// Flows that were announced.
     pub channels: Vec<ftp::DataChannel>,
+    /// Attempts to sign in.
+    pub sign_ins: Vec<SignIn>,
 }
 
 impl Sink for Findings {
@@ -248,6 +288,10 @@ impl Sink for Findings {
 
     fn expect(&mut self, channel: ftp::DataChannel) {
         self.channels.push(channel);
+    }
+
+    fn signed_in(&mut self, sign_in: SignIn) {
+        self.sign_ins.push(sign_in);
     }
 
     fn confirm(&mut self, service: Service) {

@@ -224,3 +224,178 @@ record_udp_flood_many_to_one() {
     "$GENERATOR" many-to-one --packets 84000 --sources 200 --rate 2100 --dst 10.1.0.81 --dst-port 27015 \
         --payload 8900 --snaplen 60 --seed 2 --out "$RAW"
 }
+
+# A program that is called a picture, from a host that nobody knows; what it would do once it runs: call
+# another that nobody knows. Before and beside it, people read pages.
+record_malware_delivery() {
+    net_up
+    local n
+    for n in 60 61 62; do host_up "ws-$n" "$n"; done
+    text_file "$WORK/news/index.html" 4000
+    text_file "$WORK/news/asset1.css" 900
+    windows_program "$WORK/files/img/banner.png" 48000
+    web_up out news "$WORK/news" 203.0.113.10:80
+    web_up out files "$WORK/files" 203.0.113.60:80
+    daemon out gate "$HERE/client.py" serve --address 198.51.100.66 --port 8080 --reply 30
+    dns_up out resolver --listen-address=198.51.100.53 --bind-interfaces --address=/news.example/203.0.113.10 \
+        --address=/files.example/203.0.113.60 --address=/gate.example/198.51.100.66
+    for n in 60 61 62; do use_resolver "ws-$n" 198.51.100.53; done
+    wait_port out any 8080
+    wait_port out any 80
+    capture_on sw br0 "$RAW"
+    for n in 60 61 62; do fetch "ws-$n" http://news.example/index.html http://news.example/asset1.css; done
+    sleep 3
+    fetch ws-60 http://files.example/img/banner.png
+    sleep 4
+    on ws-60 "$HERE/client.py" poll --seed 60 --every 12 --jitter 0.5 --count 6 -- \
+        -d 'id=ws-60' http://gate.example:8080/gate &
+    local beacon=$!
+    for n in 1 2 3; do
+        sleep 15
+        fetch ws-61 http://news.example/index.html
+        fetch ws-62 http://news.example/asset1.css
+    done
+    wait "$beacon"
+    capture_end
+}
+
+# Five hosts update themselves with apt over HTTP; then one of them reads a site nobody has read before.
+# Nobody but the first two fetched from where hardly anybody does.
+record_near_miss_updates() {
+    net_up
+    local n
+    for n in 71 72 73 74 75; do host_up "ws-$n" "$n"; done
+    text_file "$WORK/site/index.html" 3000
+    package_mirror "$WORK/mirror"
+    web_up out mirror "$WORK/mirror" 203.0.113.30:80
+    web_up out site "$WORK/site" 203.0.113.31:80
+    dns_up out resolver --listen-address=198.51.100.53 --bind-interfaces \
+        --address=/mirror.example/203.0.113.30 --address=/new.example/203.0.113.31
+    for n in 71 72 73 74 75; do use_resolver "ws-$n" 198.51.100.53; done
+    wait_port out any 80
+    capture_on sw br0 "$RAW"
+    for n in 71 72 73 74 75; do
+        update_packages "ws-$n" http://mirror.example/
+        sleep 4
+    done
+    for n in 2 9 4 16 1; do
+        fetch ws-75 http://new.example/index.html
+        sleep "$n"
+    done
+    capture_end
+}
+
+# From outside, sixty passwords of which the last is right; beside it an administrator works.
+record_ssh_brute_force() {
+    net_up
+    host_up app 11
+    host_up admin 40
+    user_up app clerk Hvid-7-Elefant
+    ssh_up app -o PasswordAuthentication=yes -o MaxStartups=100
+    wordlist "$WORK/words" 59 Hvid-7-Elefant
+    capture_on sw br0 "$RAW"
+    ssh_to admin "$LAN4.11" 'for i in 1 2 3; do uptime; sleep 4; done' >/dev/null &
+    local admin=$!
+    on out hydra -I -q -t 4 -s 22 -l clerk -P "$WORK/words" -o "$WORK/found.txt" "ssh://$LAN4.11" >"$WORK/hydra.log" 2>&1
+    grep -q Hvid "$WORK/found.txt"
+    ssh_typed out "$LAN4.11" clerk Hvid-7-Elefant
+    wait "$admin"
+    capture_end
+}
+
+# Three wrong passwords, twice; then the right one. A monitor fetches the host key beside it.
+record_near_miss_ssh() {
+    net_up
+    host_up app 11
+    host_up monitor 30
+    host_up admin 40
+    user_up app clerk Hvid-7-Elefant
+    ssh_up app -o PasswordAuthentication=yes
+    capture_on sw br0 "$RAW"
+    for _ in $(seq 15); do
+        on monitor ssh-keyscan -t ed25519 "$LAN4.11"
+        sleep 2
+    done >/dev/null 2>&1 &
+    local monitor=$!
+    ssh_typed admin "$LAN4.11" clerk Hvid-Elefant Hvid-6-Elefant hvid-7-elefant
+    ssh_typed admin "$LAN4.11" clerk Hvid-8-Elefant Hvid-7-Elfant Elefant-7-Hvid
+    ssh_typed admin "$LAN4.11" clerk Hvid-7-Elefant
+    wait "$monitor"
+    capture_end
+}
+
+# A list of passwords against FTP, none of which is right.
+record_ftp_brute_force() {
+    net_up
+    host_up ftp 12
+    host_up ws-64 64
+    user_up ftp clerk Hvid-7-Elefant
+    mkdir -p "$WORK/pub"
+    ftp_up ftp "$WORK/pub" local_enable=YES
+    wordlist "$WORK/words" 70 summer0
+    capture_on sw br0 "$RAW"
+    on ws-64 hydra -I -q -t 4 -l clerk -P "$WORK/words" "ftp://$LAN4.12" >"$WORK/hydra.log" 2>&1
+    capture_end
+}
+
+# HTTP through echo messages, with ptunnel-ng at both ends; the far end's kernel leaves them to it.
+record_icmp_tunnel() {
+    net_up
+    host_up ws-65 65
+    text_file "$WORK/site/index.html" 30000
+    web_up out site "$WORK/site" 127.0.0.1:80
+    on out sysctl -qw net.ipv4.icmp_echo_ignore_all=1
+    daemon out proxy ptunnel-ng -r127.0.0.1 -R80
+    daemon ws-65 client ptunnel-ng -p192.0.2.2 -l8000 -r127.0.0.1 -R80
+    wait_port out any 80
+    wait_port ws-65 any 8000
+    capture_on sw br0 "$RAW"
+    local n
+    for n in 1 2 3; do
+        on ws-65 curl -q -s -o /dev/null --max-time 20 http://127.0.0.1:8000/index.html
+        sleep 2
+    done
+    capture_end
+}
+
+# What people and monitors do with echo messages: the usual, large, of every size, in a flood, along the way.
+record_near_miss_ping() {
+    net_up
+    local n
+    host_up monitor 30
+    host_up admin 40
+    capture_on sw br0 "$RAW"
+    on monitor ping -q -i 0.5 -c 60 -s 200 -p feedbeef 203.0.113.80 >/dev/null &
+    local monitor=$!
+    on admin ping -q -i 0.2 -c 50 203.0.113.81 >/dev/null
+    on admin ping -q -i 0.1 -c 60 -s 1400 203.0.113.82 >/dev/null
+    for n in $(seq 1300 8 1472); do on admin ping -q -M 'do' -c 1 -s "$n" 203.0.113.83 >/dev/null || true; done
+    on admin ping -q -f -c 150 203.0.113.84 >/dev/null
+    on admin ping -q -6 -i 0.2 -c 30 -s 512 2001:db8:80::80 >/dev/null
+    on admin traceroute -I -n -q 3 203.0.113.85 >/dev/null 2>&1 || true
+    wait "$monitor"
+    capture_end
+}
+
+# Services on ports that are known for others; HTTP and TLS on high ports beside them, as is usual.
+record_wrong_port() {
+    net_up
+    host_up ws-68 68
+    text_file "$WORK/site/index.html" 2000
+    tls_up odd.example
+    web_up out site "$WORK/site" 203.0.113.68:53 203.0.113.68:22 203.0.113.69:8443 203.0.113.69:9999 \
+        '203.0.113.70:9443 ssl' '203.0.113.70:21 ssl'
+    ssh_up out -o ListenAddress=203.0.113.71:443 -o ListenAddress=203.0.113.72:22
+    wait_port out any 9443
+    wait_port out any 443
+    capture_on sw br0 "$RAW"
+    local url
+    for url in http://203.0.113.68:53/ http://203.0.113.68:22/ http://203.0.113.69:8443/ http://203.0.113.69:9999/ \
+        https://203.0.113.70:9443/ https://203.0.113.70:21/; do
+        on ws-68 curl -q -s -k -o /dev/null "$url"
+        sleep 1
+    done
+    ssh_to ws-68 -p 443 203.0.113.71 'uname -n; id' >/dev/null
+    ssh_to ws-68 203.0.113.72 'uname -n; id' >/dev/null
+    capture_end
+}

@@ -80,8 +80,8 @@ impl OpenSignal {
         }
     }
 
-    pub(super) fn is(&self, kind: SignalKind, subject: &Subject) -> bool {
-        self.kind == kind && self.subject == *subject
+    pub(super) fn is(&self, kind: SignalKind, key: u64, subject: &Subject) -> bool {
+        self.kind == kind && self.key == key && self.subject == *subject
     }
 
     pub(super) fn hash(&self) -> u64 {
@@ -181,6 +181,7 @@ impl Peak {
             threshold: self.threshold,
             window,
             domain: &self.domain,
+            names: &self.names,
             numbers: &self.numbers,
         };
         let mut samples: Vec<Sample> = self

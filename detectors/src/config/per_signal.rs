@@ -7,17 +7,27 @@ use serde::{Deserialize, Serialize};
 
 use super::{Bytes, Count, Positive, Ratio, WindowSpan};
 
+pub use of_rows::{
+    BruteForce, Destinations, ExecutableFileDownload, IcmpTunnel, PostDownloadBeacon,
+    ProtocolOnWrongPort, RareExternalSource,
+};
+
 const MIB: u64 = 1 << 20;
 const MEGA: u64 = 1_000_000;
 const GIGA: u64 = 1_000_000_000;
 
+/// Numbers of a signal, and how many subjects in how much memory its tables hold.
 macro_rules! signal_config {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:expr,)+ }) => {
+    ($(#[$doc:meta])* $name:ident { $($fields:tt)* }) => {
+        signal_config! { $(#[$doc])* $name holds (131_072, 32 * MIB) { $($fields)* } }
+    };
+    ($(#[$doc:meta])* $name:ident holds ($subjects:expr, $memory:expr)
+        { $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:expr,)* }) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct $name {
-            $($(#[$field_doc])* pub $field: $type,)+
+            $($(#[$field_doc])* pub $field: $type,)*
             /// How many subjects are kept.
             pub max_subjects: Count,
             /// How much memory its state may take, in bytes.
@@ -27,14 +37,16 @@ macro_rules! signal_config {
         impl Default for $name {
             fn default() -> Self {
                 Self {
-                    $($field: $default,)+
-                    max_subjects: Count::new(131_072),
-                    max_memory: Bytes::new(32 * MIB),
+                    $($field: $default,)*
+                    max_subjects: Count::new($subjects),
+                    max_memory: Bytes::new($memory),
                 }
             }
         }
     };
 }
+
+mod of_rows;
 
 signal_config! {
     /// Numbers of PORT_SCAN, in distinct destination ports.

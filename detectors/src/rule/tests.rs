@@ -30,11 +30,13 @@ fn builtin_rules_are_sound() {
         .collect();
     ids.sort();
     let want = [
+        "BRUTE-001",
         "C2-BEACON-001",
         "DDOS-001",
         "DNS-EXFIL-001",
         "EXFIL-001",
         "LM-001",
+        "MALWARE-DELIVERY-001",
         "RECON-001",
     ];
     assert_eq!(ids, want);

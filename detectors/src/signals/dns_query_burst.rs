@@ -20,6 +20,7 @@ use crate::config::DnsQueryBurst;
 use crate::names::Names;
 use crate::samples::{Sample, Samples};
 use crate::subjects::{Held, Pin, Subjects};
+use crate::told::Topic;
 use crate::wants::Wants;
 use crate::window::{Distinct, Slicing, SlidingSum};
 use crate::{Severity, SignalKind, Subject};
@@ -69,6 +70,10 @@ impl Bursts {
 impl Detector for Bursts {
     fn wants(&self) -> Wants {
         Wants::NOTHING
+    }
+
+    fn topic(&self) -> Option<Topic> {
+        Some(Topic::Questions)
     }
 
     fn asked(&mut self, asked: &Asked<'_>, board: &mut Board) {

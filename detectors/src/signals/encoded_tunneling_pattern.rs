@@ -18,6 +18,7 @@ use crate::config::EncodedTunnelingPattern;
 use crate::names::{self, Names};
 use crate::samples::{Sample, Samples};
 use crate::subjects::{Held, Pin, Subjects};
+use crate::told::Topic;
 use crate::wants::Wants;
 use crate::window::{Distinct, Slicing};
 use crate::{Severity, SignalKind, Subject};
@@ -69,6 +70,10 @@ impl Tunnels {
 impl Detector for Tunnels {
     fn wants(&self) -> Wants {
         Wants::NOTHING
+    }
+
+    fn topic(&self) -> Option<Topic> {
+        Some(Topic::Questions)
     }
 
     fn asked(&mut self, asked: &Asked<'_>, board: &mut Board) {

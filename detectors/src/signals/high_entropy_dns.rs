@@ -18,6 +18,7 @@ use crate::config::HighEntropyDns;
 use crate::names::Names;
 use crate::samples::{Sample, Samples};
 use crate::subjects::{Held, Pin, Subjects};
+use crate::told::Topic;
 use crate::wants::Wants;
 use crate::window::{Slicing, SlidingSum};
 use crate::{Severity, SignalKind, Subject};
@@ -56,6 +57,10 @@ impl Riddles {
 impl Detector for Riddles {
     fn wants(&self) -> Wants {
         Wants::NOTHING
+    }
+
+    fn topic(&self) -> Option<Topic> {
+        Some(Topic::Questions)
     }
 
     fn asked(&mut self, asked: &Asked<'_>, board: &mut Board) {

@@ -1,6 +1,9 @@
 //! For every signal: over its limit, at it, split over the window's edge, and over IPv6.
 
+mod delivery;
 mod names;
+mod sign_ins;
+mod strays;
 
 use std::fmt::Write as _;
 

@@ -83,6 +83,9 @@ pub(super) fn row(
         // Rows are made of all flows' messages.
         Record::Announced(_)
         | Record::Carried(_)
+        | Record::Echoes(_)
+        | Record::Misplaced(_)
+        | Record::SignIn(_)
         | Record::Dhcp(_)
         | Record::File(_)
         | Record::Part(_)

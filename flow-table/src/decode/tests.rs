@@ -880,7 +880,7 @@ fn payload_is_found_where_it_was_captured() {
     let stream = v4(6, tcp(1, 2, ACK, b"some text"));
     let carrying = over_udp(4789, &VXLAN, &ethernet(&inner()));
     let carried = carrying[28..].to_vec();
-    let cases: [Case<'_>; 8] = [
+    let cases: [Case<'_>; 12] = [
         ("UDP", v4(17, datagram()), 30, vec![b"ab".to_vec()]),
         (
             "UDP over IPv6",
@@ -897,6 +897,20 @@ fn payload_is_found_where_it_was_captured() {
         ("TCP", stream.clone(), 49, vec![b"some text".to_vec()]),
         ("TCP, cut", stream.clone(), 44, vec![b"some".to_vec()]),
         ("TCP, only its header", stream, 40, vec![vec![]]),
+        (
+            "an echo",
+            v4(1, icmp(8, 0, b"ab")),
+            30,
+            vec![b"\0\x01\0\x01ab".to_vec()],
+        ),
+        ("an echo, cut", v4(1, icmp(8, 0, b"ab")), 29, vec![vec![]]),
+        (
+            "an echo over IPv6",
+            v6(58, icmp(129, 0, b"ab")),
+            50,
+            vec![b"\0\x01\0\x01ab".to_vec()],
+        ),
+        ("no echo", v4(1, icmp(3, 1, b"ab")), 30, vec![vec![]]),
         (
             "a wrong checksum",
             bad(v4(17, datagram())),

@@ -71,7 +71,8 @@ pub(super) fn body(ip: &Ip<'_>, checksums: Checksums) -> FlatBody {
     }
 }
 
-/// What TCP or UDP carries, as far as it was captured.
+/// What TCP or UDP carries, as far as it was captured; of an echo of ICMP that was captured whole, all
+/// after its checksum.
 #[inline]
 pub(super) fn payload<'a>(ip: &Ip<'a>, body: FlatBody) -> &'a [u8] {
     let (header, len) = match body.get() {
@@ -80,6 +81,12 @@ pub(super) fn payload<'a>(ip: &Ip<'a>, body: FlatBody) -> &'a [u8] {
             (usize::from(words) * 4, segment.len)
         }
         Body::Udp(datagram) => (UDP_HEADER, datagram.len),
+        Body::Icmp(message) if message.whole && is_echo(ip) => {
+            return ip
+                .payload
+                .get(ICMP_HEADER / 2..ip.payload_len)
+                .unwrap_or_default();
+        }
         _ => return &[],
     };
     let payload = ip.payload.get(header..).unwrap_or_default();
@@ -183,6 +190,15 @@ fn icmp_names(ip: &Ip<'_>) -> Result<Names, DropReason> {
         dst_port: u16::from(counterpart.unwrap_or(code)),
         paired: counterpart.is_some(),
     })
+}
+
+/// Whether an ICMP message asks for an echo or is one.
+fn is_echo(ip: &Ip<'_>) -> bool {
+    match ip.payload.first() {
+        Some(0 | 8) => ip.proto == IpProto::ICMP,
+        Some(128 | 129) => ip.proto == IpProto::ICMPV6,
+        _ => false,
+    }
 }
 
 fn icmp(ip: &Ip<'_>, checksums: Checksums) -> FlatBody {

@@ -4,7 +4,7 @@ use super::Services;
 use crate::flow::Common;
 use crate::protocol::files::{Files, Hashes};
 use crate::protocol::ftp::DataChannel;
-use crate::protocol::{Body, Record, Service, Sink, Weird};
+use crate::protocol::{Body, Record, Service, SignIn, Sink, Weird, recognise};
 use crate::{FlowId, PerSide, Side, Timestamp, Uid};
 
 /// A row of a protocol's log, and the flow it is of.
@@ -105,6 +105,12 @@ impl Sink for Finder<'_> {
     }
 
     fn confirm(&mut self, service: Service) {
+        // What is inside another protocol has no port of its own.
+        let first = self.found.services.is_empty();
+        let FlowId { resp, proto, .. } = self.flow.id();
+        if first && !recognise::is_at_home(service, proto, resp.port) {
+            self.push(Record::Misplaced(Box::new(service)));
+        }
         self.found.services.add(service);
         self.found.interactive |= matches!(service.0, "ssh" | "ftp");
         if service.0 == "http"
@@ -123,6 +129,10 @@ impl Sink for Finder<'_> {
 
     fn expect(&mut self, channel: DataChannel) {
         self.push(Record::Announced(Box::new(channel)));
+    }
+
+    fn signed_in(&mut self, sign_in: SignIn) {
+        self.push(Record::SignIn(Box::new(sign_in)));
     }
 
     fn body(&mut self, side: Side, part: Body<'_>) {

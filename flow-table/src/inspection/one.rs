@@ -76,7 +76,7 @@ impl Inspection {
     /// showed nothing. Floods are made of such flows.
     pub(super) fn may_wait(&self, flow: &Flow) -> bool {
         let PerSide { orig, resp } = flow.common.counts;
-        matches!(flow.kind, Kind::Udp(_))
+        matches!(flow.kind, Kind::Udp(_) | Kind::Icmp(_))
             && orig.packets.get() + resp.packets.get() == 1
             && self.inspector.is_undecided()
             && self.found.is_nothing()
@@ -112,7 +112,9 @@ impl Inspection {
                 reading.ends(tcp, &self.streams, &mut self.ended);
                 self.over |= reading.over;
             }
-            (Kind::Udp(_), Body::Udp(_)) if !arrival.payload.is_empty() => {
+            (Kind::Udp(_), Body::Udp(_)) | (Kind::Icmp(_), Body::Icmp(_))
+                if !arrival.payload.is_empty() =>
+            {
                 let progress = self.inspector.data(side, ts, arrival.payload, &mut sink);
                 self.over |= progress == Progress::Done;
             }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::protocol::Record;
-use crate::tests::bytes::{ACK, SYN, tcp, udp, v4};
+use crate::tests::bytes::{ACK, SYN, icmp, tcp, udp, v4};
 use crate::{
     Checksums, Clock, Decoder, FlowConfig, Frame, KEY_GROUPS, LinkType, Packet, Shard, ShardId,
     Side, Span, Timestamp,
@@ -424,4 +424,58 @@ fn names_are_kept_within_their_share() {
     let (held, out) = run(&frames, 100, 4_096 * groups);
     assert!(held <= 4_096 * KEY_GROUPS, "{held}");
     assert!(out.given_up > 0);
+}
+
+#[test]
+fn only_the_outermost_service_can_be_out_of_place() {
+    let mut play = Play::open(4_000);
+    play.say(Orig, b"CONNECT a HTTP/1.1\r\n\r\n");
+    play.say(Resp, b"HTTP/1.1 200 OK\r\n\r\n");
+    play.say(Resp, b"SSH-2.0-server\r\n");
+    play.say(Orig, b"SSH-2.0-client\r\n");
+    let out = run(&play.frames, usize::MAX, 1 << 24).1;
+    let misplaced = out.protocols.iter().filter_map(|row| match &row.record {
+        Record::Misplaced(service) => Some(service.0),
+        _ => None,
+    });
+    assert_eq!(misplaced.collect::<Vec<_>>(), ["http"]);
+}
+
+/// An echo request or its reply.
+fn echo(side: Side, number: u8, data: &[u8]) -> Vec<u8> {
+    let kind = if side == Orig { 8 } else { 0 };
+    let numbers = [&[0, 7, 0, number], data].concat();
+    let mut message = icmp(kind, 0, &numbers[4..]);
+    message[4..8].copy_from_slice(&numbers[..4]);
+    Play::addressed(side, 1, message)
+}
+
+#[test]
+fn echoes_are_told_of_where_they_carry_something() {
+    // What requests and replies bring by their number; how many of each side carry something.
+    type Bring = fn(u8) -> [u8; 40];
+    let same: Bring = |_| [1; 40];
+    let changing: Bring = |number| [number; 40];
+    let other: Bring = |number| [!number; 40];
+    let cases: [(&str, Bring, Bring, (u32, u32)); 4] = [
+        ("ping", same, same, (0, 0)),
+        ("changing", changing, changing, (19, 0)),
+        ("answered by something else", same, other, (0, 20)),
+        ("both", changing, other, (19, 20)),
+    ];
+    for (name, request, reply, want) in cases {
+        let frames: Vec<Vec<u8>> = (0..21)
+            .flat_map(|n| [echo(Orig, n, &request(n)), echo(Resp, n, &reply(n))])
+            .collect();
+        let out = run(&frames, 3, 1 << 24).1;
+        let mut sum = (0, 0);
+        for row in &out.protocols {
+            let Record::Echoes(echoes) = &row.record else {
+                panic!("{name}: {row:?}")
+            };
+            sum.0 += echoes.messages.orig;
+            sum.1 += echoes.messages.resp;
+        }
+        assert_eq!((sum, out.records.len()), (want, 1), "{name}");
+    }
 }

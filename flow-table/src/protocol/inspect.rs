@@ -9,6 +9,7 @@ mod parsers;
 
 use lone::Lone;
 
+use super::echo::Echo;
 use super::ftp::Transfer;
 use super::http::Measure;
 use super::recognise::{self, Begun, DatagramRecogniser, Protocol, Recogniser, Verdict};
@@ -39,6 +40,8 @@ enum Stage {
     Stream(Box<Recogniser>),
     /// A UDP flow of which nothing is known yet.
     Datagrams(DatagramRecogniser),
+    /// A flow of ICMP's echoes.
+    Echoes(Box<Echo>),
     /// Known, and read.
     Parsing(Box<dyn Parser>),
     /// Known, and looked at only for a hello of TLS; so many segments still.
@@ -61,6 +64,7 @@ impl Inspector {
         let stage = match id.proto {
             IpProto::TCP => Stage::Stream(Box::new(Recogniser::new(begun))),
             IpProto::UDP => Stage::Datagrams(DatagramRecogniser::default()),
+            IpProto::ICMP | IpProto::ICMPV6 => Stage::Echoes(Box::new(Echo::new(id)?)),
             _ => return None,
         };
         Some(Self {
@@ -81,7 +85,7 @@ impl Inspector {
         Some(inspector)
     }
 
-    /// Takes a UDP datagram's payload, or the next bytes in order of a TCP stream: a segment's, as
+    /// Takes a UDP datagram's payload, an echo of ICMP from its identifier on, or the next bytes in order of a TCP stream: a segment's, as
     /// it was sent.
     pub fn data(
         &mut self,
@@ -101,6 +105,12 @@ impl Inspector {
                     self.lone.leave(recogniser, sink);
                 }
                 verdict
+            }
+            Stage::Echoes(echo) => {
+                if let Some(record) = echo.data(side, ts, bytes) {
+                    sink.record(record);
+                }
+                return Progress::Going;
             }
             Stage::Datagrams(recogniser) => {
                 match recogniser.data(bytes, (self.id.orig.port, self.id.resp.port)) {
@@ -141,7 +151,9 @@ impl Inspector {
                 Progress::Going
             }
             Stage::Parsing(parser) => parser.gap(side, ts, len, sink),
-            Stage::Datagrams(_) | Stage::Watching(_) | Stage::Over => Progress::Going,
+            Stage::Datagrams(_) | Stage::Echoes(_) | Stage::Watching(_) | Stage::Over => {
+                Progress::Going
+            }
         };
         if progress != Progress::Going {
             self.finish(ts, sink);
@@ -154,7 +166,7 @@ impl Inspector {
         match &mut self.stage {
             Stage::Parsing(parser) => parser.end_of(side, ts, sink),
             Stage::Stream(recogniser) => self.lone.end_of(side, recogniser, sink),
-            Stage::Datagrams(_) | Stage::Watching(_) | Stage::Over => {}
+            Stage::Datagrams(_) | Stage::Echoes(_) | Stage::Watching(_) | Stage::Over => {}
         }
     }
 
@@ -167,13 +179,21 @@ impl Inspector {
                     self.lone.end_of(side, &recogniser, sink);
                 }
             }
+            Stage::Echoes(mut echo) => {
+                if let Some(record) = echo.finish() {
+                    sink.record(record);
+                }
+            }
             Stage::Datagrams(_) | Stage::Watching(_) | Stage::Over => {}
         }
     }
 
     /// Whether nothing is known yet of what the flow speaks.
     pub const fn is_undecided(&self) -> bool {
-        matches!(self.stage, Stage::Stream(_) | Stage::Datagrams(_))
+        matches!(
+            self.stage,
+            Stage::Stream(_) | Stage::Datagrams(_) | Stage::Echoes(_)
+        )
     }
 
     /// Bytes held for what is to come, about.
@@ -181,6 +201,7 @@ impl Inspector {
         match &self.stage {
             Stage::Stream(recogniser) => recogniser.held_len(),
             Stage::Parsing(parser) => parser.held(),
+            Stage::Echoes(_) => size_of::<Echo>(),
             Stage::Datagrams(_) | Stage::Watching(_) | Stage::Over => 0,
         }
     }
@@ -236,9 +257,11 @@ impl Inspector {
     fn parse(&mut self, side: Side, ts: Timestamp, bytes: &[u8], sink: &mut dyn Sink) -> Progress {
         let progress = match &mut self.stage {
             Stage::Parsing(parser) => parser.data(side, ts, bytes, sink),
-            Stage::Stream(_) | Stage::Datagrams(_) | Stage::Watching(_) | Stage::Over => {
-                Progress::Going
-            }
+            Stage::Stream(_)
+            | Stage::Datagrams(_)
+            | Stage::Echoes(_)
+            | Stage::Watching(_)
+            | Stage::Over => Progress::Going,
         };
         match progress {
             Progress::Going => {}

@@ -12,7 +12,10 @@
 mod ber;
 mod binary;
 mod datagram;
+mod home;
 mod text;
+
+pub use home::is_at_home;
 
 use super::Service;
 use crate::{IpProto, PerSide, Side};
@@ -65,6 +68,45 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// All of them.
+    pub const ALL: [Self; 35] = [
+        Self::BitTorrent,
+        Self::DceRpc,
+        Self::Dhcp,
+        Self::Dnp3,
+        Self::Dns,
+        Self::Dtls,
+        Self::Ftp,
+        Self::Http,
+        Self::Imap,
+        Self::Irc,
+        Self::Kerberos,
+        Self::Ldap,
+        Self::Modbus,
+        Self::Mqtt,
+        Self::Mysql,
+        Self::Ntp,
+        Self::Pop3,
+        Self::Postgresql,
+        Self::Quic,
+        Self::Radius,
+        Self::Rdp,
+        Self::RdpUdp,
+        Self::Redis,
+        Self::Rfb,
+        Self::Rtp,
+        Self::Sip,
+        Self::Smb,
+        Self::Smtp,
+        Self::Snmp,
+        Self::Socks,
+        Self::Ssh,
+        Self::Stun,
+        Self::Syslog,
+        Self::Telnet,
+        Self::Tls,
+    ];
+
     /// What conn.log calls it over `proto`.
     pub const fn service(self, proto: IpProto) -> Service {
         let tcp = proto.0 == IpProto::TCP.0;
@@ -109,46 +151,6 @@ impl Protocol {
             Self::Tls => "ssl",
         })
     }
-
-    /// Whether a service on `port` is where one expects it.
-    pub const fn is_at_home(self, port: u16) -> bool {
-        match self {
-            // Peers agree on ports as they like.
-            Self::BitTorrent | Self::DceRpc | Self::Dtls | Self::Rtp | Self::Stun => true,
-            Self::Dhcp => matches!(port, 67 | 68 | 4011),
-            Self::Dnp3 => port == 20000,
-            Self::Dns => matches!(port, 53 | 137 | 5353 | 5355),
-            Self::Ftp => matches!(port, 21 | 2811),
-            Self::Http => matches!(
-                port,
-                80 | 81 | 631 | 1080 | 3128 | 8000..=8090 | 8888 | 5985
-            ),
-            Self::Imap => matches!(port, 143 | 993),
-            Self::Irc => matches!(port, 6660..=6669 | 6697 | 7000),
-            Self::Kerberos => matches!(port, 88 | 464),
-            Self::Ldap => matches!(port, 389 | 636 | 3268 | 3269),
-            Self::Modbus => port == 502,
-            Self::Mqtt => matches!(port, 1883 | 8883),
-            Self::Mysql => matches!(port, 3306 | 33060 | 1434),
-            Self::Ntp => port == 123,
-            Self::Pop3 => matches!(port, 110 | 995),
-            Self::Postgresql => port == 5432,
-            Self::Quic => matches!(port, 443 | 80 | 853 | 8443),
-            Self::Radius => matches!(port, 1812 | 1813 | 1645 | 1646),
-            Self::Rdp | Self::RdpUdp => port == 3389,
-            Self::Redis => matches!(port, 6379 | 26379),
-            Self::Rfb => matches!(port, 5900..=5999),
-            Self::Sip => matches!(port, 5060 | 5061),
-            Self::Smb => matches!(port, 139 | 445),
-            Self::Smtp => matches!(port, 25 | 465 | 587 | 2525),
-            Self::Snmp => matches!(port, 161 | 162),
-            Self::Socks => matches!(port, 1080 | 9050 | 10_080),
-            Self::Ssh => matches!(port, 22 | 830),
-            Self::Syslog => matches!(port, 514 | 601 | 6514),
-            Self::Telnet => matches!(port, 23 | 992),
-            Self::Tls => is_tls_port(port),
-        }
-    }
 }
 
 impl Protocol {
@@ -172,33 +174,6 @@ impl Protocol {
 /// Whether bytes begin with the hello of a TLS client.
 pub fn is_client_hello(bytes: &[u8]) -> bool {
     bytes.get(5) == Some(&1) && binary::tls(bytes) == Match::Yes
-}
-
-const fn is_tls_port(port: u16) -> bool {
-    matches!(
-        port,
-        443 | 465
-            | 563
-            | 585
-            | 614
-            | 636
-            | 853
-            | 989
-            | 990
-            | 992
-            | 993
-            | 995
-            | 3269
-            | 5061
-            | 5223
-            | 5228
-            | 5671
-            | 6514
-            | 6697
-            | 8443
-            | 8883
-            | 9443
-    )
 }
 
 /// How bytes compare with what a protocol begins with.

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 
 use super::entity::Entity;
 use super::lines::{TextLines, reply_code, word};
-use super::{At, Body, Parser, Progress, Record, Service, Sink, Text};
+use super::{At, Body, Parser, Progress, Record, Service, SignIn, SignInOutcome, Sink, Text};
 use crate::{FlowId, PerSide, Side, Timestamp};
 
 use mail::Mail;
@@ -334,6 +334,17 @@ impl Smtp {
         }
         if !std::mem::replace(&mut self.greeted, true) && matches!(code, 220 | 421 | 554) {
             return false;
+        }
+        let outcome = match code {
+            235 => Some(SignInOutcome::Accepted),
+            535 => Some(SignInOutcome::Refused),
+            _ => None,
+        };
+        if let Some(outcome) = outcome {
+            at.sink.signed_in(SignIn {
+                service: SMTP,
+                outcome,
+            });
         }
         match self.pending.pop_front() {
             Some(Sent::Data) if code >= 400 && self.mode == Mode::Data => {

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use sha2::{Digest, Sha256};
 
 use super::bytes::Reader;
-use super::{At, Parser, Progress, Record, Service, Sink, Text};
+use super::{At, Parser, Progress, Record, Service, SignIn, SignInOutcome, Sink, Text};
 use crate::{PerSide, Side, Timestamp};
 
 use algorithms::Offer;
@@ -282,13 +282,16 @@ impl Ssh {
             return;
         };
         let row = self.row(at.ts);
-        let compressed = row.compression_alg.as_deref().unwrap_or_default();
-        if matches!(compressed, b"zlib" | b"zlib@openssh.com") {
+        if is_compressed(row) {
             return;
         }
         row.auth_success = Some(success);
         row.auth_attempts = row.auth_attempts.saturating_add(1);
         if success {
+            at.sink.signed_in(SignIn {
+                service: SSH,
+                outcome: SignInOutcome::Accepted,
+            });
             self.finish(at.ts, at.sink);
         }
     }
@@ -318,12 +321,19 @@ impl Parser for Ssh {
 
     // Bytes are missing: what follows cannot be read, and sizes tell nothing any more.
     fn gap(&mut self, _: Side, ts: Timestamp, _: u64, sink: &mut dyn Sink) -> Progress {
+        self.guess.give_up();
         self.finish(ts, sink);
         Progress::Done
     }
 
     fn finish(&mut self, _: Timestamp, sink: &mut dyn Sink) {
         if let Some(row) = self.row.take().filter(|_| !self.over) {
+            if self.guess.was_refused() && !is_compressed(&row) {
+                sink.signed_in(SignIn {
+                    service: SSH,
+                    outcome: SignInOutcome::Refused,
+                });
+            }
             sink.record(Record::Ssh(row));
         }
         self.over = true;
@@ -333,6 +343,12 @@ impl Parser for Ssh {
         let half = |half: &Half| half.held.len() + half.offer.as_ref().map_or(0, |o| o.size());
         half(&self.halves.orig) + half(&self.halves.resp)
     }
+}
+
+/// Whether sizes tell nothing.
+fn is_compressed(row: &SshRecord) -> bool {
+    let compressed = row.compression_alg.as_deref().unwrap_or_default();
+    matches!(compressed, b"zlib" | b"zlib@openssh.com")
 }
 
 /// What a banner offers to speak.

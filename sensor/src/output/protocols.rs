@@ -169,7 +169,10 @@ impl ProtocolLogs {
             | Record::Weird(_)
             | Record::Announced(_)
             | Record::Carried(_)
-            | Record::Part(_) => Ok(()),
+            | Record::Part(_)
+            | Record::Echoes(_)
+            | Record::Misplaced(_)
+            | Record::SignIn(_) => Ok(()),
         }
     }
 

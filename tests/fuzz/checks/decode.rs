@@ -145,6 +145,8 @@ fn payloads_are_there(packets: &[Packet], bytes: &[u8]) {
         let len = match packet.body.get() {
             Body::Tcp(segment) => segment.len,
             Body::Udp(datagram) => datagram.len,
+            // The identifier and the sequence number too.
+            Body::Icmp(message) => message.len.saturating_add(4),
             _ => 0,
         };
         assert!(packet.payload.len() <= len, "{packet:?}");

@@ -1,5 +1,6 @@
 //! The detectors: flows of a few hosts that open, are answered or refused, move any amount and
-//! close, at any pace, and what those to DNS ask for.
+//! close, at any pace, and what their protocols tell: what is asked for and fetched, who signs in, what
+//! echoes carry, what speaks out of place.
 //!
 //! Asserted: the same findings however often time is advanced and findings are drained; they come
 //! in order of time; a signal opens before it rises and closes, closes once, and is open once for a
@@ -15,12 +16,12 @@ use detectors::{
     Config, Detection, Detectors, Finding, Rule, Severity, Signal, SignalKind, StableId, Subject,
     builtin_rules,
 };
-use flow_table::protocol::Record;
-use flow_table::protocol::dns::DnsRecord;
 use flow_table::{
-    ConnState, Endpoint, FlowEvent, FlowEventKind, FlowId, IpProto, ProtocolRow, Span, Timestamp,
-    Traffic, Uid,
+    ConnState, Endpoint, FlowEvent, FlowEventKind, FlowId, IpProto, Span, Timestamp, Traffic, Uid,
 };
+
+#[path = "rows.rs"]
+mod rows;
 
 /// Bytes of a step: what happens, to which flow, between whom, at which port, when, how much.
 const STEP: usize = 6;
@@ -87,51 +88,11 @@ fn whom(signal: &Signal) -> Whom {
     (signal.kind, signal.subject, signal.evidence.domain.clone())
 }
 
-/// An event, and where a flow to DNS was opened or moved something also what it asked for.
+/// An event, and what the flow's protocol may have told then.
 fn put(detectors: &mut Detectors, event: &FlowEvent) {
     detectors.put(event);
-    if event.id.resp.port == 53 {
-        detectors.put_row(&question(event));
-    }
-}
-
-/// A name that looks encoded, below one of two domains, or a plain one.
-fn question(event: &FlowEvent) -> ProtocolRow {
-    let number = event.uid.bits() << 8 | u128::from(event.seq);
-    let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
-    let name = match number % 4 {
-        0 => format!("www{number}.example.com"),
-        1 => format!("{mixed:032x}.t.example.co.uk"),
-        _ => format!("{mixed:032x}.example.com"),
-    };
-    let record = DnsRecord {
-        ts: event.since,
-        proto: event.id.proto,
-        trans_id: 1,
-        rtt: None,
-        query: Some(name.as_bytes().into()),
-        qclass: Some(1),
-        qtype: [Some(16), Some(65_399), Some(12), None]
-            .get(event.seq as usize % 4)
-            .copied()
-            .flatten(),
-        rcode: None,
-        aa: false,
-        tc: false,
-        rd: true,
-        ra: false,
-        z: 0,
-        answers: Vec::new(),
-        rejected: false,
-        opcode: 0,
-        netbios: false,
-    };
-    ProtocolRow {
-        time: event.time,
-        uid: event.uid,
-        seq: event.seq,
-        id: event.id,
-        record: Record::Dns(Box::new(record)),
+    if let Some(row) = rows::of(event) {
+        detectors.put_row(&row);
     }
 }
 
@@ -149,6 +110,11 @@ fn config(choice: u8) -> Config {
         config.port_scan.max_memory = Bytes::new(1 << 16);
         config.max_exact = Count::new(4);
         config.fan_out_scan.limit = Count::new(2);
+        config.brute_force.limit = Count::new(2);
+        config.post_download_beacon.limit = Count::new(1);
+        config.encoded_tunneling_pattern.limit = Count::new(2);
+        config.high_entropy_dns.limit = Count::new(2);
+        config.destinations.max_subjects = Count::new(4);
     }
     if choice & FEW_OPEN != 0 {
         config.max_open_signals = Count::new(2);

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use super::{DataChannel, FtpRecord, MAX_PENDING, MAX_USER, channel, path};
-use crate::protocol::{At, Record, Text};
+use crate::protocol::{At, Record, SignIn, SignInOutcome, Text};
 use crate::{FlowId, Timestamp};
 
 /// Commands that have rows, with what follows from them.
@@ -211,6 +211,18 @@ impl Session {
         };
         let text = reply.text;
         match (command.name.as_slice(), reply.code) {
+            (b"PASS", code @ (230 | 530)) => {
+                let outcome = match code {
+                    230 => SignInOutcome::Accepted,
+                    _ => SignInOutcome::Refused,
+                };
+                if !self.begin(at.ts).is_guest() {
+                    at.sink.signed_in(SignIn {
+                        service: super::FTP,
+                        outcome,
+                    });
+                }
+            }
             (b"RETR", 150) | (b"SIZE", 213) => {
                 self.begin(at.ts).file_size = Some(last_number(text));
             }

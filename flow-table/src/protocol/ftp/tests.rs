@@ -2,7 +2,7 @@ use std::net::IpAddr;
 
 use proptest::prelude::*;
 
-use super::super::{Findings, Record};
+use super::super::{Findings, Record, SignInOutcome};
 use super::*;
 use crate::IpProto;
 
@@ -140,6 +140,30 @@ fn sessions_without_files_are_one_row() {
     let (findings, _) = play(parts, usize::MAX);
     assert_eq!(brief(&findings), [("PASS".into(), "b".into(), 530)]);
     assert!(!rows(&findings)[0].is_guest());
+}
+
+#[test]
+fn who_signs_in_is_told() {
+    use SignInOutcome::{Accepted, Refused};
+    // User and reply to the password; what is told.
+    let cases: [(&[u8], &[u8], &[SignInOutcome]); 4] = [
+        (b"USER a\r\n", b"530 no\r\n", &[Refused]),
+        (b"USER a\r\n", b"230 yes\r\n", &[Accepted]),
+        (b"USER a\r\n", b"421 later\r\n", &[]),
+        (b"USER anonymous\r\n", b"230 yes\r\n", &[]),
+    ];
+    for (user, reply, want) in cases {
+        let parts: Parts<'_> = &[
+            (Resp, b"220 FTP\r\n"),
+            (Orig, user),
+            (Resp, b"331 ?\r\n"),
+            (Orig, b"PASS b\r\n"),
+            (Resp, reply),
+        ];
+        let (findings, _) = play(parts, usize::MAX);
+        let told: Vec<_> = findings.sign_ins.iter().map(|told| told.outcome).collect();
+        assert_eq!(told, want, "{}", reply.escape_ascii());
+    }
 }
 
 #[test]

@@ -8,6 +8,8 @@ use crate::protocol::{Body, BodyHead, Sink, Text};
 
 /// Bodies of one message that a row notes, as in Zeek's logs.
 const MAX_NOTES: usize = 15;
+/// Bytes of a media type that are kept.
+const MAX_TYPE: usize = 128;
 
 /// The bodies of one side.
 #[derive(Default, Debug)]
@@ -16,6 +18,7 @@ pub(super) struct Bodies {
     open: bool,
     filename: Option<Text>,
     place: Option<Place>,
+    content_type: Option<Text>,
     sniffer: Sniffer,
     notes: Vec<BodyNote>,
 }
@@ -62,6 +65,8 @@ impl Bodies {
         self.open = true;
         self.filename = head.filename.map(Into::into);
         self.place = head.range.and_then(|range| range.of);
+        let short = |kind: &[u8]| kind.get(..MAX_TYPE).unwrap_or(kind).into();
+        self.content_type = head.content_type.map(short);
         self.sniffer = Sniffer::of(head);
     }
 
@@ -72,6 +77,7 @@ impl Bodies {
             place: self.place.take(),
             mime_type: self.sniffer.end(),
             filename: self.filename.take(),
+            content_type: self.content_type.take(),
         };
         if self.notes.len() < MAX_NOTES {
             self.notes.push(note);

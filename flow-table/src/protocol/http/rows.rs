@@ -28,6 +28,17 @@ pub struct BodyNote {
     pub mime_type: Option<&'static str>,
     /// The name it is to be saved under.
     pub filename: Option<Text>,
+    /// Its media type as announced, of no log.
+    pub content_type: Option<Text>,
+}
+
+impl BodyNote {
+    /// Bytes it takes, about.
+    fn size(&self) -> usize {
+        let texts = [&self.filename, &self.content_type];
+        let len = |text: &Text| text.len();
+        size_of::<Self>() + texts.into_iter().flatten().map(len).sum::<usize>()
+    }
 }
 
 /// A row of http.log.
@@ -72,7 +83,7 @@ pub struct HttpRecord {
     /// The reply's bodies.
     pub resp_bodies: Vec<BodyNote>,
     /// Ranges were asked for.
-    pub(super) ranged: bool,
+    pub ranged: bool,
 }
 
 impl HttpRecord {
@@ -115,12 +126,9 @@ impl HttpRecord {
             &self.username,
         ];
         let bodies = [&self.orig_bodies, &self.resp_bodies].into_iter().flatten();
-        let note = |body: &BodyNote| {
-            size_of::<BodyNote>() + body.filename.as_ref().map_or(0, |name| name.len())
-        };
         let len = |text: &Text| size_of::<Text>() + text.len();
         size_of::<Self>()
-            + bodies.map(note).sum::<usize>()
+            + bodies.map(BodyNote::size).sum::<usize>()
             + texts.into_iter().flatten().map(len).sum::<usize>()
             + self.proxied.iter().map(len).sum::<usize>()
     }

@@ -41,6 +41,9 @@ fn kinds(findings: &Findings) -> Vec<&'static str> {
     let kind = |record: &Record| match record {
         Record::Announced(_) => "announced",
         Record::Carried(_) => "carried",
+        Record::Echoes(_) => "echoes",
+        Record::Misplaced(_) => "misplaced",
+        Record::SignIn(_) => "sign_in",
         Record::Dhcp(_) => "dhcp",
         Record::File(_) => "files",
         Record::Part(_) | Record::Odd(_) => "none of a parser's",

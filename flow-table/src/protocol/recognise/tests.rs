@@ -431,7 +431,22 @@ fn services_have_zeeks_names_and_homes() {
             protocol.is_at_home(port) && !protocol.is_at_home(4444),
             "{name}"
         );
+        assert!(is_at_home(Service(name), proto, port), "{name}");
+        assert!(!is_at_home(Service(name), proto, 4444), "{name}");
     }
+    // What nobody recognises is nowhere out of place.
+    assert!(is_at_home(Service("ftp-data"), IpProto::TCP, 4444));
+}
+
+#[test]
+fn all_are_all() {
+    let mut all = Protocol::ALL.to_vec();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(
+        (all.len(), all.last()),
+        (Protocol::Tls as usize + 1, Some(&Protocol::Tls))
+    );
 }
 
 proptest! {

@@ -189,6 +189,26 @@ fn sessions_go_over_to_tls() {
 }
 
 #[test]
+fn who_signs_in_is_told() {
+    let parts: Parts<'_> = &[
+        (Resp, b"220 mx\r\n"),
+        (Orig, b"EHLO a\r\n"),
+        (Resp, b"250-mx\r\n250 AUTH LOGIN\r\n"),
+        (Orig, b"AUTH LOGIN\r\n"),
+        (Resp, b"334 VXNlcm5hbWU6\r\n"),
+        (Orig, b"Y2xlcms=\r\n"),
+        (Resp, b"334 UGFzc3dvcmQ6\r\n"),
+        (Orig, b"eA==\r\n"),
+        (Resp, b"535-5.7.8 no\r\n535 5.7.8 no\r\n"),
+        (Orig, b"AUTH PLAIN AGNsZXJrAHk=\r\n"),
+        (Resp, b"235 2.7.0 yes\r\n"),
+    ];
+    let (findings, _) = play(parts, usize::MAX);
+    let told: Vec<_> = findings.sign_ins.iter().map(|told| told.outcome).collect();
+    assert_eq!(told, [SignInOutcome::Refused, SignInOutcome::Accepted]);
+}
+
+#[test]
 fn what_is_out_of_order_is_told() {
     let parts: Parts<'_> = &[
         (Orig, b"EHLO a\r\nDATA\r\n"),

@@ -16,9 +16,14 @@ pub(super) struct Guess {
     decided: bool,
     /// Of the server's acceptance of the authentication service.
     accept: usize,
-    /// Of its first refusal, which only lists methods.
+    /// Of its first refusal, which may only list methods.
     failure: usize,
+    /// Segments of the server's after that which are neither refusals nor let anybody in.
+    others: u32,
 }
+
+/// Such segments of a session in which nobody got in: the one that says goodbye.
+const GOODBYE: u32 = 1;
 
 impl Guess {
     /// Takes the size of an encrypted segment: whether it ends an attempt, and how.
@@ -53,6 +58,17 @@ impl Guess {
             self.decided = true;
             return Some(true);
         }
+        self.others = self.others.saturating_add(1);
         None
+    }
+
+    /// Whether a session that is over was refused all along, as far as sizes tell.
+    pub(super) const fn was_refused(&self) -> bool {
+        self.failure > 0 && !self.decided && self.others <= GOODBYE
+    }
+
+    /// Nothing more can be told.
+    pub(super) const fn give_up(&mut self) {
+        self.decided = true;
     }
 }

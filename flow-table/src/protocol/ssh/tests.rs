@@ -190,13 +190,64 @@ fn sizes_tell_who_got_in() {
 }
 
 #[test]
+fn sessions_in_which_nobody_got_in_are_told() {
+    use SignInOutcome::{Accepted, Refused};
+    let refused: &[i32] = &[48, -48, 64, -80, 112, -80, 112, -80];
+    // What both sides send once it is encrypted, how much is lost then; what is told.
+    let cases: [(&str, &[i32], u64, &[SignInOutcome]); 7] = [
+        ("nobody", refused, 0, &[Refused]),
+        ("methods only", &[48, -48, 64, -80], 0, &[Refused]),
+        (
+            "with a goodbye",
+            &[48, -48, 64, -80, 112, -80, -120],
+            0,
+            &[Refused],
+        ),
+        ("somebody", &[48, -48, 64, -80, 112, -32], 0, &[Accepted]),
+        (
+            "who knows",
+            &[48, -48, 64, -80, 112, -56, 90, -300, 90, -44],
+            0,
+            &[],
+        ),
+        ("nobody asked", &[48, -48], 0, &[]),
+        ("a hole", refused, 1, &[]),
+    ];
+    for (name, sizes, lost, want) in cases {
+        let (mut ssh, mut findings) = (Ssh::default(), Findings::default());
+        let mut progress = Progress::Going;
+        for (side, bytes) in handshake() {
+            progress = ssh.data(side, T0, &bytes, &mut findings);
+        }
+        for size in sizes {
+            let side = if *size < 0 { Resp } else { Orig };
+            let bytes = vec![0xee; usize::try_from(size.unsigned_abs()).unwrap()];
+            progress = ssh.data(side, T0, &bytes, &mut findings);
+        }
+        if lost > 0 {
+            progress = ssh.gap(Resp, T0, lost, &mut findings);
+        }
+        ssh.finish(T0, &mut findings);
+        let told: Vec<_> = findings.sign_ins.iter().map(|told| told.outcome).collect();
+        assert_eq!(told, want, "{name}");
+        assert_eq!(
+            progress == Progress::Done,
+            want == [Accepted] || lost > 0,
+            "{name}"
+        );
+    }
+}
+
+#[test]
 fn compression_hides_sizes() {
     let mut parts = handshake();
     parts[2].1 = kexinit([CLIENT[0], CLIENT[1], CLIENT[2], CLIENT[3], "zlib"]);
     for (side, len) in [(Orig, 48), (Resp, 48), (Orig, 64), (Resp, 32)] {
         parts.push((side, vec![0; len]));
     }
-    assert_eq!(row(&play(&parts, usize::MAX)).auth_success, None);
+    let findings = play(&parts, usize::MAX);
+    assert_eq!(row(&findings).auth_success, None);
+    assert_eq!(findings.sign_ins, []);
 }
 
 #[test]

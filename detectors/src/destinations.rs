@@ -1,0 +1,278 @@
+//! What is known of destinations outside: since when they are contacted, and by how many hosts.
+//!
+//! A destination is a registered domain where the name is known that a client used (it asked DNS
+//! for it, or named it to the server), otherwise an address. What is said of it reaches back to
+//! [`Known::since`]: the beginning, or when something was forgotten that may have been it. State is
+//! bounded: destinations contacted longest ago are forgotten first, counted.
+
+use std::net::IpAddr;
+
+use flow_table::{Span, Timestamp};
+
+use crate::config;
+use crate::hash::join;
+use crate::seen::Party;
+use crate::subjects::{Held, Pin, Subjects};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Destinations {
+    addresses: Subjects<Option<IpAddr>, Use>,
+    domains: Subjects<u64, Use>,
+    /// The domain that a client last used for an address.
+    names: Subjects<(Option<IpAddr>, Option<IpAddr>), Name>,
+    /// Hosts of which more make no difference.
+    enough: usize,
+    since: Option<Timestamp>,
+}
+
+/// Since when something is contacted, and by whom inside.
+#[derive(Default, Debug)]
+struct Use {
+    since: Timestamp,
+    first: Timestamp,
+    last: Timestamp,
+    /// Keys of hosts, up to as many as make a difference.
+    hosts: Vec<u64>,
+}
+
+impl Held for Use {
+    fn heap(&self) -> usize {
+        self.hosts.capacity() * size_of::<u64>()
+    }
+}
+
+/// The key of a domain; none has the key zero.
+#[derive(Default, Debug)]
+struct Name(u64);
+
+impl Held for Name {
+    fn heap(&self) -> usize {
+        0
+    }
+}
+
+/// What is known of a destination that is being contacted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Known {
+    /// When it was first contacted.
+    pub(crate) first: Timestamp,
+    /// Hosts inside that contact it; of very many, not all.
+    pub(crate) hosts: u64,
+    /// Had it been contacted before then, from here on, that would be known.
+    pub(crate) since: Timestamp,
+}
+
+impl Known {
+    /// How long everything had been watched when it was first contacted.
+    pub(crate) const fn watched_before(&self) -> Span {
+        self.first.since(self.since)
+    }
+}
+
+impl Destinations {
+    /// `enough`: how many hosts of one destination are told apart.
+    pub(crate) fn new(config: &config::Destinations, enough: usize) -> Self {
+        let (subjects, bytes) = (config.max_subjects.size(), config.max_memory.size());
+        Self {
+            addresses: Subjects::new(subjects, bytes / 16 * 6),
+            domains: Subjects::new(subjects, bytes / 16 * 6),
+            names: Subjects::new(subjects, bytes / 16 * 3),
+            enough,
+            since: None,
+        }
+    }
+
+    /// Something happened: watching has begun.
+    pub(crate) fn watch(&mut self, now: Timestamp) {
+        self.since.get_or_insert(now);
+    }
+
+    /// A client opens a connection.
+    pub(crate) fn contact(&mut self, client: Party, server: Party, now: Timestamp) -> Known {
+        let (by, before) = (self.visit(client, now), self.addresses.evicted());
+        let known = self
+            .addresses
+            .update(server.key, Some(server.addr), |used| used.take(by));
+        if self.addresses.evicted() != before {
+            let oldest = self
+                .addresses
+                .oldest(Pin::InTurn)
+                .map(|(.., used)| used.last);
+            self.forget_before(oldest);
+        }
+        let pair = (Some(client.addr), Some(server.addr));
+        let name = self.names.get(join(client.key, server.key), pair);
+        match name.map(|name| name.0) {
+            Some(domain) => self.name(client, domain, now),
+            None => known.unwrap_or(by.alone()),
+        }
+    }
+
+    /// A client contacts a server by its name.
+    pub(crate) fn contact_by_name(
+        &mut self,
+        client: Party,
+        server: Party,
+        domain: u64,
+        now: Timestamp,
+    ) -> Known {
+        self.learn(client, server, domain);
+        self.name(client, domain, now)
+    }
+
+    /// A client was told that an address belongs to a domain.
+    pub(crate) fn learn(&mut self, client: Party, server: Party, domain: u64) {
+        let pair = (Some(client.addr), Some(server.addr));
+        let key = join(client.key, server.key);
+        self.names.update(key, pair, |name| name.0 = domain);
+    }
+
+    fn name(&mut self, client: Party, domain: u64, now: Timestamp) -> Known {
+        let (by, before) = (self.visit(client, now), self.domains.evicted());
+        let known = self.domains.update(domain, domain, |used| used.take(by));
+        if self.domains.evicted() != before {
+            let oldest = self.domains.oldest(Pin::InTurn).map(|(.., used)| used.last);
+            self.forget_before(oldest);
+        }
+        known.unwrap_or(by.alone())
+    }
+
+    /// What was not contacted since then may have been forgotten.
+    fn forget_before(&mut self, oldest: Option<Timestamp>) {
+        self.since = self.since.max(oldest);
+    }
+
+    fn visit(&self, client: Party, now: Timestamp) -> Visit {
+        Visit {
+            host: client.key,
+            now,
+            since: self.since.unwrap_or(now),
+            enough: self.enough,
+        }
+    }
+
+    /// Destinations held, the bytes they take, and how many were forgotten.
+    pub(crate) fn usage(&self) -> (u64, u64, u64) {
+        let number = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
+        let held = self.addresses.len() + self.domains.len();
+        let bytes = self.addresses.bytes() + self.domains.bytes() + self.names.bytes();
+        let evicted = self.addresses.evicted() + self.domains.evicted() + self.names.evicted();
+        (number(held), number(bytes), evicted)
+    }
+}
+
+/// Somebody contacts it.
+#[derive(Clone, Copy)]
+struct Visit {
+    host: u64,
+    now: Timestamp,
+    since: Timestamp,
+    enough: usize,
+}
+
+impl Visit {
+    /// What is known of a destination by this alone.
+    const fn alone(self) -> Known {
+        Known {
+            first: self.now,
+            hosts: 1,
+            since: self.since,
+        }
+    }
+}
+
+impl Use {
+    /// Adds a host, unless more are known than make a difference.
+    fn take(&mut self, by: Visit) -> Known {
+        if self.hosts.is_empty() {
+            (self.first, self.since) = (by.now, by.since);
+            self.hosts.reserve_exact(1);
+        }
+        self.last = self.last.max(by.now);
+        if self.hosts.len() < by.enough && !self.hosts.contains(&by.host) {
+            self.hosts.push(by.host);
+        }
+        Known {
+            first: self.first,
+            hosts: u64::try_from(self.hosts.len()).unwrap_or(u64::MAX),
+            since: self.since,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flow_table::Span;
+
+    use super::*;
+    use crate::config::{Bytes, Count};
+    use crate::hash::KeyedHash;
+    use crate::seen::Side;
+    use crate::testing::at;
+
+    fn party(addr: &str, side: Side) -> Party {
+        let addr: IpAddr = addr.parse().unwrap();
+        let key = KeyedHash::new(1).addr(addr);
+        Party { addr, key, side }
+    }
+
+    fn inside(number: u8) -> Party {
+        party(&format!("10.0.0.{number}"), Side::Inside)
+    }
+
+    fn outside(number: u8) -> Party {
+        party(&format!("203.0.113.{number}"), Side::Outside)
+    }
+
+    fn small(subjects: u32) -> Destinations {
+        let config = config::Destinations {
+            max_subjects: Count::new(subjects),
+            max_memory: Bytes::new(1 << 20),
+        };
+        let mut destinations = Destinations::new(&config, 3);
+        destinations.watch(at(0));
+        destinations
+    }
+
+    #[test]
+    fn hosts_are_counted_as_far_as_they_matter() {
+        let mut destinations = small(100);
+        for (host, hosts) in [(1, 1), (1, 1), (2, 2), (3, 3), (4, 3), (2, 3)] {
+            let known = destinations.contact(inside(host), outside(1), at(1_000));
+            assert_eq!(known.hosts, hosts, "{host}");
+        }
+        let known = destinations.contact(inside(1), outside(2), at(5_000));
+        assert_eq!((known.hosts, known.first), (1, at(5_000)));
+        assert_eq!(known.watched_before(), Span::from_secs(5));
+    }
+
+    #[test]
+    fn a_name_stands_for_its_addresses() {
+        let mut destinations = small(100);
+        destinations.learn(inside(1), outside(1), 77);
+        destinations.learn(inside(2), outside(2), 77);
+        let first = destinations.contact(inside(1), outside(1), at(1_000));
+        let second = destinations.contact(inside(2), outside(2), at(2_000));
+        assert_eq!((first.hosts, second.hosts, second.first), (1, 2, at(1_000)));
+        // Who was told nothing goes by the address.
+        let third = destinations.contact(inside(3), outside(1), at(3_000));
+        assert_eq!((third.hosts, third.first), (2, at(1_000)));
+        let named = destinations.contact_by_name(inside(3), outside(1), 77, at(4_000));
+        assert_eq!((named.hosts, named.first), (3, at(1_000)));
+    }
+
+    #[test]
+    fn what_may_have_been_forgotten_is_not_called_new() {
+        let mut destinations = small(2);
+        for number in 1..=3 {
+            destinations.contact(inside(1), outside(number), at(i64::from(number) * 1_000));
+        }
+        // 1 was forgotten; the oldest that is known was contacted at 2 s.
+        let known = destinations.contact(inside(1), outside(1), at(9_000));
+        assert_eq!((known.first, known.since), (at(9_000), at(2_000)));
+        let (held, bytes, evicted) = destinations.usage();
+        assert_eq!((held, evicted), (2, 2));
+        assert!(bytes < 1 << 20);
+    }
+}

@@ -1,0 +1,183 @@
+//! The signal of refused attempts to sign in.
+
+use std::fmt::Write as _;
+
+use flow_table::protocol::{Record, Service, SignIn, SignInOutcome};
+use flow_table::{Endpoint, FlowId, IpProto, ProtocolRow, Uid};
+
+use super::Severity::{self, Critical, High, Medium};
+use crate::testing::{Flow, at, detections_of_both, signals_of_both, tcp};
+use crate::{Config, SignalKind};
+
+type Case = (
+    &'static str,
+    Vec<Flow>,
+    Vec<ProtocolRow>,
+    &'static [Severity],
+);
+
+const SRC: &str = "198.51.100.7";
+const HOST: &str = "10.0.0.22";
+
+fn attempt(
+    millis: i64,
+    (src, dst, port): (&str, &str, u16),
+    outcome: SignInOutcome,
+) -> ProtocolRow {
+    let end = |addr: &str, port| Endpoint::new(addr.parse::<std::net::IpAddr>().unwrap(), port);
+    let sign_in = SignIn {
+        service: Service("ssh"),
+        outcome,
+    };
+    ProtocolRow {
+        time: at(millis),
+        uid: Uid::from_bits(1 << 80 | u128::from(millis.unsigned_abs())),
+        seq: 0,
+        id: FlowId {
+            orig: end(src, 40_000),
+            resp: end(dst, port),
+            proto: IpProto::TCP,
+        },
+        record: Record::SignIn(Box::new(sign_in)),
+    }
+}
+
+/// So many, `gap` milliseconds apart.
+fn refused(count: i64, gap: i64) -> Vec<ProtocolRow> {
+    let one = |n| attempt(n * gap, (SRC, HOST, 22), SignInOutcome::Refused);
+    (0..count).map(one).collect()
+}
+
+fn then_in(mut rows: Vec<ProtocolRow>, millis: i64) -> Vec<ProtocolRow> {
+    rows.push(attempt(millis, (SRC, HOST, 22), SignInOutcome::Accepted));
+    rows
+}
+
+/// Sessions of RDP that last `lasting` milliseconds each.
+fn sessions(count: i64, gap: i64, lasting: i64, port: u16) -> Vec<Flow> {
+    (0..count)
+        .map(|n| tcp(5_000 + n * gap, SRC, HOST, port).moves(lasting, 900, 1_500))
+        .collect()
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
+fn brute_force() {
+    let spread = (0..60)
+        .map(|n| {
+            attempt(
+                n * 100,
+                (SRC, &format!("10.0.0.{n}"), 22),
+                SignInOutcome::Refused,
+            )
+        })
+        .collect();
+    let longer = |mut flows: Vec<Flow>, from| {
+        flows.push(tcp(from, SRC, HOST, 3389).moves(90_000, 9_000, 90_000));
+        flows
+    };
+    let cases: Vec<Case> = vec![
+        ("below the limit", vec![], refused(9, 1_000), &[]),
+        ("at the limit", vec![], refused(10, 1_000), &[Medium]),
+        ("high", vec![], refused(50, 1_000), &[High]),
+        ("too slow", vec![], refused(60, 34_000), &[]),
+        (
+            "nine, then in",
+            vec![],
+            then_in(refused(9, 1_000), 20_000),
+            &[],
+        ),
+        (
+            "ten, then in",
+            vec![],
+            then_in(refused(10, 1_000), 20_000),
+            &[Critical],
+        ),
+        (
+            "ten, in much later",
+            vec![],
+            then_in(refused(10, 1_000), 320_000),
+            &[Medium],
+        ),
+        ("one each of many hosts", vec![], spread, &[]),
+        (
+            "short sessions of RDP",
+            sessions(10, 1_000, 800, 3389),
+            vec![],
+            &[Medium],
+        ),
+        (
+            "of anything else",
+            sessions(60, 1_000, 800, 443),
+            vec![],
+            &[],
+        ),
+        (
+            "not so short",
+            sessions(60, 1_000, 10_001, 3389),
+            vec![],
+            &[],
+        ),
+        (
+            "nothing said",
+            sessions(60, 1_000, 800, 3389)
+                .into_iter()
+                .map(|flow| flow.moves(800, 0, 0))
+                .collect(),
+            vec![],
+            &[],
+        ),
+        (
+            "and then a long one",
+            longer(sessions(10, 1_000, 800, 3389), 20_000),
+            vec![],
+            &[Critical],
+        ),
+        (
+            "a long one all along",
+            longer(sessions(10, 1_000, 800, 3389), 0),
+            vec![],
+            &[Medium],
+        ),
+    ];
+    let mut wrong = String::new();
+    for (name, flows, rows, want) in cases {
+        let found = signals_of_both(&Config::default(), SignalKind::BruteForce, &flows, &rows);
+        let got: Vec<Severity> = found.iter().map(|signal| signal.severity).collect();
+        if got != want {
+            writeln!(wrong, "{name}: wanted {want:?}, got {got:?}: {found:#?}").unwrap();
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn evidence_tells_what_is_a_guess() {
+    let measure = |flows: &[Flow], rows: &[ProtocolRow]| {
+        let found = signals_of_both(&Config::default(), SignalKind::BruteForce, flows, rows);
+        found[0].evidence.measure.clone()
+    };
+    assert_eq!(
+        measure(&[], &then_in(refused(12, 1_000), 20_000)),
+        "was refused 12 times by ssh at port 22 (limit 10 in 5min), and then got in"
+    );
+    assert_eq!(
+        measure(&sessions(11, 1_000, 800, 3389), &[]),
+        "was refused 11 times by port 3389 (limit 10 in 5min, 11 of them judged by how short they were)"
+    );
+}
+
+#[test]
+fn many_refusals_or_a_success_are_detected() {
+    let cases = [
+        ("forty-nine", refused(49, 1_000), 0),
+        ("fifty", refused(50, 1_000), 1),
+        ("ten, then in", then_in(refused(10, 1_000), 20_000), 1),
+        ("in at once", then_in(refused(2, 1_000), 20_000), 0),
+    ];
+    for (name, rows, want) in cases {
+        let made = detections_of_both(&Config::default(), &[], &rows);
+        let of_rule = made.iter().filter(|made| made.rule.id == "BRUTE-001");
+        assert_eq!(of_rule.count(), want, "{name}: {made:#?}");
+    }
+}

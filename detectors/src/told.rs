@@ -1,0 +1,201 @@
+//! What a row of a protocol's log tells detectors, and who wants to hear it.
+
+use std::net::IpAddr;
+
+use flow_table::ProtocolRow;
+use flow_table::protocol::Record;
+use flow_table::protocol::dns::DnsRecord;
+
+use crate::asked::{Asked, Question, registered};
+use crate::echoed::Echoed;
+use crate::fetched::{Fetch, Fetched, name_of};
+use crate::misplaced::Misplaced;
+use crate::seen::{Observer, Party, Side};
+use crate::signed_in::SignedIn;
+use crate::wants::Set;
+
+/// What a row is about, as far as detectors care.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Topic {
+    /// [`Told::Asked`].
+    Questions,
+    /// [`Told::Fetched`].
+    Fetches,
+    /// [`Told::SignedIn`].
+    SignIns,
+    /// [`Told::Echoed`].
+    Echoes,
+    /// [`Told::Misplaced`].
+    Misplaced,
+}
+
+/// One row with what every detector asks about it.
+pub(crate) enum Told<'a> {
+    /// A host inside asked for a name.
+    Asked(Asked<'a>),
+    /// A host inside fetched content.
+    Fetched(Fetched<'a>),
+    /// Somebody tried to sign in.
+    SignedIn(SignedIn<'a>),
+    /// Messages of ICMP carry something.
+    Echoed(Echoed<'a>),
+    /// A service is on a port that is not its own.
+    Misplaced(Misplaced<'a>),
+}
+
+impl Told<'_> {
+    pub(crate) const fn topic(&self) -> Topic {
+        match self {
+            Self::Asked(_) => Topic::Questions,
+            Self::Fetched(_) => Topic::Fetches,
+            Self::SignedIn(_) => Topic::SignIns,
+            Self::Echoed(_) => Topic::Echoes,
+            Self::Misplaced(_) => Topic::Misplaced,
+        }
+    }
+}
+
+/// For each topic the detectors that want to hear of it.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Listeners([Set; 5]);
+
+impl Listeners {
+    /// Of detectors that want to hear of these, in this order.
+    pub(crate) fn new(topics: impl Iterator<Item = Option<Topic>>) -> Self {
+        let mut this = Self::default();
+        for (number, topic) in topics.enumerate() {
+            let who = topic.and_then(|topic| this.0.get_mut(topic as usize));
+            if let Some(who) = who {
+                *who |= 1 << number;
+            }
+        }
+        this
+    }
+
+    pub(crate) fn to(self, topic: Topic) -> Set {
+        self.0.get(topic as usize).copied().unwrap_or(0)
+    }
+}
+
+impl Observer {
+    /// What a row tells, if that concerns a detector.
+    pub(crate) fn told<'a>(&mut self, row: &'a ProtocolRow) -> Option<Told<'a>> {
+        self.channels.note(row, &self.hash);
+        let client = self.party(row.id.orig.addr);
+        let server = self.party(row.id.resp.addr);
+        if client.side == Side::Neither || server.side == Side::Neither {
+            return None;
+        }
+        match &row.record {
+            Record::SignIn(sign_in) => Some(Told::SignedIn(SignedIn {
+                row,
+                client,
+                server,
+                service: sign_in.service.0,
+                outcome: sign_in.outcome,
+            })),
+            Record::Echoes(echoes) if client.inside() || server.inside() => {
+                Some(Told::Echoed(Echoed {
+                    row,
+                    src: client,
+                    dst: server,
+                    echoes,
+                }))
+            }
+            Record::Misplaced(service) if client.inside() || server.inside() => {
+                Some(Told::Misplaced(Misplaced {
+                    row,
+                    src: client,
+                    dst: server,
+                    service: service.0,
+                }))
+            }
+            _ if client.inside() => self.told_of_inside(row, client, server),
+            _ => None,
+        }
+    }
+
+    /// What a row tells of a client inside.
+    fn told_of_inside<'a>(
+        &mut self,
+        row: &'a ProtocolRow,
+        client: Party,
+        server: Party,
+    ) -> Option<Told<'a>> {
+        match &row.record {
+            Record::Dns(dns) => {
+                let asked = Asked::new(row, Question::of(dns)?, (client, server), &self.hash);
+                self.answered(client, dns, asked.domain);
+                Some(Told::Asked(asked))
+            }
+            Record::Http(http) => {
+                let host = http.host.as_deref().unwrap_or_default();
+                let fetched = Fetch::of_http(http);
+                self.fetched(row, (client, server), host, fetched)
+            }
+            Record::Ftp(ftp) => {
+                let carried = ftp
+                    .transfer
+                    .and_then(|to| self.channels.carried(to, &self.hash));
+                let fetched = Fetch::of_ftp(ftp, carried)?;
+                self.fetched(row, (client, server), b"", Some(fetched))
+            }
+            Record::Ssl(ssl) => {
+                let name = ssl.server_name.as_deref().unwrap_or_default();
+                self.fetched(row, (client, server), name, None)
+            }
+            _ => None,
+        }
+    }
+
+    /// A client contacts a server by what may be a name, and may fetch something.
+    fn fetched<'a>(
+        &mut self,
+        row: &'a ProtocolRow,
+        (client, server): (Party, Party),
+        host: &'a [u8],
+        fetch: Option<Fetch<'a>>,
+    ) -> Option<Told<'a>> {
+        let name = name_of(host).unwrap_or_default();
+        let lower = name.to_ascii_lowercase();
+        let domain = registered(&lower);
+        let known = if server.side != Side::Outside {
+            None
+        } else if !domain.is_empty() {
+            let key = self.hash.name(domain);
+            let known = &mut self.destinations;
+            Some(known.contact_by_name(client, server, key, row.time))
+        } else if fetch.is_some() {
+            Some(self.destinations.contact(client, server, row.time))
+        } else {
+            None
+        };
+        Some(Told::Fetched(Fetched {
+            row,
+            client,
+            server,
+            fetch: fetch?,
+            domain: domain.into(),
+            known,
+        }))
+    }
+
+    /// A client learns the addresses of a name.
+    fn answered(&mut self, client: Party, dns: &DnsRecord, domain: &[u8]) {
+        const ADDRESSES: [Option<u16>; 2] = [Some(1), Some(28)];
+        if !ADDRESSES.contains(&dns.qtype) {
+            return;
+        }
+        let domain = self.hash.name(domain);
+        let texts = dns
+            .answers
+            .iter()
+            .map(|answer| str::from_utf8(&answer.text));
+        for addr in texts.filter_map(|text| text.ok()?.parse::<IpAddr>().ok()) {
+            let server = self.party(addr);
+            if server.side == Side::Outside {
+                self.destinations.learn(client, server, domain);
+            }
+        }
+    }
+}
