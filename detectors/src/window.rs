@@ -6,6 +6,7 @@
 
 mod distinct;
 mod estimate;
+mod stretches;
 mod sum;
 
 use flow_table::{Span, Timestamp};
@@ -13,6 +14,7 @@ use flow_table::{Span, Timestamp};
 use crate::Window;
 
 pub(crate) use distinct::Distinct;
+pub(crate) use stretches::StretchedSum;
 pub(crate) use sum::SlidingSum;
 
 /// Number of a slice since the epoch.

@@ -22,7 +22,7 @@ use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
-use crate::window::{Distinct, Place, Slicing, SlidingSum};
+use crate::window::{Distinct, Place, Slicing, StretchedSum};
 use crate::{BaselineEvidence, SignalKind, Subject};
 
 pub(super) struct Floods {
@@ -37,7 +37,7 @@ pub(super) struct Floods {
 struct Destination {
     sources: Distinct,
     /// Packets, and bytes of IP.
-    moved: SlidingSum<2>,
+    moved: StretchedSum<2>,
     baseline: Baseline,
     samples: Samples,
     open: bool,
@@ -147,7 +147,7 @@ impl Detector for Floods {
                     return false;
                 }
                 let seconds = slicing.window().as_secs_f64();
-                let [packets, bytes] = dst.moved.total();
+                let [packets, bytes] = dst.moved.total(slicing);
                 let packets = packets as f64 / seconds;
                 let bits = bytes as f64 * 8.0 / seconds;
                 let baseline = dst.baseline.evidence(prior);

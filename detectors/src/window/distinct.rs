@@ -12,8 +12,8 @@ const FEW: usize = 16;
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Distinct {
     keys: Keys,
-    /// Slices before it are forgotten already.
-    first: Slice,
+    /// Of few keys none is of a slice before this one.
+    oldest: Slice,
 }
 
 /// The first key takes no room of its own: most subjects are seen with one.
@@ -88,10 +88,12 @@ impl Distinct {
             Keys::One(first) => {
                 let mut entries = Vec::with_capacity(2);
                 entries.extend([*first, Entry::new(what, key, slice)]);
+                self.oldest = slice.min(first.slice);
                 self.keys = Keys::of(entries, max_exact);
             }
             Keys::Few(entries) => {
                 say_few(entries, what, key, slice);
+                self.oldest = slice.min(self.oldest);
                 if entries.len() > FEW.min(max_exact) {
                     self.keys = Keys::of(std::mem::take(entries), max_exact);
                 }
@@ -109,10 +111,6 @@ impl Distinct {
 
     /// Forgets slices before `first`.
     pub(crate) fn expire(&mut self, first: Slice) {
-        if first <= self.first {
-            return;
-        }
-        self.first = first;
         match &mut self.keys {
             Keys::None => {}
             Keys::One(only) => {
@@ -121,9 +119,13 @@ impl Distinct {
                 }
             }
             Keys::Few(entries) => {
-                entries.retain(|entry| entry.slice >= first);
-                if entries.is_empty() {
-                    self.keys = Keys::None;
+                if self.oldest < first {
+                    entries.retain(|entry| entry.slice >= first);
+                    let oldest = entries.iter().map(|entry| entry.slice).min();
+                    match oldest {
+                        Some(oldest) => self.oldest = oldest,
+                        None => self.keys = Keys::None,
+                    }
                 }
             }
             Keys::Many(many) => {
