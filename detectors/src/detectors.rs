@@ -10,6 +10,9 @@ use crate::signals::{self, Detector};
 use crate::wants::{Takers, Wants};
 use crate::{Config, Counters, Finding, Rule, SignalKind};
 
+/// Events that are looked at together before any is put.
+const BATCH: usize = 16;
+
 /// All detectors and rules.
 ///
 /// What it finds is a function of the events alone. Time moves only with events and
@@ -61,6 +64,43 @@ impl Detectors {
     /// Takes an event. Events should come in the order (time, uid, seq); one that lies behind by no
     /// more than `allowed_lateness` still counts in its place.
     pub fn put(&mut self, event: &FlowEvent) {
+        let seen = self.observer.see(event);
+        let takers = self.takers.of(&seen) & self.on;
+        self.put_seen(&seen, takers);
+    }
+
+    /// Takes some events, in their order, as [`Detectors::put`] does; `before` each is called, and may
+    /// put what comes before it. Many at once are cheaper, as what one needs is fetched into the cache
+    /// while others are worked on.
+    pub fn put_all<'a>(
+        &mut self,
+        events: impl IntoIterator<Item = &'a FlowEvent>,
+        mut before: impl FnMut(&mut Self, &FlowEvent),
+    ) {
+        let mut events = events.into_iter();
+        let mut soon = Vec::with_capacity(BATCH);
+        loop {
+            soon.clear();
+            soon.extend(events.by_ref().take(BATCH).map(|event| {
+                let seen = self.observer.see(event);
+                let takers = self.takers.of(&seen) & self.on;
+                (seen, takers)
+            }));
+            if soon.is_empty() {
+                return;
+            }
+            for (seen, takers) in &soon {
+                self.fetch(seen, *takers);
+            }
+            for (seen, takers) in &soon {
+                before(self, seen.event);
+                self.put_seen(seen, *takers);
+            }
+        }
+    }
+
+    fn put_seen(&mut self, seen: &Seen<'_>, mut takers: u16) {
+        let event = seen.event;
         self.events += 1;
         if self.events == 1 {
             self.board.began = event.start;
@@ -70,18 +110,9 @@ impl Detectors {
             return;
         }
         self.advance(event.time);
-        let seen = self.observer.see(event);
-        let mut takers = self.takers.of(&seen) & self.on;
-        if takers == 0 {
-            return;
-        }
-        if seen.connects {
-            // Most of these come from who was seen before, but a flood's do not.
-            self.fetch(&seen, takers);
-        }
         while takers != 0 {
             if let Some(detector) = self.signals.get_mut(takers.trailing_zeros() as usize) {
-                detector.put(&seen, &mut self.board);
+                detector.put(seen, &mut self.board);
             }
             takers &= takers - 1;
         }
@@ -107,7 +138,7 @@ impl Detectors {
         }
     }
 
-    /// Has detectors fetch what they will need for what is seen, while others work on it.
+    /// Has detectors fetch what they will need for what is seen.
     fn fetch(&self, seen: &Seen<'_>, mut takers: u16) {
         while takers != 0 {
             if let Some(detector) = self.signals.get(takers.trailing_zeros() as usize) {

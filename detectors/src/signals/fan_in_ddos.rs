@@ -127,6 +127,10 @@ impl Detector for Floods {
         }
     }
 
+    fn fetch(&self, seen: &Seen<'_>) {
+        self.destinations.prefetch(seen.dst.key);
+    }
+
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
         let (event, until) = (seen.event, seen.moved_until());
         let place = self.slicing.place(until, board.now);

@@ -156,12 +156,13 @@ impl Stage {
         let detectors = &mut self.detectors;
         let rows = self.protocols.take(boundary);
         let mut told = rows.iter().peekable();
-        self.waiting.take_events(boundary, |event| {
-            let is_before = |row: &&ProtocolRow| (row.time, row.uid) < (event.time, event.uid);
-            while let Some(row) = told.next_if(is_before) {
-                detectors.put_row(row);
-            }
-            detectors.put(event);
+        self.waiting.take_events(boundary, |events| {
+            detectors.put_all(events, |detectors, event| {
+                let is_before = |row: &&ProtocolRow| (row.time, row.uid) < (event.time, event.uid);
+                while let Some(row) = told.next_if(is_before) {
+                    detectors.put_row(row);
+                }
+            });
         });
         told.for_each(|row| detectors.put_row(row));
         if boundary < Position::END {
@@ -184,21 +185,23 @@ impl Stage {
         };
         let (tunnels, transfers, logs) = (&self.tunnels, &mut self.transfers, &self.outputs.logs);
         let (mut rows, mut files) = (protocols.iter_mut().peekable(), Vec::new());
-        self.waiting.take_records(boundary, |record| {
-            let is_before =
-                |row: &&mut ProtocolRow| (row.time, row.uid) <= (record.end, record.uid);
-            while let Some(row) = rows.next_if(is_before) {
-                transfers.row(row);
-            }
-            let mut row = LogRow {
-                tunnel_parents: tunnels.uids_of(&record.parents),
-                record: record.clone(),
-            };
-            files.extend(transfers.flow(&mut row.record));
-            batch.rows.push(row);
-            if batch.rows.len() >= ROWS {
-                // Nobody there to take them: the logs' thread failed, and says so itself.
-                let _ = logs.send(std::mem::take(&mut batch));
+        self.waiting.take_records(boundary, |records| {
+            for record in records {
+                let is_before =
+                    |row: &&mut ProtocolRow| (row.time, row.uid) <= (record.end, record.uid);
+                while let Some(row) = rows.next_if(is_before) {
+                    transfers.row(row);
+                }
+                let mut row = LogRow {
+                    tunnel_parents: tunnels.uids_of(&record.parents),
+                    record: record.clone(),
+                };
+                files.extend(transfers.flow(&mut row.record));
+                batch.rows.push(row);
+                if batch.rows.len() >= ROWS {
+                    // Nobody there to take them: the logs' thread failed, and says so itself.
+                    let _ = logs.send(std::mem::take(&mut batch));
+                }
             }
         });
         rows.for_each(|row| transfers.row(row));
