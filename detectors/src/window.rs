@@ -6,6 +6,7 @@
 
 mod distinct;
 mod estimate;
+mod ring;
 mod stretches;
 mod sum;
 
@@ -81,9 +82,10 @@ impl Slicing {
     /// The slice of an event and the first of the window that ends now; nothing if the event lies
     /// before that window.
     pub(crate) fn place(self, time: Timestamp, now: Timestamp) -> Option<Place> {
+        let head = self.at(now);
         let place = Place {
-            slice: self.at(time),
-            first: self.first(self.at(now)),
+            slice: if time == now { head } else { self.at(time) },
+            first: self.first(head),
         };
         (place.slice >= place.first).then_some(place)
     }

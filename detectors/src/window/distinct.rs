@@ -12,7 +12,7 @@ const FEW: usize = 16;
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Distinct {
     keys: Keys,
-    /// Of few keys none is of a slice before this one.
+    /// No key is of a slice before this one.
     oldest: Slice,
 }
 
@@ -83,17 +83,18 @@ impl Distinct {
     fn say(&mut self, what: Say, key: u64, slice: Slice, first: Slice, max_exact: usize) {
         self.expire(first);
         match &mut self.keys {
-            Keys::None => self.keys = Keys::One(Entry::new(what, key, slice)),
+            Keys::None => {
+                self.oldest = slice;
+                self.keys = Keys::One(Entry::new(what, key, slice));
+            }
             Keys::One(only) if only.key == key => only.say(what, slice),
             Keys::One(first) => {
                 let mut entries = Vec::with_capacity(2);
                 entries.extend([*first, Entry::new(what, key, slice)]);
-                self.oldest = slice.min(first.slice);
                 self.keys = Keys::of(entries, max_exact);
             }
             Keys::Few(entries) => {
                 say_few(entries, what, key, slice);
-                self.oldest = slice.min(self.oldest);
                 if entries.len() > FEW.min(max_exact) {
                     self.keys = Keys::of(std::mem::take(entries), max_exact);
                 }
@@ -107,25 +108,33 @@ impl Distinct {
             }
             Keys::Estimate(estimate) => estimate.say(what, key, slice),
         }
+        self.oldest = self.oldest.min(slice);
     }
 
     /// Forgets slices before `first`.
+    #[inline]
     pub(crate) fn expire(&mut self, first: Slice) {
+        if self.oldest < first {
+            self.forget(first);
+        }
+    }
+
+    fn forget(&mut self, first: Slice) {
+        self.oldest = first;
         match &mut self.keys {
             Keys::None => {}
             Keys::One(only) => {
+                self.oldest = only.slice;
                 if only.slice < first {
                     self.keys = Keys::None;
                 }
             }
             Keys::Few(entries) => {
-                if self.oldest < first {
-                    entries.retain(|entry| entry.slice >= first);
-                    let oldest = entries.iter().map(|entry| entry.slice).min();
-                    match oldest {
-                        Some(oldest) => self.oldest = oldest,
-                        None => self.keys = Keys::None,
-                    }
+                entries.retain(|entry| entry.slice >= first);
+                let oldest = entries.iter().map(|entry| entry.slice).min();
+                match oldest {
+                    Some(oldest) => self.oldest = oldest,
+                    None => self.keys = Keys::None,
                 }
             }
             Keys::Many(many) => {
