@@ -7,8 +7,8 @@
 //! Blind to     floods from few sources; slow attacks on applications.
 //! Known noise  a public server on a busy day until its baseline is learnt; the middle of a large site.
 //! State        per destination its sources (exact up to `max_exact`, then estimated), two sums for each
-//!              slice, a baseline of fixed size and `max_evidence` flows; destinations updated longest
-//!              ago are evicted, counted.
+//!              slice and a few stretches yet to be divided among slices, a baseline of fixed size
+//!              and `max_evidence` flows; destinations updated longest ago are evicted, counted.
 
 use std::net::IpAddr;
 
