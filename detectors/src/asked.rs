@@ -38,7 +38,7 @@ pub(crate) struct Asked<'a> {
     /// Type of the records asked for.
     pub(crate) qtype: u16,
     /// What stands left of the registered domain.
-    pub(crate) left: Left,
+    pub(crate) left: Left<'a>,
 }
 
 impl<'a> Asked<'a> {
@@ -81,17 +81,22 @@ fn parts(name: &[u8]) -> (&[u8], &[u8]) {
 /// How long the labels left of the registered domain are, without the dots between, and how varied.
 /// Tunnels split what they carry over several labels, so all of them count together.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) struct Left {
+pub(crate) struct Left<'a> {
+    labels: &'a [u8],
     pub(crate) length: u64,
-    /// Shannon entropy, in bits for each character.
-    pub(crate) entropy: f64,
 }
 
-impl Left {
-    fn of(labels: &[u8]) -> Self {
+impl<'a> Left<'a> {
+    fn of(labels: &'a [u8]) -> Self {
+        let length = labels.iter().map(|byte| u64::from(*byte != b'.')).sum();
+        Self { labels, length }
+    }
+
+    /// Shannon entropy, in bits for each character.
+    pub(crate) fn entropy(self) -> f64 {
         let mut counts = [0_u16; 256];
         let mut length = 0_u16;
-        for byte in labels.iter().filter(|byte| **byte != b'.') {
+        for byte in self.labels.iter().filter(|byte| **byte != b'.') {
             if let Some(count) = counts.get_mut(usize::from(*byte)) {
                 *count = count.saturating_add(1);
                 length = length.saturating_add(1);
@@ -103,20 +108,16 @@ impl Left {
             .filter(|count| **count > 0)
             .map(|count| f64::from(*count) * f64::from(*count).log2())
             .sum();
-        let entropy = if length > 0 {
+        if length > 0 {
             all.log2() - spread / all
         } else {
             0.0
-        };
-        Self {
-            length: length.into(),
-            entropy,
         }
     }
 
     /// Whether it looks like encoded data.
     pub(crate) fn is_encoded(self, min_length: u64, min_entropy: f64) -> bool {
-        self.length >= min_length && self.entropy >= min_entropy
+        self.length >= min_length && self.entropy() >= min_entropy
     }
 }
 
@@ -154,7 +155,10 @@ mod tests {
         for (labels, length, entropy) in cases {
             let left = Left::of(labels.as_bytes());
             assert_eq!(left.length, length, "{labels}");
-            assert!((left.entropy - entropy).abs() < 1e-12, "{labels}: {left:?}");
+            assert!(
+                (left.entropy() - entropy).abs() < 1e-12,
+                "{labels}: {left:?}"
+            );
         }
     }
 }

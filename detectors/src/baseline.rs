@@ -25,7 +25,7 @@ pub(crate) struct Prior {
 pub(crate) struct Baseline {
     mean: f64,
     variance: f64,
-    windows: u64,
+    windows: u32,
     /// Where the current window ends, in nanoseconds since the epoch.
     ends: u64,
     sum: u64,
@@ -53,8 +53,8 @@ impl Baseline {
     }
 
     fn learn(&mut self, measure: f64) {
-        self.windows += 1;
-        let weight = (1.0 / self.windows as f64).max(MIN_WEIGHT);
+        self.windows = self.windows.saturating_add(1);
+        let weight = (1.0 / f64::from(self.windows)).max(MIN_WEIGHT);
         let difference = measure - self.mean;
         let step = weight * difference;
         self.mean += step;
@@ -63,7 +63,7 @@ impl Baseline {
 
     /// What to hold a measure against.
     pub(crate) fn evidence(&self, prior: &Prior) -> BaselineEvidence {
-        let windows = self.windows;
+        let windows = u64::from(self.windows);
         if windows < prior.min_history {
             let (mean, deviation) = (prior.mean, prior.deviation);
             return BaselineEvidence {

@@ -137,6 +137,7 @@ impl Board {
     }
 
     /// A measure is over its limit now.
+    #[cold]
     pub(crate) fn over(&mut self, over: &Over<'_>) {
         // A window that reaches back before the first event covers nothing there.
         let start = over.window.start.max(self.began);

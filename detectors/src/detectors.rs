@@ -11,6 +11,9 @@ use crate::told::Listeners;
 use crate::wants::{Set, Takers, Wants};
 use crate::{Config, Counters, Finding, Rule, SignalKind};
 
+/// Events that are looked at together before any is put.
+const BATCH: usize = 16;
+
 /// All detectors and rules.
 ///
 /// What it finds is a function of the events alone. Time moves only with events and
@@ -64,6 +67,42 @@ impl Detectors {
     /// Takes an event. Events should come in the order (time, uid, seq); one that lies behind by no
     /// more than `allowed_lateness` still counts in its place.
     pub fn put(&mut self, event: &FlowEvent) {
+        let seen = self.observer.see(event);
+        let takers = self.takers.of(&seen) & self.on;
+        self.put_seen(seen, takers);
+    }
+
+    /// Takes some events, in their order, as [`Detectors::put`] does; `before` each is called, and may
+    /// put what comes before it. Many at once are cheaper, as what one needs is fetched into the cache
+    /// while others are worked on.
+    pub fn put_all<'a>(
+        &mut self,
+        events: impl IntoIterator<Item = &'a FlowEvent>,
+        mut before: impl FnMut(&mut Self, &FlowEvent),
+    ) {
+        let mut events = events.into_iter();
+        let mut soon = Vec::with_capacity(BATCH);
+        loop {
+            soon.extend(events.by_ref().take(BATCH).map(|event| {
+                let seen = self.observer.see(event);
+                let takers = self.takers.of(&seen) & self.on;
+                (seen, takers)
+            }));
+            if soon.is_empty() {
+                return;
+            }
+            for (seen, takers) in &soon {
+                self.fetch(seen, *takers);
+            }
+            for (seen, takers) in soon.drain(..) {
+                before(self, seen.event);
+                self.put_seen(seen, takers);
+            }
+        }
+    }
+
+    fn put_seen(&mut self, mut seen: Seen<'_>, mut takers: Set) {
+        let event = seen.event;
         self.events += 1;
         if self.events == 1 {
             self.board.began = event.start;
@@ -74,15 +113,7 @@ impl Detectors {
         }
         self.observer.destinations.watch(event.start);
         self.advance(event.time);
-        let seen = self.observer.see(event);
-        let mut takers = self.takers.of(&seen) & self.on;
-        if takers == 0 {
-            return;
-        }
-        if seen.connects {
-            // Most of these come from who was seen before, but a flood's do not.
-            self.fetch(&seen, takers);
-        }
+        self.observer.note_contact(&mut seen);
         while takers != 0 {
             if let Some(detector) = self.signals.get_mut(takers.trailing_zeros() as usize) {
                 detector.put(&seen, &mut self.board);
@@ -111,7 +142,7 @@ impl Detectors {
         }
     }
 
-    /// Has detectors fetch what they will need for what is seen, while others work on it.
+    /// Has detectors fetch what they will need for what is seen.
     fn fetch(&self, seen: &Seen<'_>, mut takers: Set) {
         while takers != 0 {
             if let Some(detector) = self.signals.get(takers.trailing_zeros() as usize) {

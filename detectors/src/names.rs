@@ -17,6 +17,10 @@ pub(crate) struct Names {
 impl Names {
     /// Adds a name; the oldest of too many goes.
     pub(crate) fn push(&mut self, name: &[u8]) {
+        let is_name = |known: &Arc<str>| known.as_bytes() == name;
+        if plain(name).is_some() && self.ring.iter().any(is_name) {
+            return;
+        }
         let name = text(name);
         if self.ring.contains(&name) {
             return;
@@ -55,8 +59,18 @@ pub(crate) fn heap(names: &[Arc<str>]) -> usize {
     names.iter().map(one).sum()
 }
 
+/// A name that is text as it stands, as nearly all are.
+fn plain(name: &[u8]) -> Option<&str> {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_".contains(byte);
+    let all = name.len() <= LONGEST && name.iter().all(is_plain);
+    std::str::from_utf8(name).ok().filter(|_| all)
+}
+
 /// A name as people read it: what is not printable escaped, what is too long cut.
 pub(crate) fn text(name: &[u8]) -> Arc<str> {
+    if let Some(plain) = plain(name) {
+        return plain.into();
+    }
     let mut text: String = name
         .iter()
         .take(LONGEST)

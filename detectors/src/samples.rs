@@ -68,22 +68,39 @@ pub(crate) enum Samples {
     #[default]
     None,
     One(Sample),
-    Ring(Vec<Sample>, usize),
+    Ring(Ring),
+}
+
+/// More samples than one. Which was added last stands beside them: finding out that another is new
+/// touches none.
+#[derive(Clone, Debug)]
+pub(crate) struct Ring {
+    samples: Vec<Sample>,
+    newest: ShortUid,
+    /// The oldest, once it is full.
+    next: u32,
 }
 
 impl Samples {
     /// Adds a flow unless it is the one added last; the oldest of more than `max` goes.
+    #[inline]
     pub(crate) fn push(&mut self, sample: Sample, max: usize) {
+        let known = match self {
+            Self::None => false,
+            Self::One(newest) => newest.uid == sample.uid,
+            Self::Ring(ring) => ring.newest == sample.uid,
+        };
+        if !known {
+            self.add(sample, max);
+        }
+    }
+
+    fn add(&mut self, sample: Sample, max: usize) {
         match self {
             Self::None if max > 0 => *self = Self::One(sample),
-            Self::One(newest) if newest.uid == sample.uid => {}
-            Self::One(first) if max > 1 => {
-                let mut ring = Vec::with_capacity(2);
-                ring.extend([*first, sample]);
-                *self = Self::Ring(ring, 0);
-            }
+            Self::One(first) if max > 1 => *self = Self::Ring(Ring::of(*first, sample)),
             Self::One(only) => *only = sample,
-            Self::Ring(ring, next) => push(ring, next, sample, max),
+            Self::Ring(ring) => ring.add(sample, max),
             Self::None => {}
         }
     }
@@ -93,7 +110,7 @@ impl Samples {
     pub(crate) fn keep(&mut self, sample: Sample, max: usize, start: Timestamp) {
         let all = self.all();
         let oldest = match &*self {
-            Self::Ring(_, next) => all.get(*next),
+            Self::Ring(ring) => all.get(ring.next as usize),
             _ => all.first(),
         };
         let goes = oldest.is_some_and(|oldest| oldest.time < start);
@@ -106,37 +123,50 @@ impl Samples {
         match self {
             Self::None => &[],
             Self::One(only) => std::slice::from_ref(only),
-            Self::Ring(ring, _) => ring,
+            Self::Ring(ring) => &ring.samples,
         }
     }
 
     /// Bytes on the heap.
     pub(crate) fn heap(&self) -> usize {
         match self {
-            Self::Ring(ring, _) => ring.capacity() * size_of::<Sample>(),
+            Self::Ring(ring) => ring.samples.capacity() * size_of::<Sample>(),
             _ => 0,
         }
     }
 }
 
-/// `next` is the oldest of a ring that is full.
-fn push(ring: &mut Vec<Sample>, next: &mut usize, sample: Sample, max: usize) {
-    let last = if *next == 0 { ring.len() } else { *next };
-    let newest = ring.get(last.wrapping_sub(1));
-    if newest.is_some_and(|newest| newest.uid == sample.uid) {
-        return;
-    }
-    if ring.len() < max {
-        if ring.len() == ring.capacity() {
-            ring.reserve_exact((2 * ring.len()).min(max - ring.len()));
+impl Ring {
+    fn of(first: Sample, second: Sample) -> Self {
+        let mut samples = Vec::with_capacity(2);
+        samples.extend([first, second]);
+        Self {
+            samples,
+            newest: second.uid,
+            next: 0,
         }
-        ring.push(sample);
-        return;
     }
-    if let Some(oldest) = ring.get_mut(*next) {
-        *oldest = sample;
+
+    fn add(&mut self, sample: Sample, max: usize) {
+        self.newest = sample.uid;
+        let len = self.samples.len();
+        if len < max {
+            if len == self.samples.capacity() {
+                let room = if 3 * len > max { max } else { 2 * len };
+                self.samples.reserve_exact(room - len);
+            }
+            self.samples.push(sample);
+            return;
+        }
+        if let Some(oldest) = self.samples.get_mut(self.next as usize) {
+            *oldest = sample;
+        }
+        self.next = if (self.next as usize) + 1 < len {
+            self.next + 1
+        } else {
+            0
+        };
     }
-    *next = if *next + 1 < max { *next + 1 } else { 0 };
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ pub(crate) struct Observer {
 }
 
 /// How many addresses are known at once.
-const LATELY: usize = 512;
+const LATELY: usize = 4_096;
 
 /// Where an address is known. Whoever makes many share a place gains the work of finding each
 /// anew, which is what there would be without.
@@ -146,19 +146,22 @@ impl Observer {
     pub(crate) fn see<'a>(&mut self, event: &'a FlowEvent) -> Seen<'a> {
         let src = self.party(event.id.orig.addr);
         let dst = self.party(event.id.resp.addr);
-        let connects = connects(event);
-        let mut seen = Seen {
+        Seen {
             event,
             src,
             dst,
             pair: join(src.key, dst.key),
-            connects,
+            connects: connects(event),
             known: None,
-        };
-        if connects && seen.has_ports() && src.inside() && dst.side == Side::Outside {
-            seen.known = Some(self.destinations.contact(src, dst, event.time));
         }
-        seen
+    }
+
+    /// An event has its turn: if a host inside connects to one outside, that is remembered.
+    pub(crate) fn note_contact(&mut self, seen: &mut Seen<'_>) {
+        let Seen { src, dst, .. } = *seen;
+        if seen.connects && seen.has_ports() && src.inside() && dst.side == Side::Outside {
+            seen.known = Some(self.destinations.contact(src, dst, seen.event.time));
+        }
     }
 
     pub(crate) fn party(&mut self, addr: IpAddr) -> Party {

@@ -41,7 +41,7 @@ use crate::{Config, Severity, SignalKind, Subject};
 pub(crate) trait Detector: Send {
     /// Which events it is given.
     fn wants(&self) -> Wants;
-    /// An event that it wants is put soon: fetches what it will look at, if that is likely far.
+    /// An event that it wants is put soon: fetches what it will look at.
     fn fetch(&self, _seen: &Seen<'_>) {}
     /// An event that it wants happened.
     fn put(&mut self, _seen: &Seen<'_>, _board: &mut Board) {}

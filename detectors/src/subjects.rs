@@ -5,7 +5,7 @@
 //! signals must not blind the detector to everybody else. Every eviction is counted. All operations
 //! take constant time.
 
-use flow_table::SlotIndex;
+use flow_table::{SlotIndex, prefetch};
 
 /// No slot.
 const NONE: u32 = u32::MAX;
@@ -133,9 +133,15 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
         }
     }
 
-    /// A subject with this hash is asked for soon: fetches where it is told.
+    /// A subject with this hash is asked for soon: fetches it, or the slot that it would get.
     pub(crate) fn prefetch(&self, hash: u64) {
-        self.index.prefetch(hash);
+        let at = self.index.likely(hash).unwrap_or(self.free);
+        if let Some(slot) = self.slot(at) {
+            prefetch(slot);
+        }
+        if let Some(links) = self.links.get(at as usize) {
+            prefetch(links);
+        }
     }
 
     /// Finds or makes a subject, and puts it last in turn.
@@ -222,8 +228,8 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
         let result = change(&mut slot.value);
         let heap = u32::try_from(slot.value.heap()).unwrap_or(u32::MAX);
         if heap != slot.heap {
-            let before = std::mem::replace(&mut slot.heap, heap);
-            let list = self.list(at);
+            let (before, pin) = (std::mem::replace(&mut slot.heap, heap), slot.pin);
+            let list = self.list(pin);
             list.heap = list.heap - before as usize + heap as usize;
         }
         Some(result)
@@ -263,10 +269,10 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
         }
         self.slots.reserve_exact(more);
         self.links.reserve_exact(more);
+        self.index.reserve(self.slots.capacity());
         true
     }
 
-    /// The index grows by itself.
     fn weigh(&mut self) {
         self.table = self.slots.capacity() * size_of::<Slot<K, V>>()
             + self.links.capacity() * size_of::<Links>()
@@ -322,16 +328,16 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
         self.index.remove(hash, at);
     }
 
+    /// What the list holds stays.
     fn touch(&mut self, at: u32) {
-        let newest = self.list(at).newest;
-        if newest != at {
-            self.unlink(at);
-            self.link(at);
+        let (pin, _) = self.pin_and_heap(at);
+        if self.list(pin).newest != at {
+            self.part(at, pin);
+            self.join(at, pin);
         }
     }
 
-    fn list(&mut self, at: u32) -> &mut List {
-        let pin = self.slot(at).map_or(Pin::InTurn, |slot| slot.pin);
+    fn list(&mut self, pin: Pin) -> &mut List {
         let [in_turn, last] = &mut self.lists;
         match pin {
             Pin::InTurn => in_turn,
@@ -339,11 +345,30 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
         }
     }
 
+    fn pin_and_heap(&self, at: u32) -> (Pin, usize) {
+        let slot = self.slot(at);
+        slot.map_or((Pin::InTurn, 0), |slot| (slot.pin, slot.heap as usize))
+    }
+
     fn link(&mut self, at: u32) {
-        let heap = self.slot(at).map_or(0, |slot| slot.heap as usize);
-        let list = self.list(at);
+        let (pin, heap) = self.pin_and_heap(at);
+        let list = self.list(pin);
         list.len += 1;
         list.heap += heap;
+        self.join(at, pin);
+    }
+
+    fn unlink(&mut self, at: u32) {
+        let (pin, heap) = self.pin_and_heap(at);
+        let list = self.list(pin);
+        list.len -= 1;
+        list.heap -= heap;
+        self.part(at, pin);
+    }
+
+    /// Puts a slot before all others of a list.
+    fn join(&mut self, at: u32, pin: Pin) {
+        let list = self.list(pin);
         let second = std::mem::replace(&mut list.newest, at);
         if second == NONE {
             list.oldest = at;
@@ -356,14 +381,12 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
         }
     }
 
-    fn unlink(&mut self, at: u32) {
+    /// Takes a slot out from between its neighbours.
+    fn part(&mut self, at: u32, pin: Pin) {
         let Some(Links { newer, older }) = self.links.get(at as usize).copied() else {
             return;
         };
-        let heap = self.slot(at).map_or(0, |slot| slot.heap as usize);
-        let list = self.list(at);
-        list.len -= 1;
-        list.heap -= heap;
+        let list = self.list(pin);
         if list.newest == at {
             list.newest = older;
         }

@@ -6,6 +6,8 @@
 
 mod distinct;
 mod estimate;
+mod ring;
+mod stretches;
 mod sum;
 
 use flow_table::{Span, Timestamp};
@@ -13,6 +15,7 @@ use flow_table::{Span, Timestamp};
 use crate::Window;
 
 pub(crate) use distinct::Distinct;
+pub(crate) use stretches::StretchedSum;
 pub(crate) use sum::SlidingSum;
 
 /// Number of a slice since the epoch.
@@ -79,9 +82,10 @@ impl Slicing {
     /// The slice of an event and the first of the window that ends now; nothing if the event lies
     /// before that window.
     pub(crate) fn place(self, time: Timestamp, now: Timestamp) -> Option<Place> {
+        let head = self.at(now);
         let place = Place {
-            slice: self.at(time),
-            first: self.first(self.at(now)),
+            slice: if time == now { head } else { self.at(time) },
+            first: self.first(head),
         };
         (place.slice >= place.first).then_some(place)
     }

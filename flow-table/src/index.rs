@@ -97,6 +97,14 @@ impl SlotIndex {
         self.end_empty(last);
     }
 
+    /// Makes room for so many slots at once: it need not grow until there are more.
+    pub fn reserve(&mut self, slots: usize) {
+        let homes = (slots / 3 * 4 + 4).next_multiple_of(8);
+        if homes > self.homes {
+            self.grow_to(homes);
+        }
+    }
+
     /// Removes a slot.
     pub fn remove(&mut self, hash: u64, slot: u32) {
         let Some((mut hole, _)) = self.position(hash, |other| other == slot) else {
@@ -127,7 +135,7 @@ impl SlotIndex {
     }
 
     /// The slot that is likely the one with this hash.
-    pub(crate) fn likely(&self, hash: u64) -> Option<u32> {
+    pub fn likely(&self, hash: u64) -> Option<u32> {
         self.find(hash, |_| true)
     }
 
@@ -169,7 +177,11 @@ impl SlotIndex {
 
     /// An eighth more at a time: doubling would leave half of it empty.
     fn grow(&mut self) {
-        self.homes = (self.homes / 8 * 9).max(SMALLEST).next_multiple_of(8);
+        self.grow_to((self.homes / 8 * 9).max(SMALLEST).next_multiple_of(8));
+    }
+
+    fn grow_to(&mut self, homes: usize) {
+        self.homes = homes;
         let larger = vec![Entry::EMPTY; self.homes + AFTER];
         let mut next = 0;
         for entry in std::mem::replace(&mut self.entries, larger) {

@@ -88,6 +88,7 @@ pub use packet::{
     Body, Datagram, FlatBody, LinkInfo, LinkPlace, Message, Packet, Parent, PayloadPlace, Segment,
     TcpFlags, TunnelKind,
 };
+pub use prefetch::prefetch;
 pub use record::FlowRecord;
 pub use shard::{FLOW_BYTES, FlowConfig, Shard, ShardId, shard_of};
 pub use table::{Block, Loss, TableOutput};

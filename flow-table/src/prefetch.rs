@@ -6,7 +6,7 @@
 /// Asks for the cache lines of `value`, at most four. It is a hint: nothing can be observed of it but
 /// speed.
 #[inline]
-pub(crate) fn prefetch<T>(value: &T) {
+pub fn prefetch<T>(value: &T) {
     const LINE: usize = 64;
     let first = std::ptr::from_ref(value).cast::<i8>();
     fetch(first);

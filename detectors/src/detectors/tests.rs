@@ -55,6 +55,24 @@ proptest! {
     }
 
     #[test]
+    fn events_put_together_find_what_they_find_alone(flows in mixed(), size in 1..100_usize) {
+        let plain = findings(&Config::default(), builtin_rules(), &flows);
+        let mut detectors = Detectors::new(&Config::default(), builtin_rules());
+        let events = events(&flows);
+        let (mut found, mut before) = (Vec::new(), Vec::new());
+        for some in events.chunks(size) {
+            detectors.put_all(some, |detectors, event| {
+                found.extend(detectors.drain());
+                before.push(*event);
+            });
+        }
+        detectors.finish();
+        found.extend(detectors.drain());
+        prop_assert_eq!(plain, found);
+        prop_assert_eq!(before, events);
+    }
+
+    #[test]
     fn every_signal_opened_is_closed_once_and_never_falls(flows in mixed()) {
         let mut open = std::collections::BTreeMap::new();
         for finding in findings(&Config::default(), builtin_rules(), &flows) {

@@ -117,6 +117,10 @@ impl Detector for Exchanges {
         }
     }
 
+    fn fetch(&self, seen: &Seen<'_>) {
+        self.pairs.prefetch(seen.service_key());
+    }
+
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
         if !seen.has_ports() {
             return;

@@ -68,6 +68,10 @@ impl Detector for Spikes {
         }
     }
 
+    fn fetch(&self, seen: &Seen<'_>) {
+        self.sources.prefetch(seen.src.key);
+    }
+
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
         let place = self.slicing.place(seen.event.time, board.now);
         let Some(place) = place else {

@@ -94,6 +94,11 @@ impl Detector for Uploads {
         }
     }
 
+    fn fetch(&self, seen: &Seen<'_>) {
+        self.pairs.prefetch(seen.pair);
+        self.sources.prefetch(seen.src.key);
+    }
+
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
         let event = seen.event;
         let slicing = self.slicing;

@@ -112,7 +112,7 @@ impl Detector for Tunnels {
                     numbers: &[
                         ("names", names),
                         ("length", asked.left.length as f64),
-                        ("entropy", asked.left.entropy),
+                        ("entropy", asked.left.entropy()),
                     ],
                     samples: &pair.samples,
                     about: About {

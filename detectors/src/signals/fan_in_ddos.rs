@@ -7,8 +7,8 @@
 //! Blind to     floods from few sources; slow attacks on applications.
 //! Known noise  a public server on a busy day until its baseline is learnt; the middle of a large site.
 //! State        per destination its sources (exact up to `max_exact`, then estimated), two sums for each
-//!              slice, a baseline of fixed size and `max_evidence` flows; destinations updated longest
-//!              ago are evicted, counted.
+//!              slice and a few stretches yet to be divided among slices, a baseline of fixed size
+//!              and `max_evidence` flows; destinations updated longest ago are evicted, counted.
 
 use std::net::IpAddr;
 
@@ -22,7 +22,7 @@ use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
-use crate::window::{Distinct, Place, Slicing, SlidingSum};
+use crate::window::{Distinct, Place, Slicing, StretchedSum};
 use crate::{BaselineEvidence, SignalKind, Subject};
 
 pub(super) struct Floods {
@@ -37,7 +37,7 @@ pub(super) struct Floods {
 struct Destination {
     sources: Distinct,
     /// Packets, and bytes of IP.
-    moved: SlidingSum<2>,
+    moved: StretchedSum<2>,
     baseline: Baseline,
     samples: Samples,
     open: bool,
@@ -127,6 +127,10 @@ impl Detector for Floods {
         }
     }
 
+    fn fetch(&self, seen: &Seen<'_>) {
+        self.destinations.prefetch(seen.dst.key);
+    }
+
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
         let (event, until) = (seen.event, seen.moved_until());
         let place = self.slicing.place(until, board.now);
@@ -147,7 +151,7 @@ impl Detector for Floods {
                     return false;
                 }
                 let seconds = slicing.window().as_secs_f64();
-                let [packets, bytes] = dst.moved.total();
+                let [packets, bytes] = dst.moved.total(slicing);
                 let packets = packets as f64 / seconds;
                 let bits = bytes as f64 * 8.0 / seconds;
                 let baseline = dst.baseline.evidence(prior);

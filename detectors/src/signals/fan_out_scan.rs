@@ -188,6 +188,12 @@ impl Detector for Scans {
         }
     }
 
+    fn fetch(&self, seen: &Seen<'_>) {
+        if !seen.connects {
+            self.sources.prefetch(seen.src.key);
+        }
+    }
+
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
         if seen.connects {
             self.opened(seen, board);

@@ -104,7 +104,7 @@ impl Detector for Riddles {
                         numbers: &[
                             ("queries", queries),
                             ("length", asked.left.length as f64),
-                            ("entropy", asked.left.entropy),
+                            ("entropy", asked.left.entropy()),
                         ],
                         samples: &client.samples,
                         about: About {

@@ -101,6 +101,15 @@ impl Detector for Spikes {
         }
     }
 
+    fn fetch(&self, seen: &Seen<'_>) {
+        let host = if seen.src.inside() {
+            &seen.src
+        } else {
+            &seen.dst
+        };
+        self.hosts.prefetch(host.key);
+    }
+
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
         let event = seen.event;
         let (host, peer, sent, received) = if seen.src.inside() {

@@ -28,7 +28,7 @@ pub(super) struct Destinations {
     config: PersistentDestination,
     general: General,
     slicing: Slicing,
-    pairs: Subjects<Subject, Pair>,
+    pairs: Subjects<(IpAddr, IpAddr), Pair>,
     prevalence: Subjects<IpAddr, Contacts>,
     known: HashTable<u64>,
     max_known: usize,
@@ -129,6 +129,11 @@ impl Detector for Destinations {
         }
     }
 
+    fn fetch(&self, seen: &Seen<'_>) {
+        self.prevalence.prefetch(seen.dst.key);
+        self.pairs.prefetch(seen.pair);
+    }
+
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
         let relevant = seen.has_ports();
         let place = self.slicing.place(seen.event.time, board.now);
@@ -139,8 +144,8 @@ impl Detector for Destinations {
         let (config, max_evidence, slicing) =
             (&self.config, self.general.max_evidence, self.slicing);
         let known = self.known.len();
-        let subject = Subject::pair(seen.src.addr, seen.dst.addr);
-        self.pairs.judge(seen.pair, subject, |pair| {
+        let (src, dst) = (seen.src.addr, seen.dst.addr);
+        self.pairs.judge(seen.pair, (src, dst), |pair| {
             pair.connections.add(place.slice, [1]);
             pair.connections.expire(place.first);
             pair.samples
@@ -151,7 +156,7 @@ impl Detector for Destinations {
             if over {
                 board.over(&Over {
                     kind: SignalKind::PersistentDestination,
-                    subject,
+                    subject: Subject::pair(src, dst),
                     key: seen.pair,
                     severity: reaching(
                         connections,
@@ -180,7 +185,9 @@ impl Detector for Destinations {
     }
 
     fn closed(&mut self, subject: &Subject, key: u64) {
-        self.pairs.pin(key, *subject, Pin::InTurn);
+        if let (Some(src), Some(dst)) = (subject.src, subject.dst) {
+            self.pairs.pin(key, (src, dst), Pin::InTurn);
+        }
     }
 
     fn usage(&self) -> Usage {

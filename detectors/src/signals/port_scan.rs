@@ -60,14 +60,17 @@ impl Detector for Scans {
         }
     }
 
+    fn fetch(&self, seen: &Seen<'_>) {
+        self.sources.prefetch(seen.src.key);
+    }
+
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
         let relevant = seen.has_ports();
         let place = self.slicing.place(seen.event.time, board.now);
         let (true, Some(place)) = (relevant, place) else {
             return;
         };
-        let (config, general, window) =
-            (&self.config, &self.general, self.slicing.ending(board.now));
+        let (config, general, slicing) = (&self.config, &self.general, self.slicing);
         self.sources
             .judge(seen.src.key, Some(seen.src.addr), |source| {
                 let port = general.hash.bits(seen.port().into());
@@ -95,8 +98,8 @@ impl Detector for Scans {
                         value: ports,
                         threshold: config.limit.get() as f64,
                         rank: ports,
-                        window,
-                        lasting: config.window.get(),
+                        window: slicing.ending(board.now),
+                        lasting: slicing.window(),
                         approximate: source.ports.approximate() || source.hosts.approximate(),
                         baseline: None,
                         numbers: &[("ports", ports), ("hosts", hosts)],

@@ -12,8 +12,8 @@ const FEW: usize = 16;
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Distinct {
     keys: Keys,
-    /// Slices before it are forgotten already.
-    first: Slice,
+    /// No key is of a slice before this one.
+    oldest: Slice,
 }
 
 /// The first key takes no room of its own: most subjects are seen with one.
@@ -83,7 +83,10 @@ impl Distinct {
     fn say(&mut self, what: Say, key: u64, slice: Slice, first: Slice, max_exact: usize) {
         self.expire(first);
         match &mut self.keys {
-            Keys::None => self.keys = Keys::One(Entry::new(what, key, slice)),
+            Keys::None => {
+                self.oldest = slice;
+                self.keys = Keys::One(Entry::new(what, key, slice));
+            }
             Keys::One(only) if only.key == key => only.say(what, slice),
             Keys::One(first) => {
                 let mut entries = Vec::with_capacity(2);
@@ -105,25 +108,33 @@ impl Distinct {
             }
             Keys::Estimate(estimate) => estimate.say(what, key, slice),
         }
+        self.oldest = self.oldest.min(slice);
     }
 
     /// Forgets slices before `first`.
+    #[inline]
     pub(crate) fn expire(&mut self, first: Slice) {
-        if first <= self.first {
-            return;
+        if self.oldest < first {
+            self.forget(first);
         }
-        self.first = first;
+    }
+
+    fn forget(&mut self, first: Slice) {
+        self.oldest = first;
         match &mut self.keys {
             Keys::None => {}
             Keys::One(only) => {
+                self.oldest = only.slice;
                 if only.slice < first {
                     self.keys = Keys::None;
                 }
             }
             Keys::Few(entries) => {
                 entries.retain(|entry| entry.slice >= first);
-                if entries.is_empty() {
-                    self.keys = Keys::None;
+                let oldest = entries.iter().map(|entry| entry.slice).min();
+                match oldest {
+                    Some(oldest) => self.oldest = oldest,
+                    None => self.keys = Keys::None,
                 }
             }
             Keys::Many(many) => {

@@ -1,9 +1,8 @@
 //! A sum over a sliding window.
 
-use std::collections::VecDeque;
-
 use flow_table::Timestamp;
 
+use super::ring::Ring;
 use super::{Slice, Slicing};
 
 /// Amounts by slice, only for slices that have any; at most one window of them. `N` amounts that are
@@ -15,10 +14,8 @@ use super::{Slice, Slicing};
 pub(crate) struct SlidingSum<const N: usize = 1> {
     total: [u64; N],
     newest: Slot<N>,
-    /// The first slice of `older`, or that of `newest`.
-    oldest: Slice,
-    /// Slices before the newest, ascending.
-    older: Option<Box<Older<N>>>,
+    /// Slices before the newest, ascending, with how far before it the first of them is.
+    older: Ring<Slot<N>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -27,27 +24,30 @@ struct Slot<const N: usize> {
     amounts: [u64; N],
 }
 
-#[derive(Clone, Debug)]
-struct Older<const N: usize>(VecDeque<Slot<N>>);
+impl<const N: usize> Default for Slot<N> {
+    fn default() -> Self {
+        Self {
+            slice: 0,
+            amounts: [0; N],
+        }
+    }
+}
 
 impl<const N: usize> Default for SlidingSum<N> {
     fn default() -> Self {
         Self {
             total: [0; N],
-            newest: Slot {
-                slice: 0,
-                amounts: [0; N],
-            },
-            oldest: 0,
-            older: None,
+            newest: Slot::default(),
+            older: Ring::default(),
         }
     }
 }
 
 impl<const N: usize> SlidingSum<N> {
     /// Forgets slices before `first`.
+    #[inline]
     pub(crate) fn expire(&mut self, first: Slice) {
-        if first > self.oldest {
+        if first > self.oldest() {
             self.forget(first);
         }
     }
@@ -57,68 +57,69 @@ impl<const N: usize> SlidingSum<N> {
             // The room stays, as a subject that came back may do so again.
             return self.restart(first, [0; N]);
         }
-        self.oldest = self.newest.slice;
-        let Some(Older(older)) = self.older.as_deref_mut() else {
-            return;
-        };
-        while let Some(slot) = older.front() {
-            if slot.slice >= first {
-                self.oldest = slot.slice;
-                return;
-            }
+        while let Some(slot) = self.older.get(0).filter(|slot| slot.slice < first) {
             less(&mut self.total, slot.amounts);
-            older.pop_front();
+            self.older.pop_front();
         }
+        self.note_oldest();
+    }
+
+    /// No slice is before it.
+    fn oldest(&self) -> Slice {
+        self.newest.slice - u64::from(self.older.note)
+    }
+
+    fn note_oldest(&mut self) {
+        let newest = self.newest.slice;
+        let back = self.older.get(0).map_or(0, |oldest| newest - oldest.slice);
+        self.older.note = u32::try_from(back).unwrap_or(u32::MAX);
     }
 
     fn restart(&mut self, slice: Slice, amounts: [u64; N]) {
-        (self.total, self.oldest) = (amounts, slice);
+        self.total = amounts;
         self.newest = Slot { slice, amounts };
-        if let Some(Older(older)) = self.older.as_deref_mut() {
-            older.clear();
-        }
+        self.older.note = 0;
+        self.older.clear();
     }
 
     /// Adds to a slice, which may lie before the newest.
+    #[inline]
     pub(crate) fn add(&mut self, slice: Slice, mut amounts: [u64; N]) {
-        if amounts == [0; N] {
-            return;
-        }
         for (amount, total) in amounts.iter_mut().zip(&mut self.total) {
             *amount = (*amount).min(u64::MAX - *total);
             *total += *amount;
         }
         if slice == self.newest.slice {
             more(&mut self.newest.amounts, amounts);
-        } else if self.total == amounts {
+        } else if amounts != [0; N] {
+            self.add_to_another(slice, amounts);
+        }
+    }
+
+    /// Adds what is in the total already to a slice that is not the newest.
+    fn add_to_another(&mut self, slice: Slice, amounts: [u64; N]) {
+        if self.total == amounts {
             // There was nothing but slices of which all was taken back.
             self.restart(slice, amounts);
         } else if slice < self.newest.slice {
             self.add_before(Slot { slice, amounts });
         } else {
             let before = std::mem::replace(&mut self.newest, Slot { slice, amounts });
-            self.older().push_back(before);
+            self.older.push_back(before);
+            self.note_oldest();
         }
     }
 
     fn add_before(&mut self, slot: Slot<N>) {
-        self.oldest = self.oldest.min(slot.slice);
-        let newest = self.newest.slice;
-        let older = self.older();
-        match find(older, newest, slot.slice) {
+        match find(&self.older, self.newest.slice, slot.slice) {
             Ok(at) => {
-                if let Some(known) = older.get_mut(at) {
+                if let Some(known) = self.older.get_mut(at) {
                     more(&mut known.amounts, slot.amounts);
                 }
             }
-            Err(at) => older.insert(at, slot),
+            Err(at) => self.older.insert(at, slot),
         }
-    }
-
-    /// Few slices follow the first: they get room for one, not for four.
-    fn older(&mut self) -> &mut VecDeque<Slot<N>> {
-        let none = || Box::new(Older(VecDeque::with_capacity(1)));
-        &mut self.older.get_or_insert_with(none).0
+        self.note_oldest();
     }
 
     /// Takes back amounts added to a slice before; mostly that is the newest one.
@@ -127,10 +128,8 @@ impl<const N: usize> SlidingSum<N> {
         let slot = if slice == newest {
             Some(&mut self.newest)
         } else {
-            self.older.as_deref_mut().and_then(|Older(older)| {
-                let at = find(older, newest, slice).ok()?;
-                older.get_mut(at)
-            })
+            let at = find(&self.older, newest, slice).ok();
+            at.and_then(|at| self.older.get_mut(at))
         };
         if let Some(slot) = slot {
             for (amount, held) in amounts.iter_mut().zip(slot.amounts) {
@@ -190,15 +189,12 @@ impl<const N: usize> SlidingSum<N> {
     }
 
     fn newest_first(&self) -> impl Iterator<Item = &Slot<N>> {
-        let older = self.older.iter().flat_map(|older| older.0.iter().rev());
-        std::iter::once(&self.newest).chain(older)
+        std::iter::once(&self.newest).chain(self.older.iter().rev())
     }
 
     /// Bytes on the heap.
     pub(crate) fn heap(&self) -> usize {
-        self.older.as_ref().map_or(0, |older| {
-            size_of::<Older<N>>() + older.0.capacity() * size_of::<Slot<N>>()
-        })
+        self.older.heap()
     }
 }
 
@@ -231,7 +227,7 @@ fn less<const N: usize>(sums: &mut [u64; N], amounts: [u64; N]) {
 /// Where a slice before the newest is, or belongs. Where every slice has an amount, as in what is busy,
 /// its distance from the newest tells.
 fn find<const N: usize>(
-    older: &VecDeque<Slot<N>>,
+    older: &Ring<Slot<N>>,
     newest: Slice,
     slice: Slice,
 ) -> Result<usize, usize> {
@@ -240,7 +236,7 @@ fn find<const N: usize>(
     if older.get(guess).is_some_and(|slot| slot.slice == slice) {
         return Ok(guess);
     }
-    older.binary_search_by_key(&slice, |slot| slot.slice)
+    older.find(&slice, |slot| slot.slice)
 }
 
 fn nanos(time: Timestamp) -> u64 {

@@ -169,16 +169,17 @@ impl Stage {
         let (detectors, reporter) = (&mut self.detectors, &mut self.reporter);
         let rows = self.protocols.take(boundary);
         let (mut told, mut hosts) = (rows.iter().peekable(), Vec::new());
-        self.waiting.take_events(boundary, |event| {
-            if matches!(event.kind, FlowEventKind::Completed) {
-                hosts.extend([event.id.orig, event.id.resp].map(|end| (event.time, end.addr)));
-            }
-            let is_before = |row: &&ProtocolRow| (row.time, row.uid) < (event.time, event.uid);
-            while let Some(row) = told.next_if(is_before) {
-                detectors.put_row(row);
-            }
-            detectors.put(event);
-            reporter.event(event);
+        self.waiting.take_events(boundary, |events| {
+            detectors.put_all(events, |detectors, event| {
+                if matches!(event.kind, FlowEventKind::Completed) {
+                    hosts.extend([event.id.orig, event.id.resp].map(|end| (event.time, end.addr)));
+                }
+                let is_before = |row: &&ProtocolRow| (row.time, row.uid) < (event.time, event.uid);
+                while let Some(row) = told.next_if(is_before) {
+                    detectors.put_row(row);
+                }
+                reporter.event(event);
+            });
         });
         told.for_each(|row| detectors.put_row(row));
         if boundary < Position::END {
@@ -213,22 +214,24 @@ impl Stage {
             reporter.row(row);
         }
         let mut rows = protocols.iter_mut().peekable();
-        self.waiting.take_records(boundary, |record| {
-            let is_before =
-                |row: &&mut ProtocolRow| (row.time, row.uid) <= (record.end, record.uid);
-            while let Some(row) = rows.next_if(is_before) {
-                transfers.row(row);
-            }
-            let mut row = LogRow {
-                tunnel_parents: tunnels.uids_of(&record.parents),
-                record: record.clone(),
-            };
-            files.extend(transfers.flow(&mut row.record));
-            ranges.reach(record.end);
-            batch.rows.push(row);
-            if batch.rows.len() >= ROWS {
-                // Nobody there to take them: the logs' thread failed, and says so itself.
-                let _ = logs.send(std::mem::take(&mut batch));
+        self.waiting.take_records(boundary, |records| {
+            for record in records {
+                let is_before =
+                    |row: &&mut ProtocolRow| (row.time, row.uid) <= (record.end, record.uid);
+                while let Some(row) = rows.next_if(is_before) {
+                    transfers.row(row);
+                }
+                let mut row = LogRow {
+                    tunnel_parents: tunnels.uids_of(&record.parents),
+                    record: record.clone(),
+                };
+                files.extend(transfers.flow(&mut row.record));
+                ranges.reach(record.end);
+                batch.rows.push(row);
+                if batch.rows.len() >= ROWS {
+                    // Nobody there to take them: the logs' thread failed, and says so itself.
+                    let _ = logs.send(std::mem::take(&mut batch));
+                }
             }
         });
         rows.for_each(|row| transfers.row(row));

@@ -104,12 +104,20 @@ impl Waiting {
     }
 
     /// Hands out the events before `boundary`, in their order.
-    pub(super) fn take_events(&mut self, boundary: Position, take: impl FnMut(&FlowEvent)) {
+    pub(super) fn take_events(
+        &mut self,
+        boundary: Position,
+        take: impl FnOnce(&mut dyn Iterator<Item = &FlowEvent>),
+    ) {
         hand_out(&mut self.held, &mut self.events, boundary, take);
     }
 
     /// Hands out the rows before `boundary`, in their order.
-    pub(super) fn take_records(&mut self, boundary: Position, take: impl FnMut(&FlowRecord)) {
+    pub(super) fn take_records(
+        &mut self,
+        boundary: Position,
+        take: impl FnOnce(&mut dyn Iterator<Item = &FlowRecord>),
+    ) {
         hand_out(&mut self.held, &mut self.records, boundary, take);
     }
 
@@ -148,7 +156,7 @@ fn hand_out<T: Placed>(
     held: &mut [Held],
     waiting: &mut Vec<Place>,
     boundary: Position,
-    mut take: impl FnMut(&T),
+    take: impl FnOnce(&mut dyn Iterator<Item = &T>),
 ) {
     let name = |place: &Place| thing::<T>(held, *place).map(|thing| (thing.uid(), thing.seq()));
     let is_before = |place: &Place| {
@@ -164,10 +172,8 @@ fn hand_out<T: Placed>(
             moment.sort_unstable_by_key(name);
         }
     }
+    take(&mut ready.iter().filter_map(|place| thing::<T>(held, *place)));
     for place in ready {
-        if let Some(thing) = thing::<T>(held, place) {
-            take(thing);
-        }
         if let Some(held) = held.get_mut(place.output as usize) {
             held.left -= 1;
         }
