@@ -13,6 +13,7 @@ mod transfers;
 mod tunnels;
 mod waiting;
 mod work;
+mod worker;
 
 use flow_table::{
     Checksums, Decoder, DropCounts, FlowConfig, FragmentConfig, Links, TableOutput, Timestamp,
@@ -21,7 +22,8 @@ use flow_table::{
 use crate::capture::CaptureError;
 
 pub(crate) use stage::{Position, Sealed, Stage, StageOutputs, StageTotals};
-pub(crate) use work::{ToStage, run};
+pub(crate) use work::run;
+pub(crate) use worker::ToStage;
 
 /// How a pipeline is to run.
 #[derive(Clone, Debug)]

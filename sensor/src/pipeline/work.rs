@@ -1,4 +1,4 @@
-//! Workers.
+//! How workers share the work.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,27 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
-use flow_table::{Clock, Decoder, DropCounts, Fragments, Leaving, Shard, ShardId};
+use flow_table::{Clock, Decoder, DropCounts, Fragments};
 
-use super::decode::{BlockDecoder, Packets};
-use super::{Position, Sealed, Settings, ShardOutput, Totals};
+use super::decode::BlockDecoder;
+use super::worker::{Chunk, ToStage, Worker};
+use super::{Settings, Totals};
 use crate::capture::{Block, Input};
 use crate::progress::Live;
-
-/// A block with its packets, on its way to the shards.
-#[derive(Debug, Default)]
-struct Chunk {
-    block: Block,
-    packets: Packets,
-}
-
-/// The way to the stage, and back.
-#[derive(Clone, Debug)]
-pub(crate) struct ToStage {
-    pub(crate) sealed: Sender<Sealed>,
-    /// Outputs to be filled again.
-    pub(crate) spare: Receiver<ShardOutput>,
-}
 
 /// Runs the captures through the shards; what those hand out goes to `to_stage`. Returns when all
 /// is done.
@@ -287,74 +273,5 @@ impl Desk<'_> {
         if let Some(chunk) = Arc::into_inner(chunk) {
             let _ = self.give_back.send(Box::new(chunk));
         }
-    }
-}
-
-/// A shard and where its output goes.
-struct Worker {
-    shard: Shard,
-    index: usize,
-    last: flow_table::Timestamp,
-    to_stage: ToStage,
-    out: ShardOutput,
-}
-
-/// Flows that leave in one piece when the input is over.
-const LEAVE_AT_ONCE: usize = 1_024;
-
-impl Worker {
-    fn new(index: usize, settings: &Settings, to_stage: ToStage) -> Self {
-        let id = ShardId {
-            index,
-            of: settings.threads,
-        };
-        Self {
-            shard: Shard::new(id, &settings.flows),
-            index,
-            last: flow_table::Timestamp::ZERO,
-            to_stage,
-            out: ShardOutput::default(),
-        }
-    }
-
-    fn take(&mut self, chunk: &Chunk, live: &Live) {
-        let block = flow_table::Block {
-            clock: Clock::new(&chunk.block.times),
-            parents: &chunk.packets.parents,
-            links: &chunk.packets.links,
-            bytes: &chunk.block.bytes,
-            beside: &chunk.packets.whole,
-        };
-        let packets = chunk
-            .packets
-            .lists
-            .get(self.index)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        self.shard.take(packets, &block, &mut self.out);
-        self.last = block.clock.end();
-        self.seal(Some(Position::before(self.last)), live);
-    }
-
-    fn finish(mut self, live: &Live) {
-        let time = self.last;
-        let mut leaving = Leaving::of(&self.shard, time);
-        while let Some(uid) = leaving.step(&mut self.shard, LEAVE_AT_ONCE, &mut self.out) {
-            self.seal(Some(Position { time, uid }), live);
-        }
-        self.seal(None, live);
-    }
-
-    /// Hands out what came of a block; `until` is `None` at the end.
-    fn seal(&mut self, until: Option<Position>, live: &Live) {
-        live.flows.fetch_add(self.out.records.len() as u64, Relaxed);
-        let spare = self.to_stage.spare.try_recv().unwrap_or_default();
-        let out = std::mem::replace(&mut self.out, spare);
-        // Nobody there to take it: the stage failed, and says so itself.
-        let _ = self.to_stage.sealed.send(Sealed {
-            shard: self.index,
-            until,
-            out,
-        });
     }
 }
