@@ -7,6 +7,7 @@
 //! order: the same for any number of workers.
 
 mod decode;
+mod feed;
 mod protocols;
 mod stage;
 mod transfers;
@@ -21,8 +22,9 @@ use flow_table::{
 
 use crate::capture::CaptureError;
 
+pub(crate) use feed::{Fed, Feeder, feed};
 pub(crate) use stage::{Position, Sealed, Stage, StageOutputs, StageTotals};
-pub(crate) use work::run;
+pub(crate) use work::{Source, run};
 pub(crate) use worker::ToStage;
 
 /// How a pipeline is to run.

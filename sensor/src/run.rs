@@ -17,7 +17,7 @@ use crate::clock::Stopwatch;
 use crate::config::Config;
 use crate::findings::Tally;
 use crate::output::{Extra, Logs, OutputDir, Outputs, RunRecord, Sink};
-use crate::pipeline::{self, Settings, Stage, StageOutputs, StageTotals, ToStage, Totals};
+use crate::pipeline::{self, Settings, Source, Stage, StageOutputs, StageTotals, ToStage, Totals};
 use crate::progress::{Live, Progress};
 use crate::summary::{self, Dropped, RunSummary};
 
@@ -76,7 +76,7 @@ pub(crate) fn replay(args: &ReplayArgs, config: &Config) -> anyhow::Result<Outco
     let input = Input::new(args.files.clone(), Arc::clone(&live));
     let log_thread = named("logs").spawn(move || logs.run(&batches))?;
     let stage_thread = named("stage").spawn(move || stage.run(&sealed))?;
-    let totals = pipeline::run(input, &settings, &to_stage, &live);
+    let totals = pipeline::run(Source::Files(input), &settings, &to_stage, &live);
     drop(to_stage);
     let (stage_totals, counters) = joined(stage_thread)?;
     let totals = totals.context("cannot start a worker thread")?;
