@@ -57,8 +57,8 @@ pub(crate) fn replay(args: &ReplayArgs, config: &Config) -> anyhow::Result<Outco
     };
     let files = args.files.clone();
     job.run(
-        |live| Ok(Source::Files(Input::new(files, Arc::clone(live)))),
-        |_| Heard::default(),
+        |live| Ok((Source::Files(Input::new(files, Arc::clone(live))), ())),
+        |(), _| Heard::default(),
     )
 }
 
@@ -88,10 +88,10 @@ pub(crate) struct Heard {
 
 impl Job<'_> {
     /// Runs what `begin` captures to its end; `end` adds what else there was.
-    pub(crate) fn run(
+    pub(crate) fn run<T>(
         &self,
-        begin: impl FnOnce(&Arc<Live>) -> anyhow::Result<Source>,
-        end: impl FnOnce(&mut Totals) -> Heard,
+        begin: impl FnOnce(&Arc<Live>) -> anyhow::Result<(Source, T)>,
+        end: impl FnOnce(T, &mut Totals) -> Heard,
     ) -> anyhow::Result<Outcome> {
         let (common, config) = (self.common, self.config);
         let watch = Stopwatch::start();
@@ -123,11 +123,12 @@ impl Job<'_> {
         let stage = Stage::new(settings.threads, config.tick, detectors, stage_outputs);
         let log_thread = named("logs").spawn(move || logs.run(&batches))?;
         let stage_thread = named("stage").spawn(move || stage.run(&sealed))?;
-        let totals = pipeline::run(begin(&live)?, &settings, &to_stage, &live);
+        let (source, capturing) = begin(&live)?;
+        let totals = pipeline::run(source, &settings, &to_stage, &live);
         drop(to_stage);
         let (stage_totals, counters) = joined(stage_thread)?;
         let mut totals = totals.context("cannot start a worker thread")?;
-        let heard = end(&mut totals);
+        let heard = end(capturing, &mut totals);
         let logged = joined(log_thread)?;
 
         let counted = Counted {

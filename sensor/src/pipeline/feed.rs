@@ -75,6 +75,15 @@ pub(crate) struct Fed {
     pub(crate) lost: (u64, u64),
 }
 
+impl Fed {
+    /// Counts a block that is left out.
+    pub(crate) fn lose(&mut self, block: &Block) {
+        let bytes: usize = block.records.iter().map(|record| record.len).sum();
+        self.lost.0 += block.records.len() as u64;
+        self.lost.1 += bytes as u64;
+    }
+}
+
 /// The end that blocks go into.
 pub(crate) struct Feeder {
     to_workers: Sender<Box<Chunk>>,
@@ -97,9 +106,7 @@ impl Feeder {
             // Workers that are gone take their panic to whoever joins them.
             let _ = self.to_workers.send(chunk);
         } else {
-            let bytes: usize = block.records.iter().map(|record| record.len).sum();
-            self.fed.lost.0 += block.records.len() as u64;
-            self.fed.lost.1 += bytes as u64;
+            self.fed.lose(block);
         }
         block.clear();
     }

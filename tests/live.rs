@@ -1,0 +1,429 @@
+//! `flowhawk live` hears what `flowhawk replay` reads: captures are sent over wires between network
+//! namespaces. Needs root, iproute2 and tcpreplay; says so and passes where they are missing.
+
+#![cfg(test)]
+
+#[allow(dead_code, reason = "shared with the other tests")]
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use support::frames::{self, Path as Way, SYN, tcp};
+use support::net::{Listening, Wires, can_be_wired};
+use support::root;
+use support::rows::rows;
+use support::run::{self, Ran, binary};
+use support::summary::Summary;
+
+/// Captures that are sent as they were recorded: what is found in them depends on when things
+/// happened, so none is hurried.
+const AS_RECORDED: [&str; 8] = [
+    "dns-tunnel",
+    "horizontal-scan",
+    "ipv6-mixed",
+    "lateral-movement",
+    "nanosecond",
+    "near-miss-port-scan",
+    "qinq",
+    "vlan",
+];
+
+/// What may lie between a duration and the same one heard by another.
+const TOLERANCE: f64 = 0.05;
+
+fn capture(name: &str) -> PathBuf {
+    root().join(format!("captures/{name}.pcap"))
+}
+
+/// A row of conn.log without what is another one every time.
+#[derive(PartialEq, PartialOrd, Debug)]
+struct Row {
+    cells: Vec<String>,
+    duration: f64,
+}
+
+impl Row {
+    fn of(row: &str) -> Self {
+        let cells = row.split('\t').enumerate();
+        // Not ts, uid and duration.
+        let kept = cells.filter(|(n, _)| ![0, 1, 8].contains(n));
+        Self {
+            cells: kept.map(|(_, cell)| cell.to_owned()).collect(),
+            duration: row.split('\t').nth(8).unwrap().parse().unwrap_or(-1.0),
+        }
+    }
+}
+
+/// What a run found, without the time of day.
+#[derive(PartialEq, Debug)]
+struct Found {
+    flows: Vec<Row>,
+    /// How often each signal and detection was there, by what it is and whom it is about.
+    findings: BTreeMap<String, usize>,
+}
+
+impl Found {
+    fn by(out: &Path) -> Self {
+        let mut flows: Vec<Row> = rows(&out.join("conn.log"))
+            .iter()
+            .map(|row| Row::of(row))
+            .collect();
+        flows.sort_by(|a, b| a.partial_cmp(b).unwrap());
+        let database = Connection::open(out.join("flowhawk.db")).unwrap();
+        let mut findings = BTreeMap::new();
+        for query in [
+            "SELECT concat_ws(' ', signal_type, src_ip, dst_ip, dst_port, threshold) FROM signals",
+            "SELECT concat_ws(' ', rule_id, severity, src_ip, dst_ip, dst_port) FROM detections",
+        ] {
+            let mut query = database.prepare(query).unwrap();
+            let found = query.query_map([], |row| row.get::<_, String>(0)).unwrap();
+            for what in found {
+                *findings.entry(what.unwrap()).or_default() += 1;
+            }
+        }
+        Self { flows, findings }
+    }
+
+    /// But for durations: those are what the sender made of them.
+    #[track_caller]
+    fn assert_is(&self, want: &Self, what: &str) {
+        for (got, want) in self.flows.iter().zip(&want.flows) {
+            assert_eq!(got.cells, want.cells, "{what}");
+        }
+        assert_eq!(self.flows.len(), want.flows.len(), "{what}");
+        assert_eq!(self.findings, want.findings, "{what}");
+    }
+
+    /// `recorded` is of the very same packets.
+    #[track_caller]
+    fn assert_lasts_as_long_as(&self, recorded: &Self, what: &str) {
+        for (got, want) in self.flows.iter().zip(&recorded.flows) {
+            let off = (got.duration - want.duration).abs();
+            assert!(off < TOLERANCE, "{what}: {got:?} took {}", want.duration);
+        }
+    }
+}
+
+/// What replaying a capture finds.
+fn replayed(capture: &Path) -> Found {
+    let out = tempfile::tempdir().unwrap();
+    run::replay(&[capture], out.path(), &["-q"]).exits(0);
+    Found::by(out.path())
+}
+
+/// The summary of a run that lost nothing.
+#[track_caller]
+fn complete(ran: Ran, sent: u64) -> Summary {
+    let summary = Summary::of(&ran.stderr).unwrap();
+    assert_eq!((ran.code, summary.packets), (Some(0), sent), "{ran:#?}");
+    assert!(summary.adds_up(), "{ran:#?}");
+    summary
+}
+
+/// A number that the summary has for the wire.
+fn counted(ran: &Ran, name: &str) -> u64 {
+    let line = ran
+        .stderr
+        .lines()
+        .find_map(|line| line.trim().strip_prefix(name));
+    line.map_or(0, |count| count.replace(' ', "").parse().unwrap())
+}
+
+#[test]
+fn what_is_heard_is_what_is_read() {
+    if !can_be_wired() {
+        return;
+    }
+    thread::scope(|scope| {
+        for name in AS_RECORDED {
+            scope.spawn(move || heard_as_read(name));
+        }
+    });
+}
+
+/// With one thread and with two, at the same time, while tcpdump records what is sent.
+fn heard_as_read(name: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let wires = Wires::new(1);
+    let record = dir.path().join("recorded.pcap");
+    let recorder = wires.record(&record);
+    let ears = ["1", "2"].map(|threads| {
+        let out = dir.path().join(threads);
+        wires.listen(&out, &["--threads", threads])
+    });
+    let sent = wires.send(&capture(name), &[]);
+    recorder.finish();
+    let (want, recorded) = (replayed(&capture(name)), replayed(&record));
+    for (threads, ear) in (1..).zip(ears) {
+        let out = ear.out.clone();
+        complete(ear.stop(), sent);
+        let what = format!("{name}, {threads} threads");
+        let found = Found::by(&out);
+        found.assert_is(&want, &what);
+        found.assert_is(&recorded, &what);
+        found.assert_lasts_as_long_as(&recorded, &what);
+    }
+}
+
+/// A tap hands out each direction on a port of its own.
+#[test]
+fn directions_on_two_interfaces_meet() {
+    if !can_be_wired() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let wires = Wires::new(2);
+    let capture = capture("near-miss-port-scan");
+    let client = "10.1.0.67";
+    let ears = ["1", "2"].map(|threads| {
+        wires.listen(
+            &dir.path().join(threads),
+            &["-i", "b1", "--threads", threads],
+        )
+    });
+    let sent = wires.send_split(&capture, client, dir.path());
+    let want = replayed(&capture);
+    for ear in ears {
+        let out = ear.out.clone();
+        let ran = ear.finish();
+        for interface in ["b0", "b1"] {
+            let seen = counted(&ran, &format!("{interface}: seen by the kernel"));
+            assert!((1..sent).contains(&seen), "{ran:#?}");
+        }
+        complete(ran, sent);
+        Found::by(&out).assert_is(&want, "two interfaces");
+    }
+}
+
+#[test]
+fn told_to_stop_it_writes_every_open_flow() {
+    if !can_be_wired() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let wires = Wires::new(1);
+    let ear = wires.listen(dir.path(), &["--threads", "2"]);
+    thread::scope(|scope| {
+        scope.spawn(|| wires.send(&capture("lateral-movement"), &[]));
+        thread::sleep(Duration::from_secs(6));
+        let before = Instant::now();
+        let ran = ear.stop();
+        assert!(before.elapsed() < Duration::from_secs(5), "{ran:#?}");
+        let packets = Summary::of(&ran.stderr).unwrap().packets;
+        let summary = complete(ran, packets);
+        assert!(packets > 100, "{summary:?}");
+        let log = dir.path().join("conn.log");
+        let rows = rows(&log);
+        assert_eq!(rows.len() as u64, summary.flows);
+        // Each packet that was processed is in a row.
+        let count = |row: &String, n| row.split('\t').nth(n).unwrap().parse::<u64>().unwrap();
+        let in_rows: u64 = rows.iter().map(|row| count(row, 16) + count(row, 18)).sum();
+        assert_eq!(in_rows, summary.processed);
+        let ends = fs::read_to_string(&log).unwrap();
+        assert!(ends.lines().last().unwrap().starts_with("#close\t"));
+    });
+}
+
+#[test]
+fn what_comes_too_fast_is_counted() {
+    if !can_be_wired() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("small.toml");
+    fs::write(&config, "memory_limit = \"64MiB\"\n").unwrap();
+    let small = [
+        "--config",
+        config.to_str().unwrap(),
+        "--buffer-size",
+        "1MiB",
+    ];
+    let cases: [(&str, &[&str]); 2] = [("small", &small), ("usual", &[])];
+    for (name, options) in cases {
+        let wires = Wires::new(1);
+        let ear = wires.listen(&dir.path().join(name), options);
+        let sent = wires.send(&capture("syn-flood"), &["--topspeed", "--loop", "40"]);
+        let ran = ear.finish();
+        let summary = Summary::of(&ran.stderr).unwrap();
+        let by_kernel = counted(&ran, "b0: dropped by the kernel");
+        let missed = counted(&ran, "b0: dropped by the interface");
+        assert_eq!(
+            sent,
+            summary.packets + by_kernel + missed,
+            "{name}: {ran:#?}"
+        );
+        assert!(summary.adds_up(), "{name}: {ran:#?}");
+        let behind = summary.reasons.get("queue_full").copied().unwrap_or(0);
+        let lost = behind + by_kernel + missed;
+        assert_eq!(ran.code, Some(i32::from(lost > 0)), "{name}: {ran:#?}");
+        if name == "small" {
+            assert!(lost > 0, "{ran:#?}");
+            assert!(
+                ran.stderr.contains("flowhawk: b0: the kernel dropped")
+                    || ran
+                        .stderr
+                        .contains("were left out because the workers were behind"),
+                "{ran:#?}"
+            );
+        }
+    }
+}
+
+/// The wall clock closes what no packet does.
+#[test]
+fn time_goes_on_when_nothing_is_heard() {
+    if !can_be_wired() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let unanswered = dir.path().join("syn.pcap");
+    let packets = [tcp(Way::between(40_000, 80), SYN, (1, 0), b"")];
+    fs::write(&unanswered, frames::capture(packets).write_usual()).unwrap();
+    let wires = Wires::new(1);
+    let ear = wires.listen(dir.path(), &["--threads", "2"]);
+    wires.send(&unanswered, &[]);
+    let log = dir.path().join("conn.log");
+    let wait = Instant::now();
+    while rows(&log).is_empty() {
+        assert!(
+            wait.elapsed() < Duration::from_secs(10),
+            "no row for an attempt that failed"
+        );
+        thread::sleep(Duration::from_millis(100));
+    }
+    complete(ear.stop(), 1);
+}
+
+#[test]
+fn silence_is_told_once() {
+    if !can_be_wired() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let wires = Wires::new(1);
+    let mut ear = wires.listen(dir.path(), &[]);
+    ear.hears("b0: no packets in 10 s; is the mirror port up?");
+    complete(ear.stop(), 0);
+}
+
+#[test]
+fn an_interface_that_comes_back_is_listened_to_again() {
+    if !can_be_wired() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let wires = Wires::new(1);
+    let mut ear = wires.listen(dir.path(), &[]);
+    let send = || {
+        let sent = wires.send(&capture("nanosecond"), &[]);
+        thread::sleep(Duration::from_millis(500));
+        sent
+    };
+    let mut sent = send();
+    wires.set("b0", "down");
+    wires.set("b0", "up");
+    sent += send();
+    wires.cut(0);
+    ear.hears("waiting for it to come back");
+    wires.join(0);
+    ear.hears("it is back");
+    sent += send();
+    let ran = ear.stop().exits(1);
+    assert!(ran.stderr.contains("b0: not listened to from"), "{ran:#?}");
+    let summary = Summary::of(&ran.stderr).unwrap();
+    assert_eq!(summary.packets, sent, "{ran:#?}");
+    assert!(summary.adds_up(), "{ran:#?}");
+}
+
+/// A copy that an unprivileged user may run, with these capabilities.
+fn copy_for_nobody(dir: &Path, capabilities: Option<&str>) -> PathBuf {
+    let copy = dir.join("flowhawk");
+    fs::copy(binary(), &copy).unwrap();
+    if let Some(capabilities) = capabilities {
+        let set = Command::new("setcap").arg(capabilities).arg(&copy).status();
+        assert!(set.unwrap().success());
+    }
+    let open = Command::new("chmod").arg("0777").arg(dir).status();
+    assert!(open.unwrap().success());
+    copy
+}
+
+fn as_nobody(wires: &Wires, program: &Path, out: &Path) -> Command {
+    let mut command = wires.at_the_end(Path::new("setpriv"));
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    command
+        .arg(program)
+        .args(["live", "-i", "b0", "-o"])
+        .arg(out);
+    command
+}
+
+#[test]
+fn a_capability_is_enough() {
+    if !can_be_wired() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let program = copy_for_nobody(dir.path(), Some("cap_net_raw=ep"));
+    let wires = Wires::new(1);
+    let out = dir.path().join("out");
+    let ear = Listening::begin(as_nobody(&wires, &program, &out), &out);
+    let sent = wires.send(&capture("nanosecond"), &[]);
+    complete(ear.finish(), sent);
+    Found::by(&out).assert_is(&replayed(&capture("nanosecond")), "as nobody");
+}
+
+#[test]
+fn without_rights_it_says_what_to_run() {
+    if !can_be_wired() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let program = copy_for_nobody(dir.path(), None);
+    let wires = Wires::new(1);
+    let out = dir.path().join("out");
+    let ran: Ran = as_nobody(&wires, &program, &out).output().unwrap().into();
+    let ran = ran.exits(2);
+    let want = format!(
+        "flowhawk: b0: no right to capture: run `sudo setcap cap_net_raw,cap_net_admin=ep {}` once, or \
+         start it as root\n",
+        program.display()
+    );
+    assert_eq!(ran.stderr, want);
+    assert!(!out.exists(), "nothing is written");
+}
+
+#[test]
+fn what_cannot_be_listened_to_is_said_at_once() {
+    if !can_be_wired() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let wires = Wires::new(2);
+    wires.set("b0", "down");
+    let cases: [(&[&str], &str); 3] = [
+        (&["-i", "nowhere"], "nowhere: there is no such interface"),
+        (
+            &["-i", "b0"],
+            "b0: the interface is down: run `ip link set b0 up` first",
+        ),
+        (
+            &["-i", "lo", "--filter", "nonsense"],
+            "--filter \"nonsense\"",
+        ),
+    ];
+    for (options, want) in cases {
+        let mut command = wires.at_the_end(&binary());
+        command.args(["live", "-o"]).arg(dir.path().join("out"));
+        let ran: Ran = command.args(options).output().unwrap().into();
+        assert!(ran.stderr.contains(want), "{want:?}: {ran:#?}");
+        ran.exits(2);
+    }
+}
