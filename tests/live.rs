@@ -8,11 +8,13 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use flate2::read::GzDecoder;
 use rusqlite::Connection;
 
 use support::frames::{self, Path as Way, SYN, tcp};
@@ -111,11 +113,21 @@ impl Found {
     }
 }
 
+/// What link layers say is logged, too: tags that the kernel takes off packets must be put back.
+const WITH_LINKS: &str = "log_vlan = true\nlog_mac = true\n";
+
 /// What replaying a capture finds.
 fn replayed(capture: &Path) -> Found {
     let out = tempfile::tempdir().unwrap();
-    run::replay(&[capture], out.path(), &["-q"]).exits(0);
+    let config = with_links(out.path());
+    run::replay(&[capture], out.path(), &["-q", "--config", &config]).exits(0);
     Found::by(out.path())
+}
+
+fn with_links(dir: &Path) -> String {
+    let config = dir.join("links.toml");
+    fs::write(&config, WITH_LINKS).unwrap();
+    config.to_str().unwrap().to_owned()
 }
 
 /// The summary of a run that lost nothing.
@@ -154,9 +166,10 @@ fn heard_as_read(name: &str) {
     let wires = Wires::new(1);
     let record = dir.path().join("recorded.pcap");
     let recorder = wires.record(&record);
+    let config = with_links(dir.path());
     let ears = ["1", "2"].map(|threads| {
         let out = dir.path().join(threads);
-        wires.listen(&out, &["--threads", threads])
+        wires.listen(&out, &["--threads", threads, "--config", &config])
     });
     let sent = wires.send(&capture(name), &[]);
     recorder.finish();
@@ -182,11 +195,10 @@ fn directions_on_two_interfaces_meet() {
     let wires = Wires::new(2);
     let capture = capture("near-miss-port-scan");
     let client = "10.1.0.67";
+    let config = with_links(dir.path());
     let ears = ["1", "2"].map(|threads| {
-        wires.listen(
-            &dir.path().join(threads),
-            &["-i", "b1", "--threads", threads],
-        )
+        let options = ["-i", "b1", "--threads", threads, "--config", &config];
+        wires.listen(&dir.path().join(threads), &options)
     });
     let sent = wires.send_split(&capture, client, dir.path());
     let want = replayed(&capture);
@@ -342,6 +354,123 @@ fn an_interface_that_comes_back_is_listened_to_again() {
     assert!(summary.adds_up(), "{ran:#?}");
 }
 
+#[test]
+fn hung_up_it_opens_logs_again_and_reads_its_configuration() {
+    if !can_be_wired() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (config, out) = (dir.path().join("flowhawk.toml"), dir.path().join("out"));
+    let (json, moved) = (
+        dir.path().join("found.jsonl"),
+        dir.path().join("moved.jsonl"),
+    );
+    fs::write(&config, "").unwrap();
+    let wires = Wires::new(1);
+    let options = [
+        "--config",
+        config.to_str().unwrap(),
+        "--json",
+        json.to_str().unwrap(),
+    ];
+    let mut ear = wires.listen(&out, &options);
+    let first = wires.send(&capture("nanosecond"), &[]);
+    thread::sleep(Duration::from_millis(500));
+    fs::write(&config, "tick = \"x\"\n").unwrap();
+    ear.signal("-HUP");
+    ear.hears("the configuration stays as it was");
+    fs::write(&config, SUPPRESSED).unwrap();
+    fs::rename(out.join("conn.log"), out.join("conn.log.1")).unwrap();
+    fs::rename(&json, &moved).unwrap();
+    ear.signal("-HUP");
+    ear.hears("1 suppressions in force; everything else that changed is in force after a restart");
+    let second = wires.send(&capture("near-miss-port-scan"), &[]);
+    let summary = complete(ear.finish(), first + second);
+
+    let (old, new) = (out.join("conn.log.1"), out.join("conn.log"));
+    for log in [&old, &new] {
+        let text = fs::read_to_string(log).unwrap();
+        assert!(text.starts_with("#separator"), "{text}");
+        assert!(
+            text.lines().last().unwrap().starts_with("#close\t"),
+            "{text}"
+        );
+    }
+    assert_eq!((rows(&old).len() + rows(&new).len()) as u64, summary.flows);
+    assert_eq!(fs::read_to_string(&moved).unwrap(), "");
+    let found = fs::read_to_string(&json).unwrap();
+    assert!(!found.is_empty());
+    for line in found.lines() {
+        assert!(line.contains("\"suppressed_by\":\"a test\""), "{line}");
+    }
+}
+
+const SUPPRESSED: &str = "\
+tick = \"200ms\"
+[[detectors.suppressions]]
+src = \"10.1.0.67/32\"
+reason = \"a test\"
+";
+
+#[test]
+fn logs_of_times_that_are_over_are_put_away() {
+    if !can_be_wired() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let wires = Wires::new(1);
+    fs::write(dir.path().join("conn.log"), "left by an earlier run\n").unwrap();
+    let ear = wires.listen(dir.path(), &["--rotate", "1s"]);
+    // Its flows end at once, or with the run.
+    let sent: u64 = (0..3)
+        .map(|_| {
+            let sent = wires.send(&capture("near-miss-port-scan"), &["--multiplier", "4"]);
+            thread::sleep(Duration::from_millis(1_100));
+            sent
+        })
+        .sum();
+    let summary = complete(ear.finish(), sent);
+    let logs = archived(dir.path());
+    let of_conn = logs.iter().filter(|(name, _)| name.starts_with("conn."));
+    let mut rows = 0;
+    for (name, text) in of_conn {
+        let (name, end) = name.split_at("conn.00:00:00-00:00:00".len());
+        assert!(end.ends_with(".log.gz"), "{name}{end}");
+        if text.starts_with("#separator") {
+            assert!(
+                text.lines().last().unwrap().starts_with("#close\t"),
+                "{text}"
+            );
+            rows += text.lines().filter(|line| !line.starts_with('#')).count();
+        } else {
+            assert_eq!(text, "left by an earlier run\n");
+        }
+    }
+    assert_eq!(rows as u64, summary.flows);
+    assert!(logs.iter().any(|(_, text)| text.starts_with("left by")));
+    assert!(logs.len() > 4, "{logs:#?}");
+    let left = support::logs(dir.path());
+    assert!(left.is_empty(), "{:?}", left.keys());
+}
+
+/// The logs in directories of days, decompressed.
+fn archived(dir: &Path) -> Vec<(String, String)> {
+    let entries = |dir: &Path| {
+        fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+    };
+    let days = entries(dir).filter(|path| path.is_dir());
+    let logs = days.flat_map(|day| entries(&day).collect::<Vec<_>>());
+    logs.map(|log| {
+        let mut text = String::new();
+        let packed = fs::File::open(&log).unwrap();
+        GzDecoder::new(packed).read_to_string(&mut text).unwrap();
+        (log.file_name().unwrap().to_str().unwrap().to_owned(), text)
+    })
+    .collect()
+}
+
 /// A copy that an unprivileged user may run, with these capabilities.
 fn copy_for_nobody(dir: &Path, capabilities: Option<&str>) -> PathBuf {
     let copy = dir.join("flowhawk");
@@ -374,7 +503,9 @@ fn a_capability_is_enough() {
     let program = copy_for_nobody(dir.path(), Some("cap_net_raw=ep"));
     let wires = Wires::new(1);
     let out = dir.path().join("out");
-    let ear = Listening::begin(as_nobody(&wires, &program, &out), &out);
+    let mut command = as_nobody(&wires, &program, &out);
+    command.args(["--config", &with_links(dir.path())]);
+    let ear = Listening::begin(command, &out);
     let sent = wires.send(&capture("nanosecond"), &[]);
     complete(ear.finish(), sent);
     Found::by(&out).assert_is(&replayed(&capture("nanosecond")), "as nobody");
@@ -415,8 +546,8 @@ fn what_cannot_be_listened_to_is_said_at_once() {
             "b0: the interface is down: run `ip link set b0 up` first",
         ),
         (
-            &["-i", "lo", "--filter", "nonsense"],
-            "--filter \"nonsense\"",
+            &["-i", "b1", "--filter", "nonsense"],
+            "--filter \"nonsense\" on b1: ",
         ),
     ];
     for (options, want) in cases {

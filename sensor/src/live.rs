@@ -15,15 +15,17 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use anyhow::Context;
+use crossbeam_channel::bounded;
 use flow_table::DropReason;
 
 use crate::cli::{LiveArgs, TalkArgs};
 use crate::config::Config;
+use crate::output::{Existing, Upkeep};
 use crate::pipeline::{Fed, Feeder, Source, Totals, feed};
 use crate::progress::Live;
-use crate::run::{Heard, Job, Outcome};
+use crate::run::{Heard, Job, Keeping, Outcome, Started};
 use crate::say;
-use control::{Control, Stop};
+use control::{Control, Reach, Stop, Watch};
 use listen::{Listener, Outlet, Report};
 use merge::Merger;
 pub(crate) use rights::Rights;
@@ -48,20 +50,41 @@ pub(crate) fn run(args: &LiveArgs, config: &Config) -> anyhow::Result<Outcome> {
     };
     let chunks = config.memory_limit.0 / QUEUE_SHARE / ring::CHUNK_BYTES;
     let (feeder, feed) = feed(usize::try_from(chunks).unwrap_or(usize::MAX).max(2));
-    let begin = |live: &Arc<Live>| {
+    // One of each may wait: a second signal before the first was heard asks for the same.
+    let (to_logs, reopen) = bounded(1);
+    let (to_stage, suppressions) = bounded(1);
+    let keeping = Keeping {
+        existing: Existing::Keep,
+        upkeep: Upkeep::with(reopen),
+        rotate: args.rotate,
+        suppressions,
+    };
+    let begin = |started: &Started| {
         let ear = Ear {
             stop: control.stop(),
-            live: Arc::clone(live),
+            live: Arc::clone(&started.live),
             tick: config.tick,
             talk: args.common.talk.clone(),
         };
+        let reach = Reach {
+            file: args.common.input.settings.config.clone(),
+            config: config.clone(),
+            suppressions: to_stage,
+            logs: to_logs,
+            findings: started.findings.clone(),
+        };
+        let progress = feeder.progress();
         let ears = Ears::start(rings, feeder, &ear)?;
+        let watch = Watch::start(&control, reach, progress)?;
         if !args.common.talk.quiet {
             say(format_args!("listening on {}", args.interfaces.join(", ")));
         }
-        Ok((Source::Interfaces(feed), ears))
+        Ok((Source::Interfaces(feed), (ears, watch)))
     };
-    job.run(begin, Ears::join)
+    job.run(keeping, begin, |(ears, watch), totals| {
+        drop(watch);
+        ears.join(totals)
+    })
 }
 
 /// All interfaces, before anything is written.

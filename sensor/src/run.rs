@@ -6,17 +6,21 @@ use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, bail};
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Receiver, bounded, never};
+use detectors::config::Suppression;
 use detectors::{Counters, Detectors};
 use flow_table::protocol::http::Measure;
 use flow_table::{Checksums, FlowConfig, FragmentConfig, InspectionConfig, KEY_GROUPS, Links};
 
 use crate::capture::{Filter, Input};
 use crate::cli::{CommonArgs, InputArgs, ReplayArgs};
-use crate::clock::Stopwatch;
+use crate::clock::{Stopwatch, time_of_day};
 use crate::config::Config;
 use crate::findings::Tally;
-use crate::output::{Extra, Logs, OutputDir, Outputs, RunRecord, Sink};
+use crate::output::{
+    Archive, Every, Existing, Extra, FindingSender, Logs, OutputDir, Outputs, RunRecord, Sink,
+    Upkeep,
+};
 use crate::pipeline::{self, Settings, Source, Stage, StageOutputs, StageTotals, ToStage, Totals};
 use crate::progress::{Live, Progress};
 use crate::summary::{self, Dropped, RunSummary};
@@ -57,7 +61,13 @@ pub(crate) fn replay(args: &ReplayArgs, config: &Config) -> anyhow::Result<Outco
     };
     let files = args.files.clone();
     job.run(
-        |live| Ok((Source::Files(Input::new(files, Arc::clone(live))), ())),
+        Keeping::made_again(),
+        |started| {
+            Ok((
+                Source::Files(Input::new(files, Arc::clone(&started.live))),
+                (),
+            ))
+        },
         |(), _| Heard::default(),
     )
 }
@@ -77,6 +87,38 @@ pub(crate) struct Job<'a> {
     pub(crate) filter: Option<String>,
 }
 
+/// How outputs are kept, and what can be changed while they are written.
+pub(crate) struct Keeping {
+    pub(crate) existing: Existing,
+    pub(crate) upkeep: Upkeep,
+    pub(crate) rotate: Option<Every>,
+    /// What is known and not to be alerted on, from now on.
+    pub(crate) suppressions: Receiver<Vec<Suppression>>,
+}
+
+impl Keeping {
+    fn archive(&self, dir: &OutputDir) -> anyhow::Result<Option<Archive>> {
+        let begin = |every| Archive::begin(dir, every, time_of_day(), Logs::names());
+        self.rotate.map(begin).transpose()
+    }
+
+    /// For what can be run again, and ends by itself.
+    fn made_again() -> Self {
+        Self {
+            existing: Existing::Empty,
+            upkeep: Upkeep::none(),
+            rotate: None,
+            suppressions: never(),
+        }
+    }
+}
+
+/// What there is once outputs are open.
+pub(crate) struct Started {
+    pub(crate) live: Arc<Live>,
+    pub(crate) findings: FindingSender,
+}
+
 /// What is known only when capturing is over.
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
@@ -90,7 +132,8 @@ impl Job<'_> {
     /// Runs what `begin` captures to its end; `end` adds what else there was.
     pub(crate) fn run<T>(
         &self,
-        begin: impl FnOnce(&Arc<Live>) -> anyhow::Result<(Source, T)>,
+        keeping: Keeping,
+        begin: impl FnOnce(&Started) -> anyhow::Result<(Source, T)>,
         end: impl FnOnce(T, &mut Totals) -> Heard,
     ) -> anyhow::Result<Outcome> {
         let (common, config) = (self.common, self.config);
@@ -99,10 +142,11 @@ impl Job<'_> {
         let live = Arc::new(Live::default());
 
         // Every output is open before the first packet is read.
-        let dir = OutputDir::create(&common.output.findings.out)?;
+        let dir = OutputDir::create(&common.output.findings.out, keeping.existing)?;
+        let archive = keeping.archive(&dir)?;
         let log_format = common.output.log_format.unwrap_or(config.log_format);
-        let logs = Logs::create(&dir, log_format, Extra::of(config))?;
-        let outputs = Outputs::open(&common.output.findings, &self.inputs)?;
+        let logs = Logs::create(&dir, log_format, Extra::of(config))?.archived(archive);
+        let outputs = Outputs::open(&common.output.findings, &self.inputs, keeping.existing)?;
         let sink = Sink::spawn(outputs, Arc::clone(&live))?;
         let progress = Progress::start(&common.talk, self.size, Arc::clone(&live));
 
@@ -120,10 +164,16 @@ impl Job<'_> {
             spare: give_back,
         };
         let detectors = make_detectors(config);
-        let stage = Stage::new(settings.threads, config.tick, detectors, stage_outputs);
-        let log_thread = named("logs").spawn(move || logs.run(&batches))?;
+        let stage = Stage::new(settings.threads, config.tick, detectors, stage_outputs)
+            .hearing(keeping.suppressions);
+        let upkeep = keeping.upkeep;
+        let log_thread = named("logs").spawn(move || logs.run(&batches, &upkeep))?;
         let stage_thread = named("stage").spawn(move || stage.run(&sealed))?;
-        let (source, capturing) = begin(&live)?;
+        let started = Started {
+            live: Arc::clone(&live),
+            findings: sink.sender(),
+        };
+        let (source, capturing) = begin(&started)?;
         let totals = pipeline::run(source, &settings, &to_stage, &live);
         drop(to_stage);
         let (stage_totals, counters) = joined(stage_thread)?;

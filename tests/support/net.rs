@@ -150,9 +150,20 @@ impl Wires {
     /// Has tcpdump record what comes out of the first wire; returns when it does.
     pub(crate) fn record(&self, file: &Path) -> Listening {
         let mut command = self.at_the_end(Path::new("tcpdump"));
-        // As root it would become a user who may not write here.
+        // As root it would become a user who may not write here; stopped, it leaves what the kernel
+        // still holds.
         let options = [
-            "-i", "b0", "--nano", "-B", "65536", "-s", "0", "-Z", "root", "-w",
+            "-i",
+            "b0",
+            "--nano",
+            "--immediate-mode",
+            "-B",
+            "65536",
+            "-s",
+            "0",
+            "-Z",
+            "root",
+            "-w",
         ];
         command.args(options).arg(file);
         Listening::begin(command, file)

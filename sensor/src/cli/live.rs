@@ -4,11 +4,15 @@ use clap::Args;
 
 use super::{CommonArgs, EXIT_CODES};
 use crate::config::ByteSize;
+use crate::output::Every;
 
 /// Listens to network interfaces until it is told to stop
 ///
 /// SIGINT (Ctrl-C) and SIGTERM finish cleanly: what was heard is worked off, every flow gets its row,
 /// every log its end. A second one ends at once.
+///
+/// SIGHUP opens logs and the file of --json again, and reads the configuration again: its suppressions
+/// are in force from then on, everything else after a restart.
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES, after_long_help = LIVE_EXAMPLES)]
 pub(crate) struct LiveArgs {
@@ -39,6 +43,13 @@ pub(crate) struct LiveArgs {
     /// Take in only what is addressed to the interface
     #[arg(long, help_heading = "Capture")]
     pub(crate) no_promiscuous: bool,
+    /// Put logs away, compressed, every TIME (such as 1h), into a directory for each day
+    ///
+    /// As DIR/2026-11-20/conn.21:00:00-22:00:00.log.gz, in UTC. What an earlier run left in DIR is put
+    /// away, too. Without it, logs grow, and a log that is there is added to; SIGHUP opens them again
+    /// once another program moved them.
+    #[arg(long, value_name = "TIME", help_heading = "Output")]
+    pub(crate) rotate: Option<Every>,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }
@@ -60,6 +71,8 @@ Examples:
       Logs and a database in ./flowhawk-out until Ctrl-C, then a summary on stderr.
   flowhawk live -i tap0 -i tap1 --filter 'not port 9418' -o /var/log/flowhawk
       Both directions of a tapped link.
+  flowhawk live -q -i eth1 -o /var/log/flowhawk --rotate 1h --config /etc/flowhawk.toml
+      For good: logs of each hour where readers of Zeek's look for them.
 
 Exit codes:
   0  done

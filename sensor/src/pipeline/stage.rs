@@ -6,7 +6,8 @@
 //! uid. So nothing that comes after depends on how many shards there are, or how the capture was
 //! cut into blocks.
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, never};
+use detectors::config::Suppression;
 use detectors::{Detectors, Finding};
 use flow_table::{ProtocolRow, Span, Timestamp, Uid};
 
@@ -72,6 +73,8 @@ pub(crate) struct Stage {
     protocols: Protocols,
     transfers: Transfers,
     tunnels: Tunnels,
+    /// What to suppress from now on, whenever that changes.
+    suppressions: Receiver<Vec<Suppression>>,
     totals: StageTotals,
 }
 
@@ -106,8 +109,15 @@ impl Stage {
             protocols: Protocols::default(),
             transfers: Transfers::default(),
             tunnels: Tunnels::default(),
+            suppressions: never(),
             totals: StageTotals::default(),
         }
+    }
+
+    /// Listens to changes of what is known and not to be alerted on.
+    pub(crate) fn hearing(mut self, suppressions: Receiver<Vec<Suppression>>) -> Self {
+        self.suppressions = suppressions;
+        self
     }
 
     /// Takes what the shards hand out until all are done.
@@ -153,6 +163,9 @@ impl Stage {
     /// Sorts and passes on everything before `boundary`.
     fn seal(&mut self, boundary: Position) {
         self.sealed = boundary;
+        if let Ok(suppressions) = self.suppressions.try_recv() {
+            self.detectors.suppress(&suppressions);
+        }
         let detectors = &mut self.detectors;
         let rows = self.protocols.take(boundary);
         let mut told = rows.iter().peekable();
