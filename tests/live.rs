@@ -9,6 +9,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -39,6 +40,11 @@ const AS_RECORDED: [&str; 8] = [
 
 /// What may lie between a duration and the same one heard by another.
 const TOLERANCE: f64 = 0.05;
+
+#[expect(clippy::disallowed_methods, reason = "how long a program takes")]
+fn now() -> Instant {
+    Instant::now()
+}
 
 fn capture(name: &str) -> PathBuf {
     root().join(format!("captures/{name}.pcap"))
@@ -132,7 +138,7 @@ fn with_links(dir: &Path) -> String {
 
 /// The summary of a run that lost nothing.
 #[track_caller]
-fn complete(ran: Ran, sent: u64) -> Summary {
+fn complete(ran: &Ran, sent: u64) -> Summary {
     let summary = Summary::of(&ran.stderr).unwrap();
     assert_eq!((ran.code, summary.packets), (Some(0), sent), "{ran:#?}");
     assert!(summary.adds_up(), "{ran:#?}");
@@ -176,7 +182,7 @@ fn heard_as_read(name: &str) {
     let (want, recorded) = (replayed(&capture(name)), replayed(&record));
     for (threads, ear) in (1..).zip(ears) {
         let out = ear.out.clone();
-        complete(ear.stop(), sent);
+        complete(&ear.stop(), sent);
         let what = format!("{name}, {threads} threads");
         let found = Found::by(&out);
         found.assert_is(&want, &what);
@@ -209,7 +215,7 @@ fn directions_on_two_interfaces_meet() {
             let seen = counted(&ran, &format!("{interface}: seen by the kernel"));
             assert!((1..sent).contains(&seen), "{ran:#?}");
         }
-        complete(ran, sent);
+        complete(&ran, sent);
         Found::by(&out).assert_is(&want, "two interfaces");
     }
 }
@@ -225,11 +231,11 @@ fn told_to_stop_it_writes_every_open_flow() {
     thread::scope(|scope| {
         scope.spawn(|| wires.send(&capture("lateral-movement"), &[]));
         thread::sleep(Duration::from_secs(6));
-        let before = Instant::now();
+        let before = now();
         let ran = ear.stop();
         assert!(before.elapsed() < Duration::from_secs(5), "{ran:#?}");
         let packets = Summary::of(&ran.stderr).unwrap().packets;
-        let summary = complete(ran, packets);
+        let summary = complete(&ran, packets);
         assert!(packets > 100, "{summary:?}");
         let log = dir.path().join("conn.log");
         let rows = rows(&log);
@@ -302,7 +308,7 @@ fn time_goes_on_when_nothing_is_heard() {
     let ear = wires.listen(dir.path(), &["--threads", "2"]);
     wires.send(&unanswered, &[]);
     let log = dir.path().join("conn.log");
-    let wait = Instant::now();
+    let wait = now();
     while rows(&log).is_empty() {
         assert!(
             wait.elapsed() < Duration::from_secs(10),
@@ -310,7 +316,7 @@ fn time_goes_on_when_nothing_is_heard() {
         );
         thread::sleep(Duration::from_millis(100));
     }
-    complete(ear.stop(), 1);
+    complete(&ear.stop(), 1);
 }
 
 #[test]
@@ -322,7 +328,7 @@ fn silence_is_told_once() {
     let wires = Wires::new(1);
     let mut ear = wires.listen(dir.path(), &[]);
     ear.hears("b0: no packets in 10 s; is the mirror port up?");
-    complete(ear.stop(), 0);
+    complete(&ear.stop(), 0);
 }
 
 #[test]
@@ -385,7 +391,7 @@ fn hung_up_it_opens_logs_again_and_reads_its_configuration() {
     ear.signal("-HUP");
     ear.hears("1 suppressions in force; everything else that changed is in force after a restart");
     let second = wires.send(&capture("near-miss-port-scan"), &[]);
-    let summary = complete(ear.finish(), first + second);
+    let summary = complete(&ear.finish(), first + second);
 
     let (old, new) = (out.join("conn.log.1"), out.join("conn.log"));
     for log in [&old, &new] {
@@ -429,7 +435,7 @@ fn logs_of_times_that_are_over_are_put_away() {
             sent
         })
         .sum();
-    let summary = complete(ear.finish(), sent);
+    let summary = complete(&ear.finish(), sent);
     let logs = archived(dir.path());
     let of_conn = logs.iter().filter(|(name, _)| name.starts_with("conn."));
     let mut rows = 0;
@@ -471,6 +477,44 @@ fn archived(dir: &Path) -> Vec<(String, String)> {
     .collect()
 }
 
+#[test]
+fn systemd_is_told_that_it_runs() {
+    if !can_be_wired() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    let wires = Wires::new(1);
+    let mut command = wires.at_the_end(&binary());
+    command
+        .args(["live", "-i", "b0", "-o"])
+        .arg(dir.path().join("out"));
+    command
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "1000000");
+    let ear = Listening::begin(command, dir.path());
+    let told = || {
+        let mut text = [0; 100];
+        let len = socket.recv(&mut text).unwrap();
+        String::from_utf8(text[..len].to_vec())
+            .unwrap()
+            .trim()
+            .to_owned()
+    };
+    // Also when nothing is heard.
+    assert_eq!(
+        [told(), told(), told()],
+        ["READY=1", "WATCHDOG=1", "WATCHDOG=1"]
+    );
+    complete(&ear.stop(), 0);
+    let last = std::iter::repeat_with(told).find(|told| told != "WATCHDOG=1");
+    assert_eq!(last.as_deref(), Some("STOPPING=1"));
+}
+
 /// A copy that an unprivileged user may run, with these capabilities.
 fn copy_for_nobody(dir: &Path, capabilities: Option<&str>) -> PathBuf {
     let copy = dir.join("flowhawk");
@@ -507,7 +551,7 @@ fn a_capability_is_enough() {
     command.args(["--config", &with_links(dir.path())]);
     let ear = Listening::begin(command, &out);
     let sent = wires.send(&capture("nanosecond"), &[]);
-    complete(ear.finish(), sent);
+    complete(&ear.finish(), sent);
     Found::by(&out).assert_is(&replayed(&capture("nanosecond")), "as nobody");
 }
 

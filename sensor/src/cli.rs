@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use detectors::Severity;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use live::LiveArgs;
+pub(crate) use live::{InterfacesArgs, LiveArgs};
 
 /// Where outputs go unless told otherwise.
 pub(crate) const DEFAULT_OUT: &str = "flowhawk-out";
@@ -45,6 +45,7 @@ pub(crate) enum Command {
     Replay(Box<ReplayArgs>),
     Detect(Box<DetectArgs>),
     Live(Box<LiveArgs>),
+    Interfaces(InterfacesArgs),
     Detections(DetectionsArgs),
     Rules(RulesArgs),
     Check(CheckArgs),
@@ -428,7 +429,15 @@ mod tests {
     fn short_help_is_a_line_for_each_flag() {
         let mut command = Cli::command();
         command.build();
-        for name in ["replay", "detect", "live", "detections", "rules", "check"] {
+        for name in [
+            "replay",
+            "detect",
+            "live",
+            "interfaces",
+            "detections",
+            "rules",
+            "check",
+        ] {
             let help = command
                 .find_subcommand_mut(name)
                 .unwrap()
@@ -446,7 +455,15 @@ mod tests {
     fn long_help_has_an_example() {
         let mut command = Cli::command();
         command.build();
-        for name in ["replay", "detect", "live", "detections", "rules", "check"] {
+        for name in [
+            "replay",
+            "detect",
+            "live",
+            "interfaces",
+            "detections",
+            "rules",
+            "check",
+        ] {
             let help = command
                 .find_subcommand_mut(name)
                 .unwrap()

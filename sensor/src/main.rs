@@ -10,6 +10,7 @@ mod detections;
 mod exit;
 mod expect;
 mod findings;
+mod interfaces;
 mod live;
 mod logged;
 mod output;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => watch(&args.common, |config| run::replay(args, config)),
         Command::Detect(args) => detect(args),
         Command::Live(args) => watch(&args.common, |config| live::run(args, config)),
+        Command::Interfaces(_) => Ok(interfaces::run()),
         Command::Detections(args) => detections::run(args),
         Command::Rules(args) => rules::show::run(args),
         Command::Check(args) => check::run(args),

@@ -64,7 +64,7 @@ pub(crate) fn replay(args: &ReplayArgs, config: &Config) -> anyhow::Result<Outco
         Keeping::made_again(),
         |started| {
             Ok((
-                Source::Files(Input::new(files, Arc::clone(&started.live))),
+                Source::Files(Box::new(Input::new(files, Arc::clone(&started.live)))),
                 (),
             ))
         },

@@ -212,7 +212,8 @@ impl Listening {
             let Ok(line) = self.lines.recv_timeout(Duration::from_secs(20)) else {
                 panic!("it never said {what:?}: {}", self.said);
             };
-            self.said += &format!("{line}\n");
+            self.said.push_str(&line);
+            self.said.push('\n');
             if line.contains(what) {
                 return;
             }

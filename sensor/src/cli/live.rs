@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{CommonArgs, EXIT_CODES};
+use super::{ANSWER_CODES, CommonArgs, EXIT_CODES};
 use crate::config::ByteSize;
 use crate::output::Every;
 
@@ -80,3 +80,17 @@ Exit codes:
   2  could not start: usage, configuration or permission
   3  a detection as severe as --fail-on asks was made
   4  the detections differ from those that --expect lists";
+
+/// Lists what can be listened to, and what is missing to do so
+#[derive(Args, Debug)]
+#[command(after_help = ANSWER_CODES, after_long_help = INTERFACES_EXAMPLES)]
+pub(crate) struct InterfacesArgs {}
+
+const INTERFACES_EXAMPLES: &str = "\
+Examples:
+  flowhawk interfaces
+      A line for each: whether it is up, its speed and buffer, what merges its packets.
+
+Exit codes:
+  0  done
+  2  could not start: usage, configuration or permission";

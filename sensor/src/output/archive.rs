@@ -108,7 +108,7 @@ impl Archive {
         let day = self.dir.join(day);
         fs::create_dir_all(&day)?;
         let kind = name.strip_suffix(".log").unwrap_or(name);
-        let free = (0..)
+        let free = (0..u16::MAX)
             .map(|n| match n {
                 0 => day.join(format!("{kind}.{hours}.log")),
                 n => day.join(format!("{kind}.{hours}-{n}.log")),
@@ -307,7 +307,7 @@ mod tests {
             let file = File::options()
                 .write(true)
                 .open(root.path().join("conn.log"));
-            let then = UNIX_EPOCH + Duration::from_secs(1_795_210_200);
+            let then = UNIX_EPOCH + Duration::from_mins(29_920_170);
             file.unwrap().set_modified(then).unwrap();
             let every = "1h".parse().unwrap();
             let archive = Archive::begin(&dir, every, at(1_795_300_000), names()).unwrap();

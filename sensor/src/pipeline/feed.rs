@@ -44,6 +44,7 @@ struct Shared {
 /// Chunks that nobody uses. The one used last is taken first: it is still in the cache.
 #[derive(Debug)]
 struct Pool {
+    #[expect(clippy::vec_box, reason = "chunks travel in their boxes")]
     spare: Vec<Box<Chunk>>,
     /// How many more may be made.
     unmade: usize,
@@ -186,7 +187,9 @@ mod tests {
         let taken: Vec<_> = feed.filled().try_iter().collect();
         let numbers: Vec<_> = taken.iter().map(|chunk| chunk.block.number).collect();
         assert_eq!((numbers, feed.blocks()), (vec![0, 1], 2));
-        taken.into_iter().for_each(|chunk| feed.give_back(chunk));
+        for chunk in taken {
+            feed.give_back(chunk);
+        }
         feeder.put(&mut block(4, 11), Timestamp::ZERO);
         assert_eq!(feeder.fed().lost, (3, 180), "there is room again");
         assert_eq!(feeder.progress()(), 2);

@@ -19,7 +19,7 @@ use crate::progress::Live;
 /// Where blocks come from. From there on, all is the same.
 pub(crate) enum Source {
     /// Files, which whoever is idle reads on.
-    Files(Input),
+    Files(Box<Input>),
     /// Interfaces, which threads of their own listen to.
     Interfaces(Feed),
 }
@@ -202,7 +202,7 @@ impl<'a> Supply<'a> {
                     // There is room for all of them.
                     let _ = give_back.send(Box::default());
                 }
-                let input = Mutex::new(input);
+                let input = Mutex::new(input.as_mut());
                 (Self::Files { input, give_back }, empty)
             }
             Source::Interfaces(feed) => {
