@@ -43,9 +43,9 @@ pub(crate) struct LiveArgs {
     /// Take in only what is addressed to the interface
     #[arg(long, help_heading = "Capture")]
     pub(crate) no_promiscuous: bool,
-    /// Put logs away, compressed, every TIME (such as 1h), into a directory for each day
+    /// Put logs away, compressed, every TIME, such as 1h
     ///
-    /// As DIR/2026-11-20/conn.21:00:00-22:00:00.log.gz, in UTC. What an earlier run left in DIR is put
+    /// Into a directory for each day, as DIR/2026-11-20/conn.21:00:00-22:00:00.log.gz, in UTC. What an earlier run left in DIR is put
     /// away, too. Without it, logs grow, and a log that is there is added to; SIGHUP opens them again
     /// once another program moved them.
     #[arg(long, value_name = "TIME", help_heading = "Output")]

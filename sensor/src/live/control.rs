@@ -115,10 +115,9 @@ impl Watch {
     ) -> io::Result<Self> {
         let (over, is_over) = bounded(0);
         let hung_up = Arc::clone(&control.hung_up);
-        let stop = control.stop();
         let thread = thread::Builder::new()
             .name("control".to_owned())
-            .spawn(move || watch(&is_over, &hung_up, &stop, &reach, progress))?;
+            .spawn(move || watch(&is_over, &hung_up, &reach, progress))?;
         Ok(Self {
             over: Some(over),
             thread: Some(thread),
@@ -136,26 +135,16 @@ impl Drop for Watch {
     }
 }
 
-fn watch(
-    over: &Receiver<()>,
-    hung_up: &AtomicBool,
-    stop: &Stop,
-    reach: &Reach,
-    progress: impl Fn() -> u64,
-) {
+fn watch(over: &Receiver<()>, hung_up: &AtomicBool, reach: &Reach, progress: impl Fn() -> u64) {
     notify(NotifyState::Ready);
     let mut watchdog = Watchdog::new();
-    let mut stopping = false;
     while over.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
         if hung_up.swap(false, Relaxed) {
             reach.reload();
         }
-        if stop.asked() && !stopping {
-            stopping = true;
-            notify(NotifyState::Stopping);
-        }
         watchdog.look(progress());
     }
+    notify(NotifyState::Stopping);
 }
 
 /// Tells systemd that the run goes on, as long as it does.
