@@ -419,6 +419,32 @@ reason = \"a test\"
 ";
 
 #[test]
+fn a_log_that_cannot_be_written_is_told_at_once_and_can_be_opened_again() {
+    if !can_be_wired() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("conn.log");
+    std::os::unix::fs::symlink("/dev/full", &log).unwrap();
+    let wires = Wires::new(1);
+    let mut ear = wires.listen(dir.path(), &[]);
+    wires.send(&capture("near-miss-port-scan"), &[]);
+    ear.hears("conn.log: cannot write on: No space left on device");
+    fs::remove_file(&log).unwrap();
+    ear.signal("-HUP");
+    ear.hears("opened logs again");
+    wires.send(&capture("vlan"), &[]);
+    let ran = ear.finish().exits(1);
+    assert!(ran.stderr.contains("rows were lost"), "{ran:#?}");
+    let text = fs::read_to_string(&log).unwrap();
+    assert!(!rows(&log).is_empty(), "{text}");
+    assert!(
+        text.lines().last().unwrap().starts_with("#close\t"),
+        "{text}"
+    );
+}
+
+#[test]
 fn logs_of_times_that_are_over_are_put_away() {
     if !can_be_wired() {
         return;

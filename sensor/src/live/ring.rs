@@ -18,7 +18,7 @@ const BLOCK_BYTES: usize = 256 * 1024;
 /// Packets in a block.
 const BLOCK_RECORDS: usize = 2_048;
 /// What a block takes on its way, with everything that is noted of its packets.
-pub(super) const CHUNK_BYTES: u64 = 512 * 1024;
+pub(super) const CHUNK_BYTES: u64 = 768 * 1024;
 /// Packets are kept whole; libpcap keeps no more of any.
 const SNAP_LEN: i32 = 262_144;
 /// The kernel hands over packets when it has a block of them, or after so many milliseconds.

@@ -77,29 +77,40 @@ impl Logs {
     }
 
     /// Writes what comes until there is no more. After a failure the rest is taken and left out, so
-    /// that nobody waits for a log that cannot be written.
+    /// that nobody waits for a log that cannot be written, until files could be opened again.
     pub(crate) fn run(
         mut self,
         batches: &Receiver<LogBatch>,
         upkeep: &Upkeep,
     ) -> Result<(), LogLost> {
-        let mut failed = None;
+        // What went wrong first, and whether it does still.
+        let (mut lost, mut broken) = (None, false);
         loop {
             let done = select! {
                 recv(batches) -> batch => match batch {
-                    Ok(_) if failed.is_some() => Ok(()),
+                    Ok(_) if broken => Ok(()),
                     Ok(batch) => self.write(&batch),
                     Err(_) => break,
                 },
-                recv(upkeep.clock) -> _ => self.look(),
-                recv(upkeep.reopen) -> _ => self.begin_anew(self.last),
+                recv(upkeep.clock) -> _ => if broken { Ok(()) } else { self.look() },
+                recv(upkeep.reopen) -> _ => {
+                    let mut begun = self.begin_anew(self.last);
+                    if broken && begun.is_err() {
+                        // What was broken may have no end; what is begun now must be sound.
+                        begun = self.begin_anew(self.last);
+                    }
+                    broken = begun.is_err();
+                    begun
+                }
             };
-            failed = failed.or(done.err());
+            if let Err(error) = done {
+                upkeep.tell(&error);
+                broken = true;
+                lost = lost.or(Some(error));
+            }
         }
-        match failed {
-            Some(error) => Err(error),
-            None => self.close(),
-        }
+        let closed = if broken { Ok(()) } else { self.close() };
+        lost.map_or(closed, Err)
     }
 
     /// Whether or not there are rows: what waits is written, what is over is put away.

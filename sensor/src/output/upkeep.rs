@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, never, tick};
 use flow_table::Span;
 
+use super::logs::LogLost;
+use crate::say;
+
 /// How long a row may wait to be written.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
@@ -15,6 +18,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 pub(crate) struct Upkeep {
     pub(super) clock: Receiver<Instant>,
     pub(super) reopen: Receiver<()>,
+    /// Whether the end of the run is far away.
+    urgent: bool,
 }
 
 impl Upkeep {
@@ -23,6 +28,14 @@ impl Upkeep {
         Self {
             clock: never(),
             reopen: never(),
+            urgent: false,
+        }
+    }
+
+    /// Tells a failure at once, where the end of the run is far away.
+    pub(super) fn tell(&self, failure: &LogLost) {
+        if self.urgent {
+            say(failure);
         }
     }
 
@@ -31,6 +44,7 @@ impl Upkeep {
         Self {
             clock: tick(LONGEST_WAIT),
             reopen,
+            urgent: true,
         }
     }
 }
