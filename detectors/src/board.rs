@@ -14,6 +14,7 @@ use std::sync::Arc;
 use flow_table::{Span, Timestamp};
 use hashbrown::HashTable;
 
+use crate::config::Suppression;
 use crate::correlate::{Change, Correlator, Note};
 use crate::hash::join;
 use crate::samples::Samples;
@@ -134,6 +135,11 @@ impl Board {
             correlator,
             findings: VecDeque::new(),
         }
+    }
+
+    /// What opens or is detected from now on is known, or not, by these.
+    pub(crate) fn suppress(&mut self, entries: &[Suppression]) {
+        self.suppressions = Suppressions::new(entries);
     }
 
     /// A measure is over its limit now.

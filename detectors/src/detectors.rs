@@ -3,6 +3,7 @@
 use flow_table::{FlowEvent, ProtocolRow, Timestamp};
 
 use crate::board::{Board, Task};
+use crate::config::Suppression;
 use crate::correlate::Correlator;
 use crate::hash::KeyedHash;
 use crate::seen::{Observer, Seen};
@@ -150,6 +151,11 @@ impl Detectors {
             }
             takers &= takers - 1;
         }
+    }
+
+    /// From now on this is what is known and not to be alerted on.
+    pub fn suppress(&mut self, entries: &[Suppression]) {
+        self.board.suppress(entries);
     }
 
     /// Packet time has reached `watermark`: no event will come that is earlier.

@@ -44,7 +44,8 @@ pub(crate) struct Block {
     pub(crate) bytes: Buffer,
     /// The records in them.
     pub(crate) records: Vec<Record>,
-    /// Packet time at each record: the latest timestamp so far.
+    /// Packet time at each record: the latest timestamp so far. One more may follow, where time went
+    /// on without a record.
     pub(crate) times: Vec<Timestamp>,
     /// Place in the order of blocks.
     pub(crate) number: u64,
@@ -57,9 +58,19 @@ impl Block {
         bytes.get(..record.len).unwrap_or_default()
     }
 
-    fn clear(&mut self) {
+    /// Forgets everything in it, but keeps the memory.
+    pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.records.clear();
         self.times.clear();
+    }
+
+    /// Notes packet time at each record, having been `now` before; returns what it is after them.
+    pub(crate) fn tell_time(&mut self, mut now: Timestamp) -> Timestamp {
+        self.times.extend(self.records.iter().map(|record| {
+            now = now.max(record.ts);
+            now
+        }));
+        now
     }
 }

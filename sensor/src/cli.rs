@@ -1,5 +1,7 @@
 //! The command line.
 
+mod live;
+
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -8,6 +10,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use detectors::Severity;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use live::{InterfacesArgs, LiveArgs};
 
 /// Where outputs go unless told otherwise.
 pub(crate) const DEFAULT_OUT: &str = "flowhawk-out";
@@ -40,6 +44,8 @@ Exit codes:
 pub(crate) enum Command {
     Replay(Box<ReplayArgs>),
     Detect(Box<DetectArgs>),
+    Live(Box<LiveArgs>),
+    Interfaces(InterfacesArgs),
     Detections(DetectionsArgs),
     Rules(RulesArgs),
     Check(CheckArgs),
@@ -423,7 +429,15 @@ mod tests {
     fn short_help_is_a_line_for_each_flag() {
         let mut command = Cli::command();
         command.build();
-        for name in ["replay", "detect", "detections", "rules", "check"] {
+        for name in [
+            "replay",
+            "detect",
+            "live",
+            "interfaces",
+            "detections",
+            "rules",
+            "check",
+        ] {
             let help = command
                 .find_subcommand_mut(name)
                 .unwrap()
@@ -441,7 +455,15 @@ mod tests {
     fn long_help_has_an_example() {
         let mut command = Cli::command();
         command.build();
-        for name in ["replay", "detect", "detections", "rules", "check"] {
+        for name in [
+            "replay",
+            "detect",
+            "live",
+            "interfaces",
+            "detections",
+            "rules",
+            "check",
+        ] {
             let help = command
                 .find_subcommand_mut(name)
                 .unwrap()

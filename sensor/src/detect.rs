@@ -12,7 +12,7 @@ use crate::cli::DetectArgs;
 use crate::clock::Stopwatch;
 use crate::config::Config;
 use crate::logged::{self, Again, Happening, Order, Refused, Rows};
-use crate::output::{FindingSender, OutputDir, Outputs, RunRecord, Sink};
+use crate::output::{Existing, FindingSender, OutputDir, Outputs, RunRecord, Sink};
 use crate::progress::{Live, Progress};
 use crate::run::{Outcome, make_detectors, total_size};
 use crate::summary::{self, Dropped, RunSummary, Unit};
@@ -31,9 +31,9 @@ pub(crate) fn detect(args: &DetectArgs, config: &Config) -> anyhow::Result<Outco
 
     // Every output is open before the first row is read.
     if args.output.database().is_some() {
-        OutputDir::create(&args.output.out)?;
+        OutputDir::create(&args.output.out, Existing::Empty)?;
     }
-    let outputs = Outputs::open(&args.output, &paths)?;
+    let outputs = Outputs::open(&args.output, &paths, Existing::Empty)?;
     let sink = Sink::spawn(outputs, Arc::clone(&live))?;
     let progress = Progress::start(&args.talk, total_size(&paths), Arc::clone(&live));
 

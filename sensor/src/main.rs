@@ -10,6 +10,8 @@ mod detections;
 mod exit;
 mod expect;
 mod findings;
+mod interfaces;
+mod live;
 mod logged;
 mod output;
 mod pipeline;
@@ -28,7 +30,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use detectors::Severity;
 
-use cli::{Cli, Command, DetectArgs, ReplayArgs, SettingsArgs, TalkArgs, VerdictArgs};
+use cli::{Cli, Command, CommonArgs, DetectArgs, SettingsArgs, TalkArgs, VerdictArgs};
 use config::{Config, Problems};
 use exit::Exit;
 use expect::Expected;
@@ -43,8 +45,10 @@ fn main() -> ExitCode {
     // Usage errors exit with 2 from within.
     let cli = Cli::parse();
     let result = match &cli.command {
-        Command::Replay(args) => replay(args),
+        Command::Replay(args) => watch(&args.common, |config| run::replay(args, config)),
         Command::Detect(args) => detect(args),
+        Command::Live(args) => watch(&args.common, |config| live::run(args, config)),
+        Command::Interfaces(_) => Ok(interfaces::run()),
         Command::Detections(args) => detections::run(args),
         Command::Rules(args) => rules::show::run(args),
         Command::Check(args) => check::run(args),
@@ -61,14 +65,12 @@ fn main() -> ExitCode {
     exit.into()
 }
 
-fn replay(args: &ReplayArgs) -> anyhow::Result<Exit> {
-    let common = &args.common;
-    run(
-        &common.input.settings,
-        &common.verdict,
-        &common.talk,
-        |config| run::replay(args, config),
-    )
+/// Looks at packets.
+fn watch(
+    common: &CommonArgs,
+    work: impl FnOnce(&Config) -> anyhow::Result<Outcome>,
+) -> anyhow::Result<Exit> {
+    run(&common.input.settings, &common.verdict, &common.talk, work)
 }
 
 fn detect(args: &DetectArgs) -> anyhow::Result<Exit> {

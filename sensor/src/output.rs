@@ -1,6 +1,7 @@
 //! Where findings go. Everything is opened before the first packet is read, and written by a thread
 //! of its own, so that nothing slow or full is met on the packet path.
 
+mod archive;
 mod batch;
 mod capture_loss;
 mod conn;
@@ -29,6 +30,7 @@ mod ssh;
 mod ssl;
 mod stats;
 mod tunnel;
+mod upkeep;
 mod weird;
 mod x509;
 mod zeek;
@@ -45,31 +47,61 @@ pub(crate) use logs::{LogBatch, LogRow, Logs};
 pub(crate) use run_record::RunRecord;
 pub(crate) use sink::{FindingSender, Sink};
 pub(crate) use sqlite::open_for_reading;
+pub(crate) use upkeep::{Every, Upkeep};
+
+pub(crate) use archive::Archive;
 
 use jsonl::JsonLines;
 use sqlite::SqliteStore;
 
+/// What becomes of files that are there already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Existing {
+    /// What they hold was made of the same captures, and is made again.
+    Empty,
+    /// What they hold will not come again: more goes after it.
+    Keep,
+}
+
+impl Existing {
+    fn open(self, path: &Path) -> anyhow::Result<File> {
+        let mut options = File::options();
+        match self {
+            Self::Empty => options.write(true).truncate(true),
+            Self::Keep => options.append(true),
+        };
+        let file = options.create(true).open(path);
+        file.with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
 /// The directory that logs go into.
 #[derive(Clone, Debug)]
-pub(crate) struct OutputDir(PathBuf);
+pub(crate) struct OutputDir {
+    path: PathBuf,
+    existing: Existing,
+}
 
 impl OutputDir {
     /// Makes it if missing.
-    pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn create(path: &Path, existing: Existing) -> anyhow::Result<Self> {
         fs::create_dir_all(path)
             .with_context(|| format!("cannot make the output directory {}", path.display()))?;
-        Ok(Self(path.to_owned()))
+        let path = path.to_owned();
+        Ok(Self { path, existing })
     }
 
-    /// Creates or empties a file in it.
+    /// Creates a file in it, or opens it to be written.
     pub(crate) fn create_file(&self, name: &str) -> anyhow::Result<File> {
-        let path = self.0.join(name);
-        File::create(&path).with_context(|| format!("cannot write {}", path.display()))
+        self.existing.open(&self.path.join(name))
     }
 
-    /// Removes a file in it, if it is there.
+    /// Removes what an earlier run left of a file in it, if that is not to be kept.
     pub(crate) fn remove_file(&self, name: &str) -> anyhow::Result<()> {
-        let path = self.0.join(name);
+        if self.existing == Existing::Keep {
+            return Ok(());
+        }
+        let path = self.path.join(name);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(error).with_context(|| format!("cannot remove {}", path.display()))
@@ -79,7 +111,7 @@ impl OutputDir {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
@@ -92,7 +124,11 @@ pub(crate) struct Outputs {
 
 impl Outputs {
     /// Opens what is asked for. `inputs` are the files about to be read: none of them is written.
-    pub(crate) fn open(args: &FindingArgs, inputs: &[PathBuf]) -> anyhow::Result<Self> {
+    pub(crate) fn open(
+        args: &FindingArgs,
+        inputs: &[PathBuf],
+        existing: Existing,
+    ) -> anyhow::Result<Self> {
         let database = args.database();
         let json = args.json.as_deref().filter(|path| *path != Path::new("-"));
         for (option, path) in [("--json", json), ("--db", database.as_deref())] {
@@ -111,7 +147,9 @@ impl Outputs {
         }
         // The database first: opening it harms nothing, while a JSON file is emptied.
         let store = database.as_deref().map(SqliteStore::open).transpose()?;
-        let jsonl = args.json.as_deref().map(JsonLines::create).transpose()?;
+        let jsonl = args.json.as_deref();
+        let jsonl = jsonl.map(|path| JsonLines::create(path, existing));
+        let jsonl = jsonl.transpose()?;
         Ok(Self { jsonl, store })
     }
 }
@@ -139,12 +177,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         fs::write(&file, "x").unwrap();
-        let error = OutputDir::create(&file.join("sub")).unwrap_err();
+        let error = OutputDir::create(&file.join("sub"), Existing::Empty).unwrap_err();
         assert!(
             format!("{error:#}").starts_with("cannot make the output directory"),
             "{error:#}"
         );
-        let out = OutputDir::create(&dir.path().join("a/b")).unwrap();
+        let out = OutputDir::create(&dir.path().join("a/b"), Existing::Empty).unwrap();
         fs::create_dir(out.path().join("conn.log")).unwrap();
         let error = out.create_file("conn.log").unwrap_err();
         assert!(
@@ -170,7 +208,8 @@ mod tests {
                 ..args(dir.path())
             };
             for args in [json, db] {
-                let error = Outputs::open(&args, std::slice::from_ref(&capture)).unwrap_err();
+                let error = Outputs::open(&args, std::slice::from_ref(&capture), Existing::Empty)
+                    .unwrap_err();
                 assert!(error.to_string().contains("this is an input"), "{error}");
             }
         }

@@ -7,6 +7,7 @@
 //! order: the same for any number of workers.
 
 mod decode;
+mod feed;
 mod odd;
 mod protocols;
 mod ranges;
@@ -16,6 +17,7 @@ mod transfers;
 mod tunnels;
 mod waiting;
 mod work;
+mod worker;
 
 use flow_table::{
     Checksums, Decoder, DropCounts, FlowConfig, FragmentConfig, Links, TableOutput, Timestamp,
@@ -23,9 +25,11 @@ use flow_table::{
 
 use crate::capture::CaptureError;
 
+pub(crate) use feed::{Fed, Feeder, feed};
 pub(crate) use reports::{Lost, Reports, Stats};
 pub(crate) use stage::{Position, Sealed, Stage, StageOutputs, StageTotals};
-pub(crate) use work::{ToStage, run};
+pub(crate) use work::{Source, run};
+pub(crate) use worker::ToStage;
 
 /// How a pipeline is to run.
 #[derive(Clone, Debug)]

@@ -1,23 +1,27 @@
-//! The main path of `flowhawk replay`, read from top to bottom: open every output, then run the
-//! captures through workers and detection stage into them, then say what came of it.
+//! The main path, read from top to bottom: open every output, then run what is captured through
+//! workers and detection stage into them, then say what came of it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, bail};
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Receiver, bounded, never};
+use detectors::config::Suppression;
 use detectors::{Counters, Detectors};
 use flow_table::protocol::http::Measure;
 use flow_table::{Checksums, FlowConfig, FragmentConfig, InspectionConfig, KEY_GROUPS, Links};
 
 use crate::capture::{Filter, Input};
-use crate::cli::ReplayArgs;
-use crate::clock::Stopwatch;
+use crate::cli::{CommonArgs, InputArgs, ReplayArgs};
+use crate::clock::{Stopwatch, time_of_day};
 use crate::config::Config;
 use crate::findings::Tally;
-use crate::output::{Extra, Logs, OutputDir, Outputs, RunRecord, Sink};
-use crate::pipeline::{self, Settings, Stage, StageOutputs, StageTotals, ToStage, Totals};
+use crate::output::{
+    Archive, Every, Existing, Extra, FindingSender, Logs, OutputDir, Outputs, RunRecord, Sink,
+    Upkeep,
+};
+use crate::pipeline::{self, Settings, Source, Stage, StageOutputs, StageTotals, ToStage, Totals};
 use crate::progress::{Live, Progress};
 use crate::summary::{self, Dropped, RunSummary};
 
@@ -44,107 +48,213 @@ pub(crate) struct Outcome {
 
 /// Reads the captures.
 pub(crate) fn replay(args: &ReplayArgs, config: &Config) -> anyhow::Result<Outcome> {
-    let common = &args.common;
-    let watch = Stopwatch::start();
-    let settings = settings(args, config)?;
-    let size = total_size(&args.files);
-    let live = Arc::new(Live::default());
-
-    // Every output is open before the first packet is read.
-    let dir = OutputDir::create(&common.output.findings.out)?;
-    let log_format = common.output.log_format.unwrap_or(config.log_format);
-    let logs = Logs::create(&dir, log_format, Extra::of(config))?;
-    let outputs = Outputs::open(&common.output.findings, &args.files)?;
-    let sink = Sink::spawn(outputs, Arc::clone(&live))?;
-    let progress = Progress::start(&common.talk, size, Arc::clone(&live));
-
-    // Captures → workers → stage → logs, findings.
-    let (to_sealed, sealed) = bounded(QUEUE);
-    let (give_back, spare) = bounded(QUEUE);
-    let (to_logs, batches) = bounded(QUEUE);
-    let to_stage = ToStage {
-        sealed: to_sealed,
-        spare,
+    check_filter(&args.common.input)?;
+    check_stdin(&args.files)?;
+    let job = Job {
+        command: "replay",
+        common: &args.common,
+        config,
+        inputs: args.files.clone(),
+        size: total_size(&args.files),
+        seed: REPLAY_SEED,
+        filter: args.common.input.filter.clone(),
     };
-    let stage_outputs = StageOutputs {
-        logs: to_logs,
-        findings: sink.sender(),
-        spare: give_back,
-    };
-    let detectors = make_detectors(config);
-    let stage = Stage::new(settings.threads, config.tick, detectors, stage_outputs);
-    let input = Input::new(args.files.clone(), Arc::clone(&live));
-    let log_thread = named("logs").spawn(move || logs.run(&batches))?;
-    let stage_thread = named("stage").spawn(move || stage.run(&sealed))?;
-    let totals = pipeline::run(input, &settings, &to_stage, &live);
-    drop(to_stage);
-    let (stage_totals, counters) = joined(stage_thread)?;
-    let totals = totals.context("cannot start a worker thread")?;
-    let logged = joined(log_thread)?;
-
-    let counted = Counted {
-        totals: &totals,
-        stage: stage_totals,
-        detectors: &counters,
-    };
-    let report = sink.finish(counted.record(args, config));
-    progress.finish();
-    let mut summary = counted.summary();
-    summary.wall = watch.elapsed();
-    summary.written = written(args, &dir);
-    summary::print(&common.talk, &summary, &report.tally);
-
-    let mut losses: Vec<String> = totals.problems.iter().map(ToString::to_string).collect();
-    losses.extend(logged.err().map(|lost| lost.to_string()));
-    losses.extend(report.lost);
-    Ok(Outcome {
-        losses,
-        found: report.tally,
-    })
+    let files = args.files.clone();
+    job.run(
+        Keeping::made_again(),
+        |started| {
+            Ok((
+                Source::Files(Box::new(Input::new(files, Arc::clone(&started.live)))),
+                (),
+            ))
+        },
+        |(), _| Heard::default(),
+    )
 }
 
-fn settings(args: &ReplayArgs, config: &Config) -> anyhow::Result<Settings> {
-    let input = &args.common.input;
-    if let Some(text) = &input.filter {
-        Filter::new(text).map_err(|error| anyhow::anyhow!("--filter {text:?}: {error}"))?;
+/// What a run is about.
+pub(crate) struct Job<'a> {
+    pub(crate) command: &'static str,
+    pub(crate) common: &'a CommonArgs,
+    pub(crate) config: &'a Config,
+    /// What is looked at. Where these are files, none of them is written.
+    pub(crate) inputs: Vec<PathBuf>,
+    /// How much that is in bytes, where it has an end.
+    pub(crate) size: Option<u64>,
+    /// What uids derive from.
+    pub(crate) seed: u64,
+    /// Which packets workers look at, written as for tcpdump.
+    pub(crate) filter: Option<String>,
+}
+
+/// How outputs are kept, and what can be changed while they are written.
+pub(crate) struct Keeping {
+    pub(crate) existing: Existing,
+    pub(crate) upkeep: Upkeep,
+    pub(crate) rotate: Option<Every>,
+    /// What is known and not to be alerted on, from now on.
+    pub(crate) suppressions: Receiver<Vec<Suppression>>,
+}
+
+impl Keeping {
+    fn archive(&self, dir: &OutputDir) -> anyhow::Result<Option<Archive>> {
+        let begin = |every| Archive::begin(dir, every, time_of_day(), Logs::names());
+        self.rotate.map(begin).transpose()
     }
-    let stdin = args
-        .files
-        .iter()
-        .filter(|file| *file == Path::new("-"))
-        .count();
+
+    /// For what can be run again, and ends by itself.
+    fn made_again() -> Self {
+        Self {
+            existing: Existing::Empty,
+            upkeep: Upkeep::none(),
+            rotate: None,
+            suppressions: never(),
+        }
+    }
+}
+
+/// What there is once outputs are open.
+pub(crate) struct Started {
+    pub(crate) live: Arc<Live>,
+    pub(crate) findings: FindingSender,
+}
+
+/// What is known only when capturing is over.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    /// What was counted besides, by name.
+    pub(crate) counters: Vec<(String, u64)>,
+    /// A sentence for everything that was lost.
+    pub(crate) losses: Vec<String>,
+}
+
+impl Job<'_> {
+    /// Runs what `begin` captures to its end; `end` adds what else there was.
+    pub(crate) fn run<T>(
+        &self,
+        keeping: Keeping,
+        begin: impl FnOnce(&Started) -> anyhow::Result<(Source, T)>,
+        end: impl FnOnce(T, &mut Totals) -> Heard,
+    ) -> anyhow::Result<Outcome> {
+        let (common, config) = (self.common, self.config);
+        let watch = Stopwatch::start();
+        let settings = self.settings();
+        let live = Arc::new(Live::default());
+
+        // Every output is open before the first packet is read.
+        let dir = OutputDir::create(&common.output.findings.out, keeping.existing)?;
+        let archive = keeping.archive(&dir)?;
+        let log_format = common.output.log_format.unwrap_or(config.log_format);
+        let logs = Logs::create(&dir, log_format, Extra::of(config))?.archived(archive);
+        let outputs = Outputs::open(&common.output.findings, &self.inputs, keeping.existing)?;
+        let sink = Sink::spawn(outputs, Arc::clone(&live))?;
+        let progress = Progress::start(&common.talk, self.size, Arc::clone(&live));
+
+        // Source → workers → stage → logs, findings.
+        let (to_sealed, sealed) = bounded(QUEUE);
+        let (give_back, spare) = bounded(QUEUE);
+        let (to_logs, batches) = bounded(QUEUE);
+        let to_stage = ToStage {
+            sealed: to_sealed,
+            spare,
+        };
+        let stage_outputs = StageOutputs {
+            logs: to_logs,
+            findings: sink.sender(),
+            spare: give_back,
+        };
+        let detectors = make_detectors(config);
+        let stage = Stage::new(settings.threads, config.tick, detectors, stage_outputs)
+            .hearing(keeping.suppressions);
+        let upkeep = keeping.upkeep;
+        let log_thread = named("logs").spawn(move || logs.run(&batches, &upkeep))?;
+        let stage_thread = named("stage").spawn(move || stage.run(&sealed))?;
+        let started = Started {
+            live: Arc::clone(&live),
+            findings: sink.sender(),
+        };
+        let (source, capturing) = begin(&started)?;
+        let totals = pipeline::run(source, &settings, &to_stage, &live);
+        drop(to_stage);
+        let (stage_totals, counters) = joined(stage_thread)?;
+        let mut totals = totals.context("cannot start a worker thread")?;
+        let heard = end(capturing, &mut totals);
+        let logged = joined(log_thread)?;
+
+        let counted = Counted {
+            totals: &totals,
+            stage: stage_totals,
+            detectors: &counters,
+            heard: &heard,
+        };
+        let report = sink.finish(counted.record(self));
+        progress.finish();
+        let mut summary = counted.summary();
+        summary.wall = watch.elapsed();
+        summary.written = written(common, &dir);
+        summary::print(&common.talk, &summary, &report.tally);
+
+        let mut losses: Vec<String> = totals.problems.iter().map(ToString::to_string).collect();
+        losses.extend(heard.losses);
+        losses.extend(logged.err().map(|lost| lost.to_string()));
+        losses.extend(report.lost);
+        Ok(Outcome {
+            losses,
+            found: report.tally,
+        })
+    }
+
+    fn settings(&self) -> Settings {
+        let (input, config) = (&self.common.input, self.config);
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let threads = input.threads.map_or(cores, usize::from).min(KEY_GROUPS);
+        let ignore = input.ignore_checksums || config.ignore_checksums;
+        Settings {
+            threads,
+            flows: FlowConfig {
+                seed: self.seed,
+                progress_interval: config.progress_interval,
+                memory: config.memory_limit.0 / FLOW_SHARE,
+                inspection: InspectionConfig {
+                    memory: config.memory_limit.0 / PARSER_SHARE,
+                    measure: Measure::Decompressed,
+                },
+            },
+            fragments: FragmentConfig {
+                memory: usize::try_from(config.memory_limit.0 / FRAGMENT_SHARE)
+                    .unwrap_or(usize::MAX),
+            },
+            links: if config.log_vlan || config.log_mac {
+                Links::Note
+            } else {
+                Links::Skip
+            },
+            checksums: if ignore {
+                Checksums::Ignore
+            } else {
+                Checksums::Verify
+            },
+            filter: self.filter.clone(),
+        }
+    }
+}
+
+/// Whether `--filter` can be understood.
+fn check_filter(input: &InputArgs) -> anyhow::Result<()> {
+    let Some(text) = &input.filter else {
+        return Ok(());
+    };
+    Filter::new(text)
+        .map(drop)
+        .map_err(|error| anyhow::anyhow!("--filter {text:?}: {error}"))
+}
+
+fn check_stdin(files: &[PathBuf]) -> anyhow::Result<()> {
+    let stdin = files.iter().filter(|file| *file == Path::new("-")).count();
     if stdin > 1 {
         bail!("'-' is named {stdin} times, but stdin can be read only once");
     }
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let threads = input.threads.map_or(cores, usize::from).min(KEY_GROUPS);
-    let ignore = input.ignore_checksums || config.ignore_checksums;
-    Ok(Settings {
-        threads,
-        flows: FlowConfig {
-            seed: REPLAY_SEED,
-            progress_interval: config.progress_interval,
-            memory: config.memory_limit.0 / FLOW_SHARE,
-            inspection: InspectionConfig {
-                memory: config.memory_limit.0 / PARSER_SHARE,
-                measure: Measure::Decompressed,
-            },
-        },
-        fragments: FragmentConfig {
-            memory: usize::try_from(config.memory_limit.0 / FRAGMENT_SHARE).unwrap_or(usize::MAX),
-        },
-        links: if config.log_vlan || config.log_mac {
-            Links::Note
-        } else {
-            Links::Skip
-        },
-        checksums: if ignore {
-            Checksums::Ignore
-        } else {
-            Checksums::Verify
-        },
-        filter: input.filter.clone(),
-    })
+    Ok(())
 }
 
 /// Detectors and rules, within their share of memory.
@@ -179,8 +289,8 @@ pub(crate) fn total_size(files: &[PathBuf]) -> Option<u64> {
         .try_fold(0, |sum: u64, meta| Some(sum + meta?.len()))
 }
 
-fn written(args: &ReplayArgs, dir: &OutputDir) -> Vec<String> {
-    let output = &args.common.output.findings;
+fn written(common: &CommonArgs, dir: &OutputDir) -> Vec<String> {
+    let output = &common.output.findings;
     let json = output
         .json
         .as_deref()
@@ -199,6 +309,7 @@ struct Counted<'a> {
     totals: &'a Totals,
     stage: StageTotals,
     detectors: &'a Counters,
+    heard: &'a Heard,
 }
 
 impl Counted<'_> {
@@ -230,7 +341,7 @@ impl Counted<'_> {
         }
     }
 
-    fn record(&self, args: &ReplayArgs, config: &Config) -> RunRecord {
+    fn record(&self, job: &Job<'_>) -> RunRecord {
         let Totals {
             packets,
             bytes,
@@ -243,10 +354,10 @@ impl Counted<'_> {
         let dropped =
             reasons.map(|(reason, packets, _)| (format!("dropped.{}", reason.name()), packets));
         RunRecord {
-            command: "replay",
-            config_digest: config.digest(),
-            inputs: args
-                .files
+            command: job.command,
+            config_digest: job.config.digest(),
+            inputs: job
+                .inputs
                 .iter()
                 .map(|file| file.display().to_string())
                 .collect(),
@@ -273,6 +384,7 @@ impl Counted<'_> {
         counters.extend(
             inner.map(|(reason, packets, _)| (format!("{} in tunnels", reason.name()), packets)),
         );
+        counters.extend(self.heard.counters.iter().cloned());
         counters.extend(self.detectors.named());
         counters
     }

@@ -181,7 +181,7 @@ fn write_counters(
 
 /// Whether a counter tells that something was left out; the others are for the curious.
 fn matters(name: &str) -> bool {
-    const TELLING: [&str; 9] = [
+    const TELLING: [&str; 11] = [
         "processed",
         "evicted",
         "given up",
@@ -191,6 +191,8 @@ fn matters(name: &str) -> bool {
         "hurried",
         "suppressed",
         "in tunnels",
+        "by the kernel",
+        "by the interface",
     ];
     TELLING.iter().any(|end| name.ends_with(end))
 }

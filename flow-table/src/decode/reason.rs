@@ -28,6 +28,8 @@ macro_rules! reasons {
 reasons! {
     /// The capture filter did not match.
     Filtered = "filtered",
+    /// Packets came faster than they could be looked at.
+    QueueFull = "queue_full",
     /// The interface's link type is one we cannot read.
     UnknownLink = "unknown_link_type",
     /// The capture was cut inside the link-layer headers.

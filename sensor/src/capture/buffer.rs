@@ -19,8 +19,8 @@ impl Buffer {
         self.len = self.len.min(len);
     }
 
-    /// Takes over bytes that were read before.
-    pub(super) fn put(&mut self, bytes: &[u8]) {
+    /// Takes over bytes that were read elsewhere.
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
         let end = self.len + bytes.len();
         self.reach(end);
         if let Some(place) = self.memory.get_mut(self.len..end) {

@@ -74,12 +74,7 @@ impl Input {
                 Err(problem) => self.problems.push(problem),
             }
         }
-        let mut now = self.now;
-        block.times.extend(block.records.iter().map(|record| {
-            now = now.max(record.ts);
-            now
-        }));
-        self.now = now;
+        self.now = block.tell_time(self.now);
         self.first = self.first.or(block.records.first().map(|record| record.ts));
         block.number = self.blocks;
         self.blocks += 1;

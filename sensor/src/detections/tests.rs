@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::cli::FindingArgs;
-use crate::output::{Outputs, RunRecord, Sink};
+use crate::output::{Existing, Outputs, RunRecord, Sink};
 use crate::{progress, samples as findings};
 
 /// Three detections, of which the second is critical and the third suppressed.
@@ -18,7 +18,7 @@ fn database() -> (TempDir, PathBuf) {
         no_db: false,
         json: None,
     };
-    let outputs = Outputs::open(&args, &[]).unwrap();
+    let outputs = Outputs::open(&args, &[], Existing::Empty).unwrap();
     let sink = Sink::spawn(outputs, Arc::new(progress::Live::default())).unwrap();
     let mut critical = findings::detection(0xab << 48, "10.0.0.2");
     critical.severity = Severity::Critical;

@@ -97,6 +97,10 @@ impl ConnLog {
         Ok(())
     }
 
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.log.flush()
+    }
+
     pub(super) fn close(self, now: Timestamp) -> io::Result<()> {
         self.log.close(now)
     }

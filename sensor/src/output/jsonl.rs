@@ -3,11 +3,11 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use detectors::Finding;
 
+use super::Existing;
 use super::rows::Row;
 
 /// Writes a line for each finding. When the reader of a pipe goes away, the rest goes nowhere:
@@ -15,6 +15,8 @@ use super::rows::Row;
 pub(super) struct JsonLines {
     out: BufWriter<Box<dyn Write + Send>>,
     reader: Reader,
+    /// Where it is, unless it is stdout.
+    path: Option<PathBuf>,
 }
 
 #[derive(PartialEq, Eq, Debug)]
@@ -24,20 +26,31 @@ enum Reader {
 }
 
 impl JsonLines {
-    /// To the file, emptied first, or to stdout for `-`.
-    pub(super) fn create(path: &Path) -> anyhow::Result<Self> {
+    /// To the file, or to stdout for `-`.
+    pub(super) fn create(path: &Path, existing: Existing) -> anyhow::Result<Self> {
         if path == Path::new("-") {
             return Ok(Self::to(Box::new(io::stdout())));
         }
-        let file =
-            File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Self::to(Box::new(file)))
+        let mut lines = Self::to(Box::new(existing.open(path)?));
+        lines.path = Some(path.to_owned());
+        Ok(lines)
+    }
+
+    /// Goes on in the file that is at its path now.
+    pub(super) fn reopen(&mut self) -> io::Result<()> {
+        self.flush()?;
+        if let Some(path) = &self.path {
+            let file = File::options().append(true).create(true).open(path)?;
+            *self.out.get_mut() = Box::new(file);
+        }
+        Ok(())
     }
 
     fn to(out: Box<dyn Write + Send>) -> Self {
         Self {
             out: BufWriter::with_capacity(1 << 16, out),
             reader: Reader::There,
+            path: None,
         }
     }
 
@@ -90,7 +103,7 @@ mod tests {
     fn a_line_holds_the_columns_and_the_evidence() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f.jsonl");
-        let mut lines = JsonLines::create(&path).unwrap();
+        let mut lines = JsonLines::create(&path, Existing::Empty).unwrap();
         lines
             .write(&Finding::SignalOpened(samples::signal(1, "10.0.0.1")))
             .unwrap();

@@ -266,9 +266,23 @@ impl ProtocolLogs {
 
     pub(super) fn close(mut self, now: Timestamp) -> Result<(), LogLost> {
         self.put_dhcp(now, |all, ready| all.finish(|dhcp| ready.push(dhcp)))?;
-        for Lazy { name, log, .. } in self.logs {
-            let closed = log.map_or(Ok(()), |log| log.close(now));
-            closed.map_err(|error| LogLost::new(&name, error))?;
+        self.end_files(now)
+    }
+
+    /// Writes what waits.
+    pub(super) fn flush(&mut self) -> Result<(), LogLost> {
+        for Lazy { name, log, .. } in &mut self.logs {
+            let flushed = log.as_mut().map_or(Ok(()), ZeekLog::flush);
+            flushed.map_err(|error| LogLost::new(name, error))?;
+        }
+        Ok(())
+    }
+
+    /// Ends all files. Further rows go into new ones.
+    pub(super) fn end_files(&mut self, now: Timestamp) -> Result<(), LogLost> {
+        for Lazy { name, log, .. } in &mut self.logs {
+            let closed = log.take().map_or(Ok(()), |log| log.close(now));
+            closed.map_err(|error| LogLost::new(name, error))?;
         }
         Ok(())
     }

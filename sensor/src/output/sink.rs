@@ -45,11 +45,17 @@ impl FindingSender {
             .send(Message::Findings(findings))
             .map_err(|_| SinkGone)
     }
+
+    /// Has files that findings are written to opened again: somebody moved them.
+    pub(crate) fn reopen(&self) -> Result<(), SinkGone> {
+        self.0.send(Message::Reopen).map_err(|_| SinkGone)
+    }
 }
 
 #[derive(Debug)]
 enum Message {
     Findings(Vec<Finding>),
+    Reopen,
     End(Box<RunRecord>),
 }
 
@@ -143,6 +149,10 @@ impl Writer {
         for message in iter::once(first).chain(waiting) {
             match message {
                 Message::Findings(findings) => self.take(findings),
+                Message::Reopen => {
+                    let reopened = self.jsonl.as_mut().map_or(Ok(()), JsonLines::reopen);
+                    self.check_jsonl(reopened);
+                }
                 Message::End(run) => return Some(run),
             }
         }
@@ -212,6 +222,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
+    use super::super::Existing;
     use super::*;
     use crate::cli::FindingArgs;
     use crate::samples;
@@ -223,7 +234,7 @@ mod tests {
             no_db: false,
             json: Some(json.into()),
         };
-        Outputs::open(&args, &[]).unwrap()
+        Outputs::open(&args, &[], Existing::Empty).unwrap()
     }
 
     fn record() -> RunRecord {

@@ -82,6 +82,14 @@ impl<W: Write> ZeekLog<W> {
         )
     }
 
+    /// Writes what waits.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        self.write_block()
+    }
+
     /// Ends the log.
     pub(crate) fn close(mut self, now: Timestamp) -> io::Result<()> {
         let format = self.format;
@@ -102,7 +110,7 @@ impl<W: Write> Drop for ZeekLog<W> {
 }
 
 /// `2026-11-20-21-58-07`, UTC.
-fn stamp(time: Timestamp) -> String {
+pub(super) fn stamp(time: Timestamp) -> String {
     let since = Duration::from_nanos(u64::try_from(time.as_nanos()).unwrap_or_default());
     let text = humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string();
     text.trim_end_matches('Z').replace(['T', ':'], "-")

@@ -8,7 +8,8 @@
 
 use std::net::IpAddr;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, never};
+use detectors::config::Suppression;
 use detectors::{Detectors, Finding};
 use flow_table::{FlowEventKind, ProtocolRow, Span, Timestamp, Uid};
 
@@ -80,6 +81,8 @@ pub(crate) struct Stage {
     ranges: Ranges,
     reporter: Reporter,
     tunnels: Tunnels,
+    /// What to suppress from now on, whenever that changes.
+    suppressions: Receiver<Vec<Suppression>>,
     totals: StageTotals,
 }
 
@@ -116,8 +119,15 @@ impl Stage {
             ranges: Ranges::default(),
             reporter: Reporter::default(),
             tunnels: Tunnels::default(),
+            suppressions: never(),
             totals: StageTotals::default(),
         }
+    }
+
+    /// Listens to changes of what is known and not to be alerted on.
+    pub(crate) fn hearing(mut self, suppressions: Receiver<Vec<Suppression>>) -> Self {
+        self.suppressions = suppressions;
+        self
     }
 
     /// Takes what the shards hand out until all are done.
@@ -166,6 +176,9 @@ impl Stage {
     /// Sorts and passes on everything before `boundary`.
     fn seal(&mut self, boundary: Position) {
         self.sealed = boundary;
+        if let Ok(suppressions) = self.suppressions.try_recv() {
+            self.detectors.suppress(&suppressions);
+        }
         let (detectors, reporter) = (&mut self.detectors, &mut self.reporter);
         let rows = self.protocols.take(boundary);
         let (mut told, mut hosts) = (rows.iter().peekable(), Vec::new());

@@ -1,4 +1,4 @@
-//! Workers.
+//! How workers share the work.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -6,47 +6,52 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
-use flow_table::{Clock, Decoder, DropCounts, Fragments, Leaving, Shard, ShardId};
+use crossbeam_channel::{Receiver, RecvError, Sender, bounded, select, unbounded};
+use flow_table::{Clock, Decoder, DropCounts, Fragments};
 
-use super::decode::{BlockDecoder, Packets};
-use super::odd::OddFrames;
-use super::reports::Counted;
-use super::{Position, Sealed, Settings, ShardOutput, Totals};
-use crate::capture::{Block, Input};
+use super::decode::BlockDecoder;
+use super::feed::Feed;
+use super::worker::{Chunk, ToStage, Worker};
+use super::{Settings, Totals};
+use crate::capture::Input;
 use crate::progress::Live;
 
-/// A block with its packets, on its way to the shards.
-#[derive(Debug, Default)]
-struct Chunk {
-    block: Block,
-    packets: Packets,
+/// Where blocks come from. From there on, all is the same.
+pub(crate) enum Source {
+    /// Files, which whoever is idle reads on.
+    Files(Box<Input>),
+    /// Interfaces, which threads of their own listen to.
+    Interfaces(Feed),
 }
 
-/// The way to the stage, and back.
-#[derive(Clone, Debug)]
-pub(crate) struct ToStage {
-    pub(crate) sealed: Sender<Sealed>,
-    /// Outputs to be filled again.
-    pub(crate) spare: Receiver<ShardOutput>,
+impl Source {
+    /// Has the next block put into `chunk`. Returns whether there was one.
+    fn next(&mut self, chunk: &mut Box<Chunk>) -> bool {
+        match self {
+            Self::Files(input) => input.read(&mut chunk.block),
+            Self::Interfaces(feed) => feed.next(chunk),
+        }
+    }
 }
 
-/// Runs the captures through the shards; what those hand out goes to `to_stage`. Returns when all
+/// Runs packets through the shards; what those hand out goes to `to_stage`. Returns when all
 /// is done.
 pub(crate) fn run(
-    mut input: Input,
+    mut source: Source,
     settings: &Settings,
     to_stage: &ToStage,
     live: &Live,
 ) -> io::Result<Totals> {
     let mut totals = if settings.threads == 1 {
-        run_alone(&mut input, settings, to_stage, live)
+        run_alone(&mut source, settings, to_stage, live)
     } else {
-        run_shared(&mut input, settings, to_stage, live)?
+        run_shared(&mut source, settings, to_stage, live)?
     };
-    totals.first = input.first();
-    totals.last = input.now();
-    totals.problems = input.into_problems();
+    if let Source::Files(input) = source {
+        totals.first = input.first();
+        totals.last = input.now();
+        totals.problems = input.into_problems();
+    }
     debug_assert!(
         totals.add_up(),
         "packets or bytes got lost uncounted: {totals:?}"
@@ -55,12 +60,12 @@ pub(crate) fn run(
 }
 
 /// One worker: read, decode, update, again.
-fn run_alone(input: &mut Input, settings: &Settings, to_stage: &ToStage, live: &Live) -> Totals {
+fn run_alone(source: &mut Source, settings: &Settings, to_stage: &ToStage, live: &Live) -> Totals {
     let mut decoder = BlockDecoder::new(settings);
     let mut worker = Worker::new(0, settings, to_stage.clone());
-    let mut chunk = Chunk::default();
+    let mut chunk = Box::<Chunk>::default();
     let mut ordered = Ordered::new(settings);
-    while input.read(&mut chunk.block) {
+    while source.next(&mut chunk) {
         decoder.decode(&chunk.block, &mut chunk.packets);
         live.packets
             .fetch_add(chunk.block.records.len() as u64, Relaxed);
@@ -109,9 +114,9 @@ impl Ordered {
     }
 }
 
-/// Several workers around one input.
+/// Several workers around one source.
 fn run_shared(
-    input: &mut Input,
+    source: &mut Source,
     settings: &Settings,
     to_stage: &ToStage,
     live: &Live,
@@ -119,14 +124,10 @@ fn run_shared(
     let (to_shards, from_readers): (Vec<_>, Vec<_>) = (0..settings.threads)
         .map(|_| unbounded::<Arc<Chunk>>())
         .unzip();
-    let chunks = 2 * settings.threads + 4;
-    let (give_back, empty) = bounded(chunks);
-    for _ in 0..chunks {
-        // There is room for all of them.
-        let _ = give_back.send(Box::new(Chunk::default()));
-    }
+    let (supply, next) = Supply::of(source, 2 * settings.threads + 4);
     let desk = Desk {
-        input: Mutex::new(input),
+        supply,
+        next,
         order: Mutex::new(Order {
             to_shards,
             next: 0,
@@ -134,8 +135,6 @@ fn run_shared(
             waiting: BTreeMap::new(),
             ordered: Ordered::new(settings),
         }),
-        empty,
-        give_back,
     };
     let mut totals = Totals::default();
     let mut failed = None;
@@ -176,11 +175,66 @@ fn run_shared(
 
 /// What the workers share: touched once for each block.
 struct Desk<'a> {
-    input: Mutex<&'a mut Input>,
+    supply: Supply<'a>,
+    /// Chunks to go on with.
+    next: Receiver<Box<Chunk>>,
     order: Mutex<Order>,
-    /// Chunks to read into. There are only so many, so that readers do not run ahead of shards.
-    empty: Receiver<Box<Chunk>>,
-    give_back: Sender<Box<Chunk>>,
+}
+
+/// Where chunks are filled. There are only so many, so that nobody runs ahead of the shards.
+enum Supply<'a> {
+    /// Those to go on with are empty, to be filled by whoever takes them.
+    Files {
+        input: Mutex<&'a mut Input>,
+        give_back: Sender<Box<Chunk>>,
+    },
+    /// Those to go on with are full.
+    Interfaces(&'a Feed),
+}
+
+impl<'a> Supply<'a> {
+    /// Of this source, with so many chunks where it has none of its own.
+    fn of(source: &'a mut Source, chunks: usize) -> (Self, Receiver<Box<Chunk>>) {
+        match source {
+            Source::Files(input) => {
+                let (give_back, empty) = bounded(chunks);
+                for _ in 0..chunks {
+                    // There is room for all of them.
+                    let _ = give_back.send(Box::default());
+                }
+                let input = Mutex::new(input.as_mut());
+                (Self::Files { input, give_back }, empty)
+            }
+            Source::Interfaces(feed) => {
+                let filled = feed.filled();
+                (Self::Interfaces(feed), filled)
+            }
+        }
+    }
+
+    /// The next block, in a chunk that was to go on with; the error is the number of blocks there
+    /// were.
+    fn fill(&self, chunk: Result<Box<Chunk>, RecvError>) -> Result<Box<Chunk>, u64> {
+        match self {
+            Self::Files { input, .. } => {
+                let mut input = lock(input);
+                let chunk = chunk.ok().and_then(|mut chunk| {
+                    let more = input.read(&mut chunk.block);
+                    more.then_some(chunk)
+                });
+                chunk.ok_or(input.blocks())
+            }
+            Self::Interfaces(feed) => chunk.map_err(|_| feed.blocks()),
+        }
+    }
+
+    fn give_back(&self, chunk: Box<Chunk>) {
+        match self {
+            // There is room for all of them.
+            Self::Files { give_back, .. } => drop(give_back.send(chunk)),
+            Self::Interfaces(feed) => feed.give_back(chunk),
+        }
+    }
 }
 
 /// Puts decoded chunks into the order they were read in.
@@ -252,9 +306,7 @@ impl Desk<'_> {
                     Ok(chunk) => self.apply(chunk, &mut worker, live),
                     Err(_) => break,
                 },
-                recv(self.empty) -> chunk => {
-                    reading = chunk.is_ok_and(|chunk| self.read(chunk, &mut decoder, live));
-                }
+                recv(self.next) -> chunk => reading = self.read(chunk, &mut decoder, live),
             }
         }
         worker.finish(live);
@@ -262,11 +314,19 @@ impl Desk<'_> {
     }
 
     /// Reads and decodes one block. Returns whether there may be more.
-    fn read(&self, mut chunk: Box<Chunk>, decoder: &mut BlockDecoder, live: &Live) -> bool {
-        if let Err(blocks) = self.fill(&mut chunk.block) {
-            lock(&self.order).end(blocks);
-            return false;
-        }
+    fn read(
+        &self,
+        chunk: Result<Box<Chunk>, RecvError>,
+        decoder: &mut BlockDecoder,
+        live: &Live,
+    ) -> bool {
+        let mut chunk = match self.supply.fill(chunk) {
+            Ok(chunk) => chunk,
+            Err(blocks) => {
+                lock(&self.order).end(blocks);
+                return false;
+            }
+        };
         decoder.decode(&chunk.block, &mut chunk.packets);
         live.packets
             .fetch_add(chunk.block.records.len() as u64, Relaxed);
@@ -274,100 +334,10 @@ impl Desk<'_> {
         true
     }
 
-    /// Reads the next block; the error is the number of blocks there were.
-    fn fill(&self, block: &mut Block) -> Result<(), u64> {
-        let mut input = lock(&self.input);
-        if input.read(block) {
-            Ok(())
-        } else {
-            Err(input.blocks())
-        }
-    }
-
     fn apply(&self, chunk: Arc<Chunk>, worker: &mut Worker, live: &Live) {
         worker.take(&chunk, live);
         if let Some(chunk) = Arc::into_inner(chunk) {
-            let _ = self.give_back.send(Box::new(chunk));
+            self.supply.give_back(Box::new(chunk));
         }
-    }
-}
-
-/// A shard and where its output goes.
-struct Worker {
-    shard: Shard,
-    index: usize,
-    last: flow_table::Timestamp,
-    to_stage: ToStage,
-    out: ShardOutput,
-    odd: OddFrames,
-    /// Packets of the block, if this is the worker that tells of them.
-    counted: Vec<Counted>,
-}
-
-/// Flows that leave in one piece when the input is over.
-const LEAVE_AT_ONCE: usize = 1_024;
-
-impl Worker {
-    fn new(index: usize, settings: &Settings, to_stage: ToStage) -> Self {
-        let id = ShardId {
-            index,
-            of: settings.threads,
-        };
-        Self {
-            shard: Shard::new(id, &settings.flows),
-            index,
-            last: flow_table::Timestamp::ZERO,
-            to_stage,
-            out: ShardOutput::default(),
-            odd: OddFrames::default(),
-            counted: Vec::new(),
-        }
-    }
-
-    fn take(&mut self, chunk: &Chunk, live: &Live) {
-        let block = flow_table::Block {
-            clock: Clock::new(&chunk.block.times),
-            parents: &chunk.packets.parents,
-            links: &chunk.packets.links,
-            bytes: &chunk.block.bytes,
-            beside: &chunk.packets.whole,
-        };
-        let packets = chunk
-            .packets
-            .lists
-            .get(self.index)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        self.shard.take(packets, &block, &mut self.out);
-        if self.index == 0 {
-            let (frames, rows) = (&chunk.packets.odd, &mut self.out.protocols);
-            self.odd.tell(frames, &block.clock, rows);
-            self.counted.clone_from(&chunk.packets.counted);
-        }
-        self.last = block.clock.end();
-        self.seal(Some(Position::before(self.last)), live);
-    }
-
-    fn finish(mut self, live: &Live) {
-        let time = self.last;
-        let mut leaving = Leaving::of(&self.shard, time);
-        while let Some(uid) = leaving.step(&mut self.shard, LEAVE_AT_ONCE, &mut self.out) {
-            self.seal(Some(Position { time, uid }), live);
-        }
-        self.seal(None, live);
-    }
-
-    /// Hands out what came of a block; `until` is `None` at the end.
-    fn seal(&mut self, until: Option<Position>, live: &Live) {
-        live.flows.fetch_add(self.out.records.len() as u64, Relaxed);
-        let spare = self.to_stage.spare.try_recv().unwrap_or_default();
-        let out = std::mem::replace(&mut self.out, spare);
-        // Nobody there to take it: the stage failed, and says so itself.
-        let _ = self.to_stage.sealed.send(Sealed {
-            shard: self.index,
-            until,
-            out,
-            counted: std::mem::take(&mut self.counted),
-        });
     }
 }

@@ -1,0 +1,275 @@
+//! The thread that listens to one interface.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+use std::time::Duration;
+
+use flow_table::{Span, Timestamp};
+
+use super::Ear;
+use super::merge::Lane;
+use super::ring::{Filled, HELD, Ring};
+use crate::capture::Block;
+use crate::clock::time_of_day;
+use crate::pipeline::{Fed, Feeder};
+use crate::say;
+use crate::summary::time;
+
+/// How often the kernel's counters are read.
+const LOOK: Span = Span::from_secs(1);
+/// Silence that is told.
+const SILENCE: Span = Span::from_secs(10);
+/// Longest that is listened on when told to stop.
+const LAST: Span = Span::from_secs(1);
+/// How often an interface that went away is looked for.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Where blocks go.
+pub(super) enum Outlet {
+    Workers(Feeder),
+    Merger(Lane),
+}
+
+impl Outlet {
+    /// Passes on a block, which is empty afterwards.
+    fn put(&mut self, block: &mut Block, until: Timestamp) {
+        match self {
+            Self::Workers(feeder) => feeder.put(block, until),
+            Self::Merger(lane) => lane.put(block, until),
+        }
+    }
+
+    const fn fed(&self) -> Fed {
+        match self {
+            Self::Workers(feeder) => feeder.fed(),
+            Self::Merger(lane) => lane.fed(),
+        }
+    }
+}
+
+/// What the kernel counted.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Kernel {
+    received: u64,
+    dropped: u64,
+    /// Dropped before they reached it.
+    missed: u64,
+    /// Its own counters when they were read last: they have 32 bits.
+    last: [u32; 3],
+}
+
+impl Kernel {
+    fn add(&mut self, now: pcap::Stat) {
+        let now = [now.received, now.dropped, now.if_dropped];
+        let counts = [&mut self.received, &mut self.dropped, &mut self.missed];
+        for ((count, now), last) in counts.into_iter().zip(now).zip(self.last) {
+            *count += u64::from(now.wrapping_sub(last));
+        }
+        self.last = now;
+    }
+
+    /// The interface was opened again.
+    const fn begin_again(&mut self) {
+        self.last = [0; 3];
+    }
+
+    pub(super) fn named(&self, name: &str) -> [(String, u64); 3] {
+        [
+            (format!("{name}: seen by the kernel"), self.received),
+            (format!("{name}: dropped by the kernel"), self.dropped),
+            (format!("{name}: dropped by the interface"), self.missed),
+        ]
+    }
+}
+
+/// What came of listening.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) kernel: Kernel,
+    pub(super) fed: Fed,
+    /// Why it was not listened to all the time.
+    pub(super) gaps: Vec<String>,
+}
+
+impl Report {
+    /// A sentence for everything that was lost.
+    pub(super) fn losses(self, name: &str) -> impl Iterator<Item = String> {
+        let Kernel {
+            received,
+            dropped,
+            missed,
+            ..
+        } = self.kernel;
+        let dropped = (dropped > 0).then(|| {
+            format!(
+                "{name}: the kernel dropped {dropped} of {received} packets because its buffer was full; \
+                 a larger --buffer-size may help"
+            )
+        });
+        let missed = (missed > 0).then(|| {
+            format!("{name}: the interface dropped {missed} packets before the kernel saw them")
+        });
+        self.gaps.into_iter().chain(dropped).chain(missed)
+    }
+}
+
+/// See the module.
+pub(super) struct Listener {
+    ring: Ring,
+    outlet: Outlet,
+    ear: Ear,
+    block: Block,
+    kernel: Kernel,
+    gaps: Vec<String>,
+    next_look: Timestamp,
+    /// Since when nothing was heard, until something is or that was told.
+    silent_since: Option<Timestamp>,
+}
+
+impl Listener {
+    pub(super) fn new(ring: Ring, outlet: Outlet, ear: Ear) -> Self {
+        let now = time_of_day();
+        Self {
+            ring,
+            outlet,
+            ear,
+            block: Block::default(),
+            kernel: Kernel::default(),
+            gaps: Vec::new(),
+            next_look: now + LOOK,
+            silent_since: Some(now),
+        }
+    }
+
+    /// Listens until told to stop, and a moment longer: the kernel may still hold what came before.
+    pub(super) fn run(mut self) -> Report {
+        if let Some(number) = self.ring.unknown_link() {
+            self.gaps.push(format!(
+                "{}: link type {number} is not supported; its packets were counted and left out",
+                self.ring.name()
+            ));
+        }
+        let mut told = None;
+        loop {
+            let now = time_of_day();
+            if self.ear.stop.asked() {
+                told = told.or(Some(now));
+            }
+            let deadline = told.map_or(now + self.ear.tick, |told| told + HELD);
+            let filled = self.listen(deadline);
+            let quiet = matches!(filled, Filled::Quiet(_));
+            if told.is_some_and(|told| quiet || now >= told + LAST) {
+                break;
+            }
+            self.look(now);
+        }
+        self.count();
+        Report {
+            kernel: self.kernel,
+            fed: self.outlet.fed(),
+            gaps: self.gaps,
+        }
+    }
+
+    /// Passes on one block.
+    fn listen(&mut self, deadline: Timestamp) -> Filled {
+        let filled = self.ring.fill(&mut self.block, deadline);
+        if !self.block.records.is_empty() {
+            self.silent_since = None;
+        }
+        self.ear
+            .live
+            .bytes
+            .fetch_add(self.block.bytes.len() as u64, Relaxed);
+        let until = match filled {
+            Ok(Filled::Quiet(now)) => now - HELD,
+            Ok(Filled::Full) | Err(_) => Timestamp::ZERO,
+        };
+        self.outlet.put(&mut self.block, until);
+        filled.unwrap_or_else(|error| self.wait_for_interface(&error))
+    }
+
+    /// The interface went down or away: listens again once it is back.
+    fn wait_for_interface(&mut self, error: &pcap::Error) -> Filled {
+        let name = self.ring.name().to_owned();
+        let gone = time_of_day();
+        say(format_args!("{name}: {error}; waiting for it to come back"));
+        self.count();
+        let mut back = false;
+        while !back && !self.ear.stop.asked() {
+            thread::sleep(PAUSE);
+            self.outlet.put(&mut self.block, time_of_day() - HELD);
+            if let Ok(ring) = self.ring.again() {
+                (self.ring, back) = (ring, true);
+                self.kernel.begin_again();
+                say(format_args!("{name}: it is back"));
+            }
+        }
+        let now = time_of_day();
+        self.gaps.push(format!(
+            "{name}: not listened to from {} to {}: {error}",
+            time(gone),
+            time(now)
+        ));
+        Filled::Quiet(now)
+    }
+
+    /// Looks once a second whether all is well.
+    fn look(&mut self, now: Timestamp) {
+        if now < self.next_look {
+            return;
+        }
+        self.next_look = now + LOOK;
+        self.count();
+        if self
+            .silent_since
+            .is_some_and(|since| now >= since + SILENCE)
+        {
+            self.silent_since = None;
+            if !self.ear.talk.quiet {
+                say(format_args!(
+                    "{}: no packets in 10 s; is the mirror port up?",
+                    self.ring.name()
+                ));
+            }
+        }
+    }
+
+    fn count(&mut self) {
+        if let Some(stats) = self.ring.stats() {
+            self.kernel.add(stats);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_counters_may_overflow_and_begin_again() {
+        let stat = |received, dropped, if_dropped| pcap::Stat {
+            received,
+            dropped,
+            if_dropped,
+        };
+        let mut kernel = Kernel::default();
+        kernel.add(stat(u32::MAX, 5, 0));
+        kernel.add(stat(9, 6, 1));
+        kernel.begin_again();
+        kernel.add(stat(3, 2, 0));
+        let named = kernel.named("eth0").map(|(_, count)| count);
+        assert_eq!(named, [(1 << 32) + 9 + 3, 8, 1]);
+        let report = Report {
+            kernel,
+            fed: Fed::default(),
+            gaps: vec!["a gap".to_owned()],
+        };
+        let losses: Vec<_> = report.losses("eth0").collect();
+        assert_eq!(losses.len(), 3, "{losses:?}");
+        assert!(
+            losses[1].contains("dropped 8 of 4294967308 packets"),
+            "{losses:?}"
+        );
+    }
+}
