@@ -11,11 +11,12 @@
 //! |---|---|
 //! | tables of the first fifteen signals: `max_memory` each | 15 × 32 MiB |
 //! | tables of the other signals | 36 MiB |
+//! | tables of LONG_BEACON and STROBE | 40 MiB |
 //! | destinations outside: `destinations.max_memory` | 32 MiB |
 //! | flows FAN_OUT_SCAN has yet to judge: `max_undecided` × 96 bytes | 24 MiB |
 //! | open signals: `max_open_signals` × 2 KiB | 32 MiB |
-//! | groups of the built-in rules: `rules.max_memory` each | 8 × 8 MiB |
-//! | all | 668 MiB |
+//! | groups of the built-in rules: `rules.max_memory` each | 9 × 8 MiB |
+//! | all | 716 MiB |
 //!
 //! [`Config::fit`] scales all of these down into one budget. A quarter of each table's `max_memory`
 //! is kept for what subjects hold beside their place in it, so it may be full with fewer than
@@ -35,8 +36,9 @@ pub use limits::{Bytes, Count, Moment, Positive, Ratio, WindowSpan};
 pub use per_signal::{
     BruteForce, CommandExchange, ConnectionSpike, DataStaging, DestinationDiversity, Destinations,
     DnsQueryBurst, EncodedTunnelingPattern, ExecutableFileDownload, FanInDdos, FanOutScan,
-    HighEntropyDns, IcmpTunnel, OutboundSpike, PeriodicBeacon, PersistentDestination, PortScan,
-    PostDownloadBeacon, PrivilegedAccess, ProtocolOnWrongPort, RareExternalSource, SynBurst,
+    HighEntropyDns, IcmpTunnel, LongBeacon, LongConnection, OutboundSpike, PeriodicBeacon,
+    PersistentDestination, PortScan, PostDownloadBeacon, PrivilegedAccess, ProtocolOnWrongPort,
+    RareExternalSource, Strobe, SynBurst,
 };
 
 use crate::SignalKind;
@@ -101,6 +103,12 @@ pub struct Config {
     pub icmp_tunnel: IcmpTunnel,
     /// PROTOCOL_ON_WRONG_PORT.
     pub protocol_on_wrong_port: ProtocolOnWrongPort,
+    /// LONG_BEACON.
+    pub long_beacon: LongBeacon,
+    /// LONG_CONNECTION.
+    pub long_connection: LongConnection,
+    /// STROBE.
+    pub strobe: Strobe,
     /// What holds for all correlation rules.
     pub rules: RulesConfig,
     /// What is known and not to be alerted on.
@@ -138,6 +146,9 @@ impl Default for Config {
             brute_force: BruteForce::default(),
             icmp_tunnel: IcmpTunnel::default(),
             protocol_on_wrong_port: ProtocolOnWrongPort::default(),
+            long_beacon: LongBeacon::default(),
+            long_connection: LongConnection::default(),
+            strobe: Strobe::default(),
             rules: RulesConfig::default(),
             suppressions: Vec::new(),
         }

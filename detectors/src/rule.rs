@@ -79,7 +79,7 @@ pub struct RuleError {
 }
 
 /// The files of the rules shipped with the sensor: name and text.
-pub const BUILTIN_RULES: [(&str, &str); 8] = [
+pub const BUILTIN_RULES: [(&str, &str); 9] = [
     (
         "c2_beaconing.yml",
         include_str!("../rules/c2_beaconing.yml"),
@@ -108,6 +108,10 @@ pub const BUILTIN_RULES: [(&str, &str); 8] = [
     (
         "network_scan.yml",
         include_str!("../rules/network_scan.yml"),
+    ),
+    (
+        "slow_beaconing.yml",
+        include_str!("../rules/slow_beaconing.yml"),
     ),
 ];
 

@@ -161,11 +161,14 @@ pub enum SignalKind {
     BruteForce,
     IcmpTunnel,
     ProtocolOnWrongPort,
+    LongBeacon,
+    LongConnection,
+    Strobe,
 }
 
 impl SignalKind {
     /// Every kind, in the order of all outputs.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::PortScan,
         Self::ConnectionSpike,
         Self::PrivilegedAccess,
@@ -187,6 +190,9 @@ impl SignalKind {
         Self::BruteForce,
         Self::IcmpTunnel,
         Self::ProtocolOnWrongPort,
+        Self::LongBeacon,
+        Self::LongConnection,
+        Self::Strobe,
     ];
 
     /// The kind of this name.
@@ -218,6 +224,9 @@ impl SignalKind {
             Self::BruteForce => "BRUTE_FORCE",
             Self::IcmpTunnel => "ICMP_TUNNEL",
             Self::ProtocolOnWrongPort => "PROTOCOL_ON_WRONG_PORT",
+            Self::LongBeacon => "LONG_BEACON",
+            Self::LongConnection => "LONG_CONNECTION",
+            Self::Strobe => "STROBE",
         }
     }
 }

@@ -14,6 +14,8 @@ mod fan_in_ddos;
 mod fan_out_scan;
 mod high_entropy_dns;
 mod icmp_tunnel;
+mod long_beacon;
+mod long_connection;
 mod outbound_spike;
 mod periodic_beacon;
 mod persistent_destination;
@@ -22,6 +24,7 @@ mod post_download_beacon;
 mod privileged_access;
 mod protocol_on_wrong_port;
 mod rare_external_source;
+mod strobe;
 mod syn_burst;
 
 use crate::asked::Asked;
@@ -194,6 +197,12 @@ fn make(kind: SignalKind, config: &Config, general: General) -> Box<dyn Detector
             &config.protocol_on_wrong_port,
             general,
         )),
+        SignalKind::LongBeacon => Box::new(long_beacon::Beacons::new(&config.long_beacon, general)),
+        SignalKind::LongConnection => Box::new(long_connection::Flows::new(
+            &config.long_connection,
+            general,
+        )),
+        SignalKind::Strobe => Box::new(strobe::Strobes::new(&config.strobe, general)),
     }
 }
 

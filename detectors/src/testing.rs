@@ -63,6 +63,18 @@ impl Flow {
         self
     }
 
+    pub(crate) fn with_port(mut self, port: u16) -> Self {
+        self.id.resp.port = port;
+        self
+    }
+
+    /// The same, so many milliseconds later.
+    pub(crate) fn later(mut self, millis: i64) -> Self {
+        self.opened += millis;
+        self.ended = self.ended.map(|ended| ended + millis);
+        self
+    }
+
     pub(crate) fn with_source_port(mut self, port: u16) -> Self {
         self.id.orig.port = port;
         self

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Bytes, Count, Positive, Ratio, WindowSpan};
 
+pub use of_days::{LongBeacon, LongConnection, Strobe};
 pub use of_rows::{
     BruteForce, Destinations, ExecutableFileDownload, IcmpTunnel, PostDownloadBeacon,
     ProtocolOnWrongPort, RareExternalSource,
@@ -46,6 +47,7 @@ macro_rules! signal_config {
     };
 }
 
+mod of_days;
 mod of_rows;
 
 signal_config! {

@@ -1,6 +1,6 @@
 //! Severity limits, which must ascend.
 
-use super::{Bytes, Config, Count, Positive};
+use super::{Bytes, Config, Count, Positive, Ratio};
 
 impl Config {
     /// Severity limits that do not ascend.
@@ -8,6 +8,7 @@ impl Config {
         self.steps()
             .into_iter()
             .chain(self.steps_of_rows())
+            .chain(self.steps_of_days())
             .filter(|(_, steps)| !steps.is_sorted())
             .map(|(key, steps)| {
                 format!("{key}: the limits must ascend with severity, but are {steps:?}")
@@ -36,6 +37,25 @@ impl Config {
             (
                 "brute_force.limit, high",
                 counts(&[self.brute_force.limit, self.brute_force.high]),
+            ),
+        ]
+    }
+
+    /// The steps of the signals that take hours.
+    fn steps_of_days(&self) -> [(&'static str, Vec<f64>); 2] {
+        let (beacon, long) = (&self.long_beacon, &self.long_connection);
+        [
+            (
+                "long_beacon.limit, high, critical",
+                [beacon.limit, beacon.high, beacon.critical]
+                    .map(Ratio::get)
+                    .to_vec(),
+            ),
+            (
+                "long_connection.limit, medium, high",
+                [long.limit, long.medium, long.high]
+                    .map(Positive::get)
+                    .to_vec(),
             ),
         ]
     }

@@ -32,6 +32,7 @@ fn builtin_rules_are_sound() {
     let want = [
         "BRUTE-001",
         "C2-BEACON-001",
+        "C2-BEACON-002",
         "DDOS-001",
         "DNS-EXFIL-001",
         "EXFIL-001",

@@ -1,5 +1,6 @@
 //! For every signal: over its limit, at it, split over the window's edge, and over IPv6.
 
+mod days;
 mod delivery;
 mod names;
 mod sign_ins;

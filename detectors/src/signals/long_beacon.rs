@@ -1,0 +1,223 @@
+//! LONG_BEACON, the long form of PERIODIC_BEACON: over a day, a host calls an outside one evenly.
+//!
+//! Fires when   the score of a source's connections to one destination reaches `limit`, of at least
+//!              `min_connections` in the last 24 hours. The score, 0 to 1, is the mean of four parts
+//!              (`score.rs`): how even the gaps are, how even the bytes sent, how even the hours, and
+//!              for how long it lasts; of a network of at least `min_hosts` hosts, more if hardly any
+//!              of them contacts the destination, less if half of them do. It is judged at the first
+//!              connection in each hour.
+//! Blind to     beacons of a few hours; gaps without any rhythm; destinations that change.
+//! Known noise  mail and chat clients, telemetry, monitoring: whatever polls. Ports in `ignore_ports`
+//!              do not count.
+//! State        per pair an hour's count for each hour of a day, and some gaps and sizes: as many as
+//!              say enough, at even distances. About 220 bytes; pairs updated longest ago are evicted,
+//!              counted.
+
+mod score;
+
+use flow_table::{Span, Timestamp};
+
+use super::{Detector, General, Usage, counted, reaching, short};
+use crate::board::{About, Board, Facts, Over};
+use crate::config::LongBeacon;
+use crate::samples::{Sample, Samples};
+use crate::seen::Seen;
+use crate::subjects::{Held, Pin, Subjects};
+use crate::wants::{Wants, What};
+use crate::{SignalKind, Subject, Window};
+use score::{Few, Hours, Score};
+
+/// The window.
+const DAY: Span = Span::from_mins(24 * 60);
+
+pub(super) struct Beacons {
+    config: LongBeacon,
+    general: General,
+    /// By the hash of the pair alone: what two pairs with one hash would share is a rhythm.
+    pairs: Subjects<u64, Pair>,
+    /// Hosts inside that were seen.
+    hosts: Subjects<u64, Host>,
+}
+
+/// Something that was seen; nothing more is known of it.
+#[derive(Default)]
+struct Host;
+
+impl Held for Host {
+    fn heap(&self) -> usize {
+        0
+    }
+}
+
+#[derive(Default)]
+struct Pair {
+    first: Timestamp,
+    last: Timestamp,
+    connections: u32,
+    /// Bytes sent since the last connection began.
+    sent: u32,
+    hours: Hours,
+    /// In milliseconds.
+    gaps: Few,
+    sizes: Few,
+}
+
+impl Held for Pair {
+    fn heap(&self) -> usize {
+        0
+    }
+}
+
+impl Pair {
+    /// A connection begins. Returns whether it is the first of its hour; one that comes late, or at
+    /// once after another, is not counted at all.
+    fn connect(&mut self, time: Timestamp, min_gap: Span) -> bool {
+        let gap = time.since(self.last);
+        if self.connections > 0 && gap < min_gap {
+            return false;
+        }
+        if self.connections == 0 || gap > DAY {
+            *self = Self {
+                first: time,
+                ..Self::default()
+            };
+        } else {
+            self.gaps.put(gap.as_nanos().unsigned_abs() / 1_000_000);
+            self.sizes.put(self.sent.into());
+        }
+        self.sent = 0;
+        self.last = time;
+        self.connections = self.connections.saturating_add(1);
+        self.hours.count(time)
+    }
+
+    fn window(&self, now: Timestamp) -> Window {
+        Window {
+            start: self.first.max(now - DAY),
+            end: now,
+        }
+    }
+
+    fn score(&self) -> Score {
+        Score {
+            timing: self.gaps.evenness(),
+            size: self.sizes.evenness(),
+            histogram: self.hours.evenness(),
+            duration: self.hours.duration(self.last.since(self.first), DAY),
+        }
+    }
+}
+
+impl Beacons {
+    pub(super) fn new(config: &LongBeacon, general: General) -> Self {
+        let (subjects, bytes) = (config.max_subjects.size(), config.max_memory.size());
+        Self {
+            config: config.clone(),
+            general,
+            pairs: Subjects::new(subjects, bytes / 8 * 7),
+            hosts: Subjects::new(subjects, bytes / 8),
+        }
+    }
+}
+
+impl Detector for Beacons {
+    fn wants(&self) -> Wants {
+        Wants {
+            what: What::CONNECTS.or(What::SENT),
+            between: Wants::INSIDE_OUT,
+        }
+    }
+
+    fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
+        let (config, max_evidence) = (&self.config, self.general.max_evidence);
+        if !seen.has_ports() || config.ignore_ports.contains(&seen.port()) {
+            return;
+        }
+        let key = seen.pair;
+        let sent = u32::try_from(seen.event.orig.bytes).unwrap_or(u32::MAX);
+        if !seen.connects {
+            let add = |pair: &mut Pair| pair.sent = pair.sent.saturating_add(sent);
+            self.pairs.amend(key, key, add);
+            return;
+        }
+        self.hosts.update(seen.src.key, seen.src.key, |_| ());
+        let subject = Subject::pair(seen.src.addr, seen.dst.addr);
+        let hosts = self.hosts.len() as f64;
+        self.pairs.judge(key, key, |pair| {
+            let judged = pair.connect(seen.event.time, config.min_gap);
+            pair.sent = pair.sent.saturating_add(sent);
+            if !judged || u64::from(pair.connections) < config.min_connections.get() {
+                return false;
+            }
+            let users = seen.known.map_or(1, |known| known.hosts) as f64;
+            let (score, rarity) = (pair.score(), rarity(users, hosts, config));
+            let value = (score.mean() + rarity).clamp(0.0, 1.0);
+            let over = value >= config.limit.get();
+            if over {
+                let mut samples = Samples::default();
+                samples.push(Sample::of(seen.event, seen.dst.addr), max_evidence);
+                board.over(&Over {
+                    kind: SignalKind::LongBeacon,
+                    subject,
+                    key,
+                    severity: reaching(value, config.high.get(), config.critical.get()),
+                    value,
+                    threshold: config.limit.get(),
+                    rank: value,
+                    window: pair.window(board.now),
+                    lasting: config.lasting.get(),
+                    approximate: pair.gaps.is_thinned(),
+                    baseline: None,
+                    numbers: &[
+                        ("connections", f64::from(pair.connections)),
+                        ("hours", pair.last.since(pair.first).as_secs_f64() / 3_600.0),
+                        ("median_gap_seconds", pair.gaps.median() / 1e3),
+                        ("median_bytes_sent", pair.sizes.median()),
+                        ("timing", score.timing),
+                        ("size", score.size),
+                        ("histogram", score.histogram),
+                        ("duration", score.duration),
+                        ("rarity", rarity),
+                        ("hosts", users),
+                    ],
+                    samples: &samples,
+                    about: About::default(),
+                    clause,
+                });
+            }
+            over
+        });
+    }
+
+    fn closed(&mut self, _subject: &Subject, key: u64) {
+        self.pairs.pin(key, key, Pin::InTurn);
+    }
+
+    fn usage(&self) -> Usage {
+        Usage::of(&self.pairs).and(&self.hosts)
+    }
+}
+
+/// What a destination that so many of all hosts contact adds to the score.
+fn rarity(users: f64, hosts: f64, config: &LongBeacon) -> f64 {
+    if hosts < config.min_hosts.get() as f64 {
+        0.0
+    } else if users <= (hosts * config.rare.get()).max(1.0) {
+        config.weight.get()
+    } else if users >= hosts * config.common.get() {
+        -config.weight.get()
+    } else {
+        0.0
+    }
+}
+
+fn clause(facts: &Facts<'_>) -> String {
+    format!(
+        "called {} every {} s or so for {} h (score {}, limit {})",
+        counted(facts.number("connections"), "time"),
+        short(facts.number("median_gap_seconds")),
+        short(facts.number("hours")),
+        short(facts.value),
+        facts.threshold,
+    )
+}
