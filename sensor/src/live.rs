@@ -14,9 +14,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use crossbeam_channel::bounded;
-use flow_table::DropReason;
+use flow_table::{DropReason, Span};
 
 use crate::cli::{LiveArgs, TalkArgs};
 use crate::config::Config;
@@ -33,6 +33,9 @@ use ring::{Promiscuous, Ring, RingOptions};
 
 /// One part in so many of `memory_limit` that blocks on their way may take.
 const QUEUE_SHARE: u64 = 16;
+
+/// However long the detectors' ticks are: rows and the end of the run are not to wait for them.
+const LONGEST_TICK: Span = Span::from_millis(100);
 
 /// Listens until told to stop.
 pub(crate) fn run(args: &LiveArgs, config: &Config) -> anyhow::Result<Outcome> {
@@ -63,7 +66,7 @@ pub(crate) fn run(args: &LiveArgs, config: &Config) -> anyhow::Result<Outcome> {
         let ear = Ear {
             stop: control.stop(),
             live: Arc::clone(&started.live),
-            tick: config.tick,
+            tick: config.tick.min(LONGEST_TICK),
             talk: args.common.talk.clone(),
         };
         let reach = Reach {
@@ -98,6 +101,12 @@ fn open(args: &LiveArgs) -> anyhow::Result<Vec<Ring>> {
         },
         filter: args.common.input.filter.clone(),
     };
+    for (n, name) in args.interfaces.iter().enumerate() {
+        // Each of its packets would count twice.
+        if args.interfaces.iter().take(n).any(|other| other == name) {
+            bail!("{name} is named twice");
+        }
+    }
     let names = args.interfaces.iter();
     names.map(|name| Ring::open(name, &options)).collect()
 }
@@ -108,7 +117,7 @@ struct Ear {
     stop: Stop,
     live: Arc<Live>,
     /// How often time moves where nothing is heard.
-    tick: flow_table::Span,
+    tick: Span,
     talk: TalkArgs,
 }
 

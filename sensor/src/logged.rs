@@ -1,7 +1,7 @@
 //! Logs that Zeek or flowhawk wrote, read back: what their rows say, in one order by time.
 //!
 //! A row of conn.log is written when its flow is over, so rows come in no order of what happened.
-//! All of them are read first ([`read`]), kept compact and sorted ([`order`]), on disk where they are
+//! All of them are read first ([`mod@read`]), kept compact and sorted ([`order`]), on disk where they are
 //! more than memory is to hold; then flows live again ([`again`]), as far as their rows tell.
 
 mod again;

@@ -37,7 +37,7 @@ impl Rights {
         let program = std::env::current_exe()
             .map_or_else(|_| "flowhawk".to_owned(), |path| path.display().to_string());
         Some(format!(
-            "run `sudo setcap cap_net_raw,cap_net_admin=ep {program}` once, or start it as root"
+            "run `sudo setcap cap_net_raw=ep {program}` once, or start it as root"
         ))
     }
 }

@@ -184,7 +184,9 @@ impl BlockDecoder {
     fn decode_part(&mut self, block: &Block, range: Range<usize>, packets: &mut Packets) {
         let time = block.times.get(range.start).copied().unwrap_or_default();
         let first = u32::try_from(range.start).unwrap_or(u32::MAX);
-        let records = block.records.get(range).unwrap_or_default();
+        // Of the last part, time may go on without a record.
+        let records = block.records.get(range.start..).unwrap_or_default();
+        let records = records.get(..range.len()).unwrap_or(records);
         // In packets and bytes.
         let (mut all, mut processed) = ((0, 0), (0, 0));
         let mut dropped = DropCounts::new();
@@ -249,6 +251,64 @@ fn count_held(packets: &mut Packets, before: usize, len: u64) {
     for fragment in packets.fragments.iter_mut().skip(before) {
         if !fragment.is_inside() {
             fragment.count_frame(len);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flow_table::protocol::http::Measure;
+    use flow_table::{Checksums, FlowConfig, FragmentConfig, InspectionConfig, Links, Span};
+
+    use super::*;
+
+    #[test]
+    fn every_record_counts_wherever_time_goes_on() {
+        let settings = Settings {
+            threads: 1,
+            flows: FlowConfig {
+                seed: 1,
+                progress_interval: Span::from_secs(10),
+                memory: 1 << 20,
+                inspection: InspectionConfig {
+                    memory: 1 << 20,
+                    measure: Measure::Decompressed,
+                },
+            },
+            fragments: FragmentConfig { memory: 1 << 20 },
+            links: Links::Skip,
+            checksums: Checksums::Verify,
+            filter: None,
+        };
+        let mut decoder = BlockDecoder::new(&settings);
+        let mut packets = Packets::default();
+        // A part ends between the records, or after them, or nowhere.
+        for (times, parts) in [
+            (&[10, 20, 20][..], 1),
+            (&[10, 1_000_000, 1_000_000], 2),
+            (&[10, 20, 1_000_000], 2),
+            (&[10, 20], 1),
+        ] {
+            let mut block = Block::default();
+            for secs in times.iter().take(2) {
+                let offset = block.bytes.len();
+                block.bytes.put(&[0; 60]);
+                block.records.push(Record {
+                    ts: Timestamp::new(*secs, 0),
+                    start: offset,
+                    offset,
+                    len: 60,
+                    wire_len: 60,
+                    link_number: 1,
+                    link: None,
+                });
+            }
+            block.times = times.iter().map(|secs| Timestamp::new(*secs, 0)).collect();
+            decoder.totals = Totals::default();
+            decoder.decode(&block, &mut packets);
+            let counted: u64 = packets.counted.iter().map(|part| part.packets).sum();
+            assert_eq!((decoder.totals.packets, counted), (2, 2), "{times:?}");
+            assert_eq!(packets.counted.len(), parts, "{times:?}");
         }
     }
 }
