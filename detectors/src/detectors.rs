@@ -93,7 +93,10 @@ impl Detectors {
                 return;
             }
             for (seen, takers) in &soon {
-                self.fetch(seen, *takers);
+                // Of a host outside that opens a connection there is mostly nothing yet.
+                if seen.src.inside() || !seen.connects {
+                    self.fetch(seen, *takers);
+                }
             }
             for (seen, takers) in soon.drain(..) {
                 before(self, seen.event);
