@@ -111,6 +111,12 @@ impl Wheel {
         self.earliest <= now
     }
 
+    /// Whether what is filed can be compared with `now` by its step: not after a leap of decades, of
+    /// which the wheel has yet to hear.
+    pub(crate) fn can_tell(&self, now: Timestamp) -> bool {
+        step_of(now) - self.step < i64::from(i32::MAX)
+    }
+
     /// It is `now`: a wheel without entries begins here. One that began later than what is filed
     /// next would have to look at it all the time.
     pub(crate) fn begin(&mut self, now: Timestamp) {

@@ -42,8 +42,9 @@ impl FlowTable {
     /// Whether the flow in a slot has anything to do at `now` before its packet is taken.
     pub(super) fn is_due(&self, slot: u32, common: &Common, now: Timestamp) -> bool {
         // The wheel's entry is never later than a report: most packets need not look for one.
+        let may_be_due = || self.filed_at(slot).may_be_due(now) || !self.wheel.can_tell(now);
         common.due() <= now
-            || (self.filed_at(slot).may_be_due(now)
+            || (may_be_due()
                 && self
                     .report_due(common.pending)
                     .is_some_and(|due| due <= now))
