@@ -44,6 +44,11 @@ const PROGRAMS: [&str; 14] = [
     "text/x-lua",
 ];
 
+/// The type of that name, if it is one that programs begin like.
+pub fn program_type(name: &[u8]) -> Option<&'static str> {
+    PROGRAMS.into_iter().find(|known| known.as_bytes() == name)
+}
+
 /// What programs may begin like: these tell nothing.
 const VAGUE: [&str; 3] = ["text/plain", "application/zip", "application/msword"];
 

@@ -51,6 +51,7 @@ mod wants;
 mod window;
 
 pub use config::Config;
+pub use content::program_type;
 pub use counters::{Counters, RuleCounters, SignalCounters};
 pub use detection::{Confidence, Detection, Finding, RuleInfo};
 pub use detectors::Detectors;

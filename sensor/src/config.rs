@@ -14,8 +14,8 @@ use flow_table::Span;
 use serde::{Deserialize, Deserializer, Serialize};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+use super::rulebook::RuleBook;
 use crate::cli::LogFormat;
-use crate::rules::RuleBook;
 pub(crate) use defaults::commented_defaults;
 pub(crate) use problems::{Document, Problem, Problems};
 pub(crate) use size::ByteSize;

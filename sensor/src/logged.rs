@@ -9,8 +9,10 @@ mod conn;
 mod dns;
 mod files;
 mod form;
+mod http;
 mod order;
 mod read;
+mod ssh;
 mod values;
 
 use std::net::IpAddr;
@@ -27,7 +29,9 @@ pub(crate) use values::Refused;
 use conn::LoggedFlow;
 use dns::LoggedQuestion;
 use files::LogFile;
+use http::LoggedReply;
 use order::OrderError;
+use ssh::LoggedSignIn;
 
 /// What a row says.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -36,6 +40,10 @@ pub(crate) enum Logged {
     Flow(LoggedFlow),
     /// Of dns.log.
     Question(LoggedQuestion),
+    /// Of http.log.
+    Reply(LoggedReply),
+    /// Of ssh.log.
+    SignIn(LoggedSignIn),
 }
 
 impl Logged {
@@ -44,6 +52,8 @@ impl Logged {
         match self {
             Self::Flow(flow) => flow.start(),
             Self::Question(question) => question.told(),
+            Self::Reply(reply) => reply.told(),
+            Self::SignIn(sign_in) => sign_in.told(),
         }
     }
 }

@@ -16,6 +16,7 @@ mod logged;
 mod output;
 mod pipeline;
 mod progress;
+mod rulebook;
 mod rules;
 mod run;
 #[cfg(test)]
@@ -50,7 +51,7 @@ fn main() -> ExitCode {
         Command::Live(args) => watch(&args.common, |config| live::run(args, config)),
         Command::Interfaces(_) => Ok(interfaces::run()),
         Command::Detections(args) => detections::run(args),
-        Command::Rules(args) => rules::show::run(args),
+        Command::Rules(args) => rules::run(args),
         Command::Check(args) => check::run(args),
     };
     let exit = result.unwrap_or_else(|error| {

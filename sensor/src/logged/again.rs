@@ -88,11 +88,12 @@ impl Again {
                 };
                 (Living::Flow(Box::new(flow)), uid)
             }
-            Logged::Question(question) => {
-                let row = question.row();
-                let uid = row.uid;
-                (Living::Row(row), uid)
-            }
+            Logged::Question(question) => of_row(question.row()),
+            Logged::Reply(reply) => of_row(reply.row()),
+            Logged::SignIn(sign_in) => match sign_in.row() {
+                Some(row) => of_row(row),
+                None => return,
+            },
         };
         let slot = self.free.pop().unwrap_or(self.living.len());
         match self.living.get_mut(slot) {
@@ -156,6 +157,11 @@ impl Again {
             self.step(place, tell);
         }
     }
+}
+
+fn of_row(row: ProtocolRow) -> (Living, Uid) {
+    let uid = row.uid;
+    (Living::Row(row), uid)
 }
 
 impl Flow {

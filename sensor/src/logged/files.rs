@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 pub(crate) enum Kind {
     Conn,
     Dns,
+    Http,
+    Ssh,
 }
 
 impl Kind {
@@ -16,11 +18,13 @@ impl Kind {
         match self {
             Self::Conn => "conn",
             Self::Dns => "dns",
+            Self::Http => "http",
+            Self::Ssh => "ssh",
         }
     }
 
     pub(super) fn named(name: &[u8]) -> Option<Self> {
-        [Self::Conn, Self::Dns]
+        [Self::Conn, Self::Dns, Self::Http, Self::Ssh]
             .into_iter()
             .find(|kind| kind.name().as_bytes() == name)
     }
@@ -63,7 +67,10 @@ pub(crate) fn find(paths: &[PathBuf]) -> (Vec<LogFile>, Vec<String>) {
             let before = files.len();
             list(path, 0, &mut files, &mut problems);
             if files.len() == before {
-                problems.push(format!("{}: no conn or dns log in it", path.display()));
+                problems.push(format!(
+                    "{}: no conn, dns, http or ssh log in it",
+                    path.display()
+                ));
             }
         } else {
             files.push(LogFile {
@@ -147,7 +154,7 @@ mod tests {
         assert_eq!(
             problems,
             [format!(
-                "{}: no conn or dns log in it",
+                "{}: no conn, dns, http or ssh log in it",
                 at("empty").display()
             )]
         );

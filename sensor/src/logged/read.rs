@@ -7,7 +7,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::files::Kind;
 use super::form::{Form, FormError};
 use super::values::Refused;
-use super::{LogFile, Logged, LoggedFlow, LoggedQuestion, Order, OrderError, conn, dns};
+use super::{
+    LogFile, Logged, LoggedFlow, LoggedQuestion, LoggedReply, LoggedSignIn, Order, OrderError,
+    conn, dns, http, ssh,
+};
 use crate::capture;
 use crate::progress::Live;
 
@@ -205,6 +208,8 @@ impl Log {
         Ok(match form.kind(line)? {
             Kind::Conn => Logged::Flow(LoggedFlow::of(&form.values(line, &conn::COLUMNS)?)?),
             Kind::Dns => Logged::Question(LoggedQuestion::of(&form.values(line, &dns::COLUMNS)?)?),
+            Kind::Http => Logged::Reply(LoggedReply::of(&form.values(line, &http::COLUMNS)?)?),
+            Kind::Ssh => Logged::SignIn(LoggedSignIn::of(&form.values(line, &ssh::COLUMNS)?)?),
         })
     }
 }

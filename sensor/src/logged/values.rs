@@ -189,6 +189,27 @@ pub(super) fn text(value: &Value<'_>) -> Option<Box<[u8]>> {
     Some(plain.into())
 }
 
+/// The texts of a list: with commas between, or as JSON writes it.
+pub(super) fn list(value: &Value<'_>, most: usize) -> Vec<Box<[u8]>> {
+    let written = value.as_deref().unwrap_or_default();
+    let inner = written
+        .strip_prefix(b"[")
+        .and_then(|rest| rest.strip_suffix(b"]"));
+    let texts = inner.unwrap_or(written).split(|byte| *byte == b',');
+    let plain = |text: &[u8]| {
+        let text = text.trim_ascii();
+        let bare = text
+            .strip_prefix(b"\"")
+            .and_then(|rest| rest.strip_suffix(b"\""));
+        self::text(&Some(Cow::Borrowed(bare.unwrap_or(text))))
+    };
+    texts
+        .filter(|text| !text.is_empty())
+        .filter_map(plain)
+        .take(most)
+        .collect()
+}
+
 fn hex(high: u8, low: u8) -> Option<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     u8::try_from(digit(high)? * 16 + digit(low)?).ok()

@@ -28,6 +28,7 @@ mod scratch;
 mod sensor {
     pub(crate) mod capture;
     pub(crate) mod config;
+    pub(crate) mod rulebook;
 }
 
 /// What the sensor's modules know of its command line.

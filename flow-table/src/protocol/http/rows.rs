@@ -87,7 +87,8 @@ pub struct HttpRecord {
 }
 
 impl HttpRecord {
-    fn new(ts: Timestamp, trans_depth: u32) -> Self {
+    /// The request of a flow that was seen at `ts`, of which nothing else is known.
+    pub fn new(ts: Timestamp, trans_depth: u32) -> Self {
         Self {
             ts,
             trans_depth,
