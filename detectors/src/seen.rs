@@ -89,7 +89,7 @@ pub(crate) struct Observer {
 }
 
 /// How many addresses are known at once.
-const LATELY: usize = 4_096;
+const LATELY: usize = 512;
 
 /// Where an address is known. Whoever makes many share a place gains the work of finding each
 /// anew, which is what there would be without.
