@@ -196,6 +196,18 @@ pub(crate) fn question(millis: i64, client: &str, name: &str, qtype: u16) -> Pro
     }
 }
 
+/// A row of a protocol of TCP, between these ends.
+pub(crate) fn row(millis: i64, (src, dst, port): (&str, &str, u16), record: Record) -> ProtocolRow {
+    ProtocolRow {
+        time: at(millis),
+        // Of no flow that has events.
+        uid: Uid::from_bits(1 << 80 | u128::from(millis.unsigned_abs())),
+        seq: 0,
+        id: tcp(millis, src, dst, port).id,
+        record,
+    }
+}
+
 /// The final form of every signal of a kind that rows give.
 pub(crate) fn signals_of_rows(
     config: &Config,

@@ -8,8 +8,10 @@ mod strays;
 
 use std::fmt::Write as _;
 
+use flow_table::ProtocolRow;
+
 use super::*;
-use crate::testing::{Flow, signals, tcp};
+use crate::testing::{Flow, signals, signals_of_both, tcp};
 use crate::{Signal, config};
 
 /// A named scenario and the severities it should give, in order of closing.
@@ -19,9 +21,35 @@ use Severity::{Critical, High, Low, Medium};
 
 #[track_caller]
 fn check(kind: SignalKind, cases: Vec<Case>) {
+    let found = |(name, flows, want): Case| (name, signals(&Config::default(), kind, &flows), want);
+    compare(kind, cases.into_iter().map(found));
+}
+
+/// A scenario of flows and rows together.
+type BothCase = (
+    &'static str,
+    Vec<Flow>,
+    Vec<ProtocolRow>,
+    &'static [Severity],
+);
+
+#[track_caller]
+fn check_both(kind: SignalKind, cases: Vec<BothCase>) {
+    let found = |(name, flows, rows, want): BothCase| {
+        let found = signals_of_both(&Config::default(), kind, &flows, &rows);
+        (name, found, want)
+    };
+    compare(kind, cases.into_iter().map(found));
+}
+
+/// What was found of a kind in each scenario, beside what should be; names all that is wrong.
+#[track_caller]
+fn compare(
+    kind: SignalKind,
+    cases: impl Iterator<Item = (&'static str, Vec<Signal>, &'static [Severity])>,
+) {
     let mut wrong = String::new();
-    for (name, flows, want) in cases {
-        let found = signals(&Config::default(), kind, &flows);
+    for (name, found, want) in cases {
         let got: Vec<Severity> = found.iter().map(|signal| signal.severity).collect();
         if got != want {
             writeln!(wrong, "{name}: wanted {want:?}, got {got:?}: {found:#?}").unwrap();
@@ -31,7 +59,10 @@ fn check(kind: SignalKind, cases: Vec<Case>) {
 }
 
 fn only(kind: SignalKind, flows: &[Flow]) -> Signal {
-    let mut found = signals(&Config::default(), kind, flows);
+    lone(signals(&Config::default(), kind, flows))
+}
+
+fn lone(mut found: Vec<Signal>) -> Signal {
     assert_eq!(found.len(), 1, "{found:#?}");
     found.remove(0)
 }

@@ -86,34 +86,20 @@ fn reply(event: &FlowEvent, number: u128) -> HttpRecord {
         Some("text/html"),
         None,
     ];
-    HttpRecord {
-        ts: event.since,
-        trans_depth: 1,
-        method: one_of(["GET", "GET", "HEAD", ""], 0),
-        host: one_of(["a.example", "B.EXAMPLE:80", "203.0.113.9", ""], 2),
-        uri: one_of(["/a.exe", "/\u{ff}.jpg?x", "", "/"], 4),
-        referrer: None,
-        version: None,
-        user_agent: None,
-        origin: None,
-        request_body_len: 0,
-        response_body_len: event.resp.bytes,
-        status_code: [Some(200), Some(206), Some(404), None][(number >> 6 & 3) as usize],
-        status_msg: None,
-        info_code: None,
-        info_msg: None,
-        username: None,
-        proxied: Vec::new(),
-        orig_bodies: Vec::new(),
-        resp_bodies: vec![BodyNote {
-            number: 1,
-            place: None,
-            mime_type: sniffed[(number >> 8 & 3) as usize],
-            filename: one_of(["", "", "b.ps1", "."], 10),
-            content_type: one_of(["", "image/png;", "application/octet-stream", ";"], 12),
-        }],
-        ranged: false,
-    }
+    let mut reply = HttpRecord::new(event.since, 1);
+    reply.method = one_of(["GET", "GET", "HEAD", ""], 0);
+    reply.host = one_of(["a.example", "B.EXAMPLE:80", "203.0.113.9", ""], 2);
+    reply.uri = one_of(["/a.exe", "/\u{ff}.jpg?x", "", "/"], 4);
+    reply.response_body_len = event.resp.bytes;
+    reply.status_code = [Some(200), Some(206), Some(404), None][(number >> 6 & 3) as usize];
+    reply.resp_bodies = vec![BodyNote {
+        number: 1,
+        place: None,
+        mime_type: sniffed[(number >> 8 & 3) as usize],
+        filename: one_of(["", "", "b.ps1", "."], 10),
+        content_type: one_of(["", "image/png;", "application/octet-stream", ";"], 12),
+    }];
+    reply
 }
 
 const fn sign_in(number: u128) -> SignIn {

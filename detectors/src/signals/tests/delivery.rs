@@ -1,61 +1,23 @@
 //! The signals of what is fetched, and the rule that joins them.
 
-use std::fmt::Write as _;
-
 use flow_table::protocol::Record;
 use flow_table::protocol::dns::Answer;
 use flow_table::protocol::ftp::{Carried, DataChannel, FtpRecord};
 use flow_table::protocol::http::{BodyNote, HttpRecord};
-use flow_table::{Endpoint, IpProto, ProtocolRow, Side, Span, Uid};
+use flow_table::{Endpoint, ProtocolRow, Side, Span};
 
-use super::Severity::{self, Critical, High, Medium};
+use super::Severity::{Critical, High, Medium};
+use super::{check_both as check, lone};
 use crate::testing::{
-    Flow, at, detections_of_both, question, signals_of_both, signals_of_rows, tcp,
+    Flow, at, detections_of_both, question, row, signals_of_both, signals_of_rows, tcp,
 };
 use crate::{Config, Detection, Signal, SignalKind};
 
 const PE: &str = "application/x-dosexec";
 const DAY: i64 = 86_400_000;
 
-type Case = (
-    &'static str,
-    Vec<Flow>,
-    Vec<ProtocolRow>,
-    &'static [Severity],
-);
-
-#[track_caller]
-fn check(kind: SignalKind, cases: Vec<Case>) {
-    let mut wrong = String::new();
-    for (name, flows, rows, want) in cases {
-        let found = signals_of_both(&Config::default(), kind, &flows, &rows);
-        let got: Vec<Severity> = found.iter().map(|signal| signal.severity).collect();
-        if got != want {
-            writeln!(wrong, "{name}: wanted {want:?}, got {got:?}: {found:#?}").unwrap();
-        }
-    }
-    assert!(wrong.is_empty(), "{kind}\n{wrong}");
-}
-
 fn only(kind: SignalKind, flows: &[Flow], rows: &[ProtocolRow]) -> Signal {
-    let mut found = signals_of_both(&Config::default(), kind, flows, rows);
-    assert_eq!(found.len(), 1, "{found:#?}");
-    found.remove(0)
-}
-
-fn row(millis: i64, (client, server, port): (&str, &str, u16), record: Record) -> ProtocolRow {
-    let end = |addr: &str, port| Endpoint::new(addr.parse::<std::net::IpAddr>().unwrap(), port);
-    ProtocolRow {
-        time: at(millis),
-        uid: Uid::from_bits(1 << 80 | u128::from(millis.unsigned_abs())),
-        seq: 0,
-        id: flow_table::FlowId {
-            orig: end(client, 40_000),
-            resp: end(server, port),
-            proto: IpProto::TCP,
-        },
-        record,
-    }
+    lone(signals_of_both(&Config::default(), kind, flows, rows))
 }
 
 /// A reply of HTTP whose content begins like this.
@@ -85,34 +47,19 @@ const REPLY: Reply<'_> = Reply {
 impl Reply<'_> {
     fn at(self, millis: i64) -> ProtocolRow {
         let text = |text: &str| Some(text.as_bytes().into());
-        let http = HttpRecord {
-            ts: at(millis),
-            trans_depth: 1,
-            method: text(self.method),
-            host: text(self.host).filter(|_| !self.host.is_empty()),
-            uri: text(self.uri),
-            referrer: None,
-            version: None,
-            user_agent: None,
-            origin: None,
-            request_body_len: 0,
-            response_body_len: 1_000,
-            status_code: Some(self.code),
-            status_msg: None,
-            info_code: None,
-            info_msg: None,
-            username: None,
-            proxied: Vec::new(),
-            orig_bodies: Vec::new(),
-            resp_bodies: vec![BodyNote {
-                number: 1,
-                place: None,
-                mime_type: self.sniffed,
-                filename: None,
-                content_type: text(self.declared),
-            }],
-            ranged: false,
-        };
+        let mut http = HttpRecord::new(at(millis), 1);
+        http.method = text(self.method);
+        http.host = text(self.host).filter(|_| !self.host.is_empty());
+        http.uri = text(self.uri);
+        http.response_body_len = 1_000;
+        http.status_code = Some(self.code);
+        http.resp_bodies = vec![BodyNote {
+            number: 1,
+            place: None,
+            mime_type: self.sniffed,
+            filename: None,
+            content_type: text(self.declared),
+        }];
         let ends = (self.client, self.server, 80);
         row(millis, ends, Record::Http(Box::new(http)))
     }

@@ -1,10 +1,9 @@
 //! The signals that questions to DNS make.
 
-use std::fmt::Write as _;
-
 use flow_table::ProtocolRow;
 
 use super::Severity::{self, Critical, High, Medium};
+use super::{compare, lone};
 use crate::testing::{question, signals_of_rows};
 use crate::{Config, Signal, SignalKind};
 
@@ -16,21 +15,15 @@ type Case = (&'static str, Vec<ProtocolRow>, &'static [Severity]);
 
 #[track_caller]
 fn check(kind: SignalKind, cases: Vec<Case>) {
-    let mut wrong = String::new();
-    for (name, rows, want) in cases {
+    let found = |(name, rows, want): Case| {
         let found = signals_of_rows(&Config::default(), kind, &rows);
-        let got: Vec<Severity> = found.iter().map(|signal| signal.severity).collect();
-        if got != want {
-            writeln!(wrong, "{name}: wanted {want:?}, got {got:?}: {found:#?}").unwrap();
-        }
-    }
-    assert!(wrong.is_empty(), "{kind}\n{wrong}");
+        (name, found, want)
+    };
+    compare(kind, cases.into_iter().map(found));
 }
 
 fn only(kind: SignalKind, rows: &[ProtocolRow]) -> Signal {
-    let mut found = signals_of_rows(&Config::default(), kind, rows);
-    assert_eq!(found.len(), 1, "{found:#?}");
-    found.remove(0)
+    lone(signals_of_rows(&Config::default(), kind, rows))
 }
 
 /// So many questions, `gap` milliseconds apart, the name made from its number.

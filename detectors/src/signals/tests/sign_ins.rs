@@ -1,45 +1,22 @@
 //! The signal of refused attempts to sign in.
 
-use std::fmt::Write as _;
-
+use flow_table::ProtocolRow;
 use flow_table::protocol::{Record, Service, SignIn, SignInOutcome};
-use flow_table::{Endpoint, FlowId, IpProto, ProtocolRow, Uid};
 
-use super::Severity::{self, Critical, High, Medium};
-use crate::testing::{Flow, at, detections_of_both, signals_of_both, tcp};
+use super::Severity::{Critical, High, Medium};
+use super::{BothCase, check_both};
+use crate::testing::{Flow, detections_of_both, row, signals_of_both, tcp};
 use crate::{Config, SignalKind};
-
-type Case = (
-    &'static str,
-    Vec<Flow>,
-    Vec<ProtocolRow>,
-    &'static [Severity],
-);
 
 const SRC: &str = "198.51.100.7";
 const HOST: &str = "10.0.0.22";
 
-fn attempt(
-    millis: i64,
-    (src, dst, port): (&str, &str, u16),
-    outcome: SignInOutcome,
-) -> ProtocolRow {
-    let end = |addr: &str, port| Endpoint::new(addr.parse::<std::net::IpAddr>().unwrap(), port);
+fn attempt(millis: i64, ends: (&str, &str, u16), outcome: SignInOutcome) -> ProtocolRow {
     let sign_in = SignIn {
         service: Service("ssh"),
         outcome,
     };
-    ProtocolRow {
-        time: at(millis),
-        uid: Uid::from_bits(1 << 80 | u128::from(millis.unsigned_abs())),
-        seq: 0,
-        id: FlowId {
-            orig: end(src, 40_000),
-            resp: end(dst, port),
-            proto: IpProto::TCP,
-        },
-        record: Record::SignIn(Box::new(sign_in)),
-    }
+    row(millis, ends, Record::SignIn(Box::new(sign_in)))
 }
 
 /// So many, `gap` milliseconds apart.
@@ -76,7 +53,7 @@ fn brute_force() {
         flows.push(tcp(from, SRC, HOST, 3389).moves(90_000, 9_000, 90_000));
         flows
     };
-    let cases: Vec<Case> = vec![
+    let cases: Vec<BothCase> = vec![
         ("below the limit", vec![], refused(9, 1_000), &[]),
         ("at the limit", vec![], refused(10, 1_000), &[Medium]),
         ("high", vec![], refused(50, 1_000), &[High]),
@@ -140,15 +117,7 @@ fn brute_force() {
             &[Medium],
         ),
     ];
-    let mut wrong = String::new();
-    for (name, flows, rows, want) in cases {
-        let found = signals_of_both(&Config::default(), SignalKind::BruteForce, &flows, &rows);
-        let got: Vec<Severity> = found.iter().map(|signal| signal.severity).collect();
-        if got != want {
-            writeln!(wrong, "{name}: wanted {want:?}, got {got:?}: {found:#?}").unwrap();
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong}");
+    check_both(SignalKind::BruteForce, cases);
 }
 
 #[test]

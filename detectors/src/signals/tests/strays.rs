@@ -1,43 +1,23 @@
 //! The signals of echoes that carry something, and of services on ports that are not theirs.
 
-use std::fmt::Write as _;
-
 use flow_table::protocol::echo::Echoes;
 use flow_table::protocol::{Record, Service};
-use flow_table::{Endpoint, FlowId, IpProto, PerSide, ProtocolRow, Uid};
+use flow_table::{PerSide, ProtocolRow};
 
 use super::Severity::{self, Medium};
-use crate::testing::{at, signals_of_rows};
+use super::compare;
+use crate::testing::{at, row, signals_of_rows};
 use crate::{Config, SignalKind};
 
 type Case = (&'static str, Vec<ProtocolRow>, &'static [Severity]);
 
 #[track_caller]
 fn check(kind: SignalKind, cases: Vec<Case>) {
-    let mut wrong = String::new();
-    for (name, rows, want) in cases {
+    let found = |(name, rows, want): Case| {
         let found = signals_of_rows(&Config::default(), kind, &rows);
-        let got: Vec<Severity> = found.iter().map(|signal| signal.severity).collect();
-        if got != want {
-            writeln!(wrong, "{name}: wanted {want:?}, got {got:?}: {found:#?}").unwrap();
-        }
-    }
-    assert!(wrong.is_empty(), "{kind}\n{wrong}");
-}
-
-fn row(millis: i64, (src, dst, port): (&str, &str, u16), record: Record) -> ProtocolRow {
-    let end = |addr: &str, port| Endpoint::new(addr.parse::<std::net::IpAddr>().unwrap(), port);
-    ProtocolRow {
-        time: at(millis),
-        uid: Uid::from_bits(u128::from(millis.unsigned_abs()) + 1),
-        seq: 0,
-        id: FlowId {
-            orig: end(src, 40_000),
-            resp: end(dst, port),
-            proto: IpProto::TCP,
-        },
-        record,
-    }
+        (name, found, want)
+    };
+    compare(kind, cases.into_iter().map(found));
 }
 
 /// So many rows, `gap` apart, of four messages each way.

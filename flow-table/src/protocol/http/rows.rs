@@ -83,7 +83,7 @@ pub struct HttpRecord {
     /// The reply's bodies.
     pub resp_bodies: Vec<BodyNote>,
     /// Ranges were asked for.
-    pub ranged: bool,
+    pub(super) ranged: bool,
 }
 
 impl HttpRecord {
