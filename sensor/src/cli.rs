@@ -1,10 +1,8 @@
 //! The command line.
 
-mod live;
-
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -12,6 +10,31 @@ use detectors::Severity;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use live::{InterfacesArgs, LiveArgs};
+
+/// Of commands that look at traffic; part of several help texts.
+macro_rules! exit_codes {
+    () => {
+        "\
+Exit codes:
+  0  done
+  1  done, but something was lost or could not be read; stderr says what
+  2  could not start: usage, configuration or permission
+  3  a detection as severe as --fail-on asks was made
+  4  the detections differ from those that --expect lists"
+    };
+}
+
+/// Of commands that only answer.
+macro_rules! answer_codes {
+    () => {
+        "\
+Exit codes:
+  0  done
+  2  could not start: usage, configuration or permission"
+    };
+}
+
+mod live;
 
 /// Where outputs go unless told otherwise.
 pub(crate) const DEFAULT_OUT: &str = "flowhawk-out";
@@ -32,13 +55,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0  done
-  1  done, but something was lost or could not be read; stderr says what
-  2  could not start: usage, configuration or permission
-  3  a detection as severe as --fail-on asks was made
-  4  the detections differ from those that --expect lists";
+const EXIT_CODES: &str = exit_codes!();
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
@@ -62,7 +79,8 @@ pub(crate) struct ReplayArgs {
     pub(crate) common: CommonArgs,
 }
 
-const REPLAY_EXAMPLES: &str = "\
+const REPLAY_EXAMPLES: &str = concat!(
+    "\
 Examples:
   flowhawk replay office.pcap.gz
       Logs and a database in ./flowhawk-out, a summary on stderr.
@@ -71,12 +89,9 @@ Examples:
   flowhawk replay -q --fail-on high --expect expected.txt nightly.pcap
       In a test: tells by its exit code whether the detections are as expected.
 
-Exit codes:
-  0  done
-  1  done, but something was lost or could not be read; stderr says what
-  2  could not start: usage, configuration or permission
-  3  a detection as severe as --fail-on asks was made
-  4  the detections differ from those that --expect lists";
+",
+    exit_codes!()
+);
 
 /// Runs the detectors over logs that Zeek or flowhawk wrote
 #[derive(Args, Debug)]
@@ -98,19 +113,17 @@ pub(crate) struct DetectArgs {
     pub(crate) talk: TalkArgs,
 }
 
-const DETECT_EXAMPLES: &str = "\
+const DETECT_EXAMPLES: &str = concat!(
+    "\
 Examples:
   flowhawk detect /opt/zeek/logs/2024-05-01
       Everything that was logged on a day; a database in ./flowhawk-out, a summary on stderr.
   flowhawk detect --no-db --json - conn.log dns.log | jq 'select(.type == \"detection\")'
       Detections into a pipe.
 
-Exit codes:
-  0  done
-  1  done, but something was lost or could not be read; stderr says what
-  2  could not start: usage, configuration or permission
-  3  a detection as severe as --fail-on asks was made
-  4  the detections differ from those that --expect lists";
+",
+    exit_codes!()
+);
 
 /// What every command that looks at traffic can be told.
 #[derive(Args, Clone, Debug)]
@@ -194,6 +207,17 @@ pub(crate) struct FindingArgs {
 }
 
 impl FindingArgs {
+    /// The file that JSON lines go to, if it is one.
+    pub(crate) fn json_file(&self) -> Option<&Path> {
+        self.json.as_deref().filter(|path| *path != Path::new("-"))
+    }
+
+    /// The files that findings go to.
+    pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let json = self.json_file().map(Path::to_owned);
+        self.database().into_iter().chain(json)
+    }
+
     /// Where the database is to be, if one is wanted.
     pub(crate) fn database(&self) -> Option<PathBuf> {
         let named = || self.db.clone().unwrap_or_else(|| self.out.join(DATABASE));
@@ -273,7 +297,8 @@ pub(crate) struct DetectionsArgs {
     pub(crate) pick: PickArgs,
 }
 
-const DETECTIONS_EXAMPLES: &str = "\
+const DETECTIONS_EXAMPLES: &str = concat!(
+    "\
 Examples:
   flowhawk detections --severity high
       A table of what is high or critical.
@@ -281,14 +306,11 @@ Examples:
       Everything about the detection whose id begins with 3f2a.
   flowhawk detections export --format csv > detections.csv
 
-Exit codes:
-  0  done
-  2  could not start: usage, configuration or permission";
+",
+    answer_codes!()
+);
 
-const ANSWER_CODES: &str = "\
-Exit codes:
-  0  done
-  2  could not start: usage, configuration or permission";
+const ANSWER_CODES: &str = answer_codes!();
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum DetectionsAction {
@@ -362,16 +384,17 @@ pub(crate) enum RulesAction {
     },
 }
 
-const RULES_EXAMPLES: &str = "\
+const RULES_EXAMPLES: &str = concat!(
+    "\
 Examples:
   flowhawk rules
       Which rules there are, built in and those of the default configuration.
   flowhawk rules --config flowhawk.toml show LM-001 > rules/lm.yml
       What the configuration makes of a rule, as a file to change.
 
-Exit codes:
-  0  done
-  2  could not start: usage, configuration or permission";
+",
+    answer_codes!()
+);
 
 /// Tests a configuration and its rules, and names every problem
 #[derive(Args, Debug)]

@@ -1,7 +1,7 @@
 //! The main path of `flowhawk detect`, read from top to bottom: open the outputs, read the logs, put
 //! their rows into order, and run the detectors over what they tell.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -67,7 +67,8 @@ pub(crate) fn detect(args: &DetectArgs, config: &Config) -> anyhow::Result<Outco
     progress.finish();
     let mut summary = counted.summary();
     summary.wall = watch.elapsed();
-    summary.written = written(args);
+    let files = args.output.files();
+    summary.written = files.map(|path| path.display().to_string()).collect();
     summary::print(&args.talk, &summary, &report.tally);
 
     let mut losses = unlisted;
@@ -118,20 +119,6 @@ impl Run {
         self.pass_on();
         self.detectors.counters()
     }
-}
-
-fn written(args: &DetectArgs) -> Vec<String> {
-    let json = args
-        .output
-        .json
-        .as_deref()
-        .filter(|path| *path != Path::new("-"));
-    let paths = args
-        .output
-        .database()
-        .into_iter()
-        .chain(json.map(Path::to_owned));
-    paths.map(|path| path.display().to_string()).collect()
 }
 
 /// Everything that was counted in a run.

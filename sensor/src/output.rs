@@ -130,7 +130,7 @@ impl Outputs {
         existing: Existing,
     ) -> anyhow::Result<Self> {
         let database = args.database();
-        let json = args.json.as_deref().filter(|path| *path != Path::new("-"));
+        let json = args.json_file();
         for (option, path) in [("--json", json), ("--db", database.as_deref())] {
             let Some(path) = path else { continue };
             if inputs.iter().any(|input| same_file(input, path)) {

@@ -290,16 +290,10 @@ pub(crate) fn total_size(files: &[PathBuf]) -> Option<u64> {
 }
 
 fn written(common: &CommonArgs, dir: &OutputDir) -> Vec<String> {
-    let output = &common.output.findings;
-    let json = output
-        .json
-        .as_deref()
-        .filter(|path| *path != Path::new("-"));
     // What an earlier run left of them was taken away: those that are there are of this one.
     let logs = Logs::names().map(|name| dir.path().join(name));
     logs.filter(|log| log.exists())
-        .chain(output.database())
-        .chain(json.map(Path::to_owned))
+        .chain(common.output.findings.files())
         .map(|path| path.display().to_string())
         .collect()
 }

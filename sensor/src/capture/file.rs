@@ -6,12 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use super::format::MAGIC_LEN;
 use crate::progress::Live;
 
 /// Bytes that are decompressed at once.
 const BUFFER: usize = 256 * 1024;
-/// Bytes that tell what a file is.
-const MAGIC_LEN: usize = 4;
 
 /// Opens the file at `path`, or standard input if that is `-`; of .gz and .zst what is in them.
 /// `None` if there is nothing. `live` hears of the bytes read from disk.

@@ -65,7 +65,8 @@ fn buffer_size(text: &str) -> Result<ByteSize, String> {
     }
 }
 
-const LIVE_EXAMPLES: &str = "\
+const LIVE_EXAMPLES: &str = concat!(
+    "\
 Examples:
   flowhawk live -i eth1
       Logs and a database in ./flowhawk-out until Ctrl-C, then a summary on stderr.
@@ -74,23 +75,21 @@ Examples:
   flowhawk live -q -i eth1 -o /var/log/flowhawk --rotate 1h --config /etc/flowhawk.toml
       For good: logs of each hour where readers of Zeek's look for them.
 
-Exit codes:
-  0  done
-  1  done, but something was lost or could not be read; stderr says what
-  2  could not start: usage, configuration or permission
-  3  a detection as severe as --fail-on asks was made
-  4  the detections differ from those that --expect lists";
+",
+    exit_codes!()
+);
 
 /// Lists what can be listened to, and what is missing to do so
 #[derive(Args, Debug)]
 #[command(after_help = ANSWER_CODES, after_long_help = INTERFACES_EXAMPLES)]
 pub(crate) struct InterfacesArgs {}
 
-const INTERFACES_EXAMPLES: &str = "\
+const INTERFACES_EXAMPLES: &str = concat!(
+    "\
 Examples:
   flowhawk interfaces
       A line for each: whether it is up, its speed and buffer, what merges its packets.
 
-Exit codes:
-  0  done
-  2  could not start: usage, configuration or permission";
+",
+    answer_codes!()
+);
