@@ -45,7 +45,7 @@ pub(crate) struct Config {
     /// Rule files, or directories of them; relative to the file that names them.
     pub(crate) rules: Vec<PathBuf>,
     pub(crate) detectors: DetectorConfig,
-    /// What stands in them, beside what is built in.
+    /// What stands in them, beside what is built in; read once all else is sound.
     #[serde(skip)]
     pub(crate) rulebook: RuleBook,
 }
@@ -111,7 +111,10 @@ fn enough_memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByteSize,
 pub(crate) fn load(file: Option<&Path>) -> Result<Document<Config>, Problems> {
     let Some(file) = file else {
         return Ok(Document {
-            value: Config::default(),
+            value: Config {
+                rulebook: RuleBook::built_in(),
+                ..Config::default()
+            },
             settings: 0,
         });
     };

@@ -26,12 +26,12 @@ pub(crate) enum Origin {
 }
 
 /// Rules by id.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Default, Debug)]
 pub(crate) struct RuleBook(Vec<Known>);
 
-impl Default for RuleBook {
+impl RuleBook {
     /// What is built in.
-    fn default() -> Self {
+    pub(crate) fn built_in() -> Self {
         let mut book = Self(Vec::new());
         for (_, text) in detectors::BUILTIN_RULES {
             // They are tested to be sound.
@@ -40,13 +40,11 @@ impl Default for RuleBook {
         }
         book
     }
-}
 
-impl RuleBook {
     /// What is built in, and the files at `paths`: of directories those that end in .yml or .yaml,
     /// by name. All that is wrong with them is in the error.
     pub(crate) fn with(paths: &[PathBuf]) -> Result<Self, Problems> {
-        let mut book = Self::default();
+        let mut book = Self::built_in();
         let mut problems = Vec::new();
         for path in paths {
             match files(path) {
@@ -151,7 +149,7 @@ flowhawk:
         fs::write(&own, OWN.replace("RULE_ID", "OWN-001")).unwrap();
         fs::write(&other, OWN.replace("RULE_ID", "RECON-001")).unwrap();
         fs::write(dir.path().join("notes.txt"), "not a rule").unwrap();
-        let built_in = RuleBook::default();
+        let built_in = RuleBook::built_in();
         assert!(built_in.len() >= 6);
         let book = RuleBook::with(&[dir.path().to_owned()]).unwrap();
         assert_eq!(book.len(), built_in.len() + 1);
