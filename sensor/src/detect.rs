@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use detectors::{Counters, Detectors};
-use flow_table::Timestamp;
+use flow_table::{FlowEvent, Timestamp};
 
 use crate::cli::DetectArgs;
 use crate::clock::Stopwatch;
@@ -20,7 +20,7 @@ use crate::summary::{self, Dropped, RunSummary, Unit};
 /// One part in so many of `memory_limit` that rows may take before they are put on disk.
 const ROW_SHARE: u64 = 4;
 /// Events between two looks at what was found.
-const LOOK: u64 = 4_096;
+const LOOK: usize = 4_096;
 
 /// Reads the logs.
 pub(crate) fn detect(args: &DetectArgs, config: &Config) -> anyhow::Result<Outcome> {
@@ -44,18 +44,19 @@ pub(crate) fn detect(args: &DetectArgs, config: &Config) -> anyhow::Result<Outco
     let mut run = Run {
         detectors: make_detectors(config),
         findings: sink.sender(),
+        waiting: Vec::new(),
         events: 0,
         times: None,
     };
     let mut again = Again::new(config.progress_interval);
     order
         .hand_out(|logged| {
-            again.tell_before(logged.time(), |happening| run.take(&happening));
-            again.put(logged, |happening| run.take(&happening));
+            again.tell_before(logged.time(), |happening| run.take(happening));
+            again.put(logged, |happening| run.take(happening));
             Ok(())
         })
         .context("cannot put rows into order")?;
-    again.finish(|happening| run.take(&happening));
+    again.finish(|happening| run.take(happening));
     let counted = Counted {
         rows: &rows,
         times: run.times,
@@ -84,37 +85,47 @@ pub(crate) fn detect(args: &DetectArgs, config: &Config) -> anyhow::Result<Outco
 struct Run {
     detectors: Detectors,
     findings: FindingSender,
+    /// Events that were not put yet: many at once are cheaper.
+    waiting: Vec<FlowEvent>,
     events: u64,
     /// Of what happened first and last.
     times: Option<(Timestamp, Timestamp)>,
 }
 
 impl Run {
-    fn take(&mut self, happening: &Happening) {
+    fn take(&mut self, happening: Happening) {
         let time = match happening {
             Happening::Event(event) => {
-                self.detectors.put(event);
+                self.waiting.push(event);
                 event.time
             }
             Happening::Row(row) => {
-                self.detectors.put_row(row);
+                self.put_waiting();
+                self.detectors.put_row(&row);
                 row.time
             }
         };
         let (first, _) = self.times.unwrap_or((time, time));
         self.times = Some((first, time));
         self.events += 1;
-        if self.events.is_multiple_of(LOOK) {
+        if self.waiting.len() >= LOOK {
             self.pass_on();
         }
     }
 
+    fn put_waiting(&mut self) {
+        self.detectors.put_all(&self.waiting, |_, _| ());
+        self.waiting.clear();
+    }
+
     fn pass_on(&mut self) {
+        self.put_waiting();
         // Nobody there to take them: the outputs failed, and say so themselves.
         let _ = self.findings.send(self.detectors.drain().collect());
     }
 
     fn finish(mut self) -> Counters {
+        self.put_waiting();
         self.detectors.finish();
         self.pass_on();
         self.detectors.counters()

@@ -140,17 +140,19 @@ impl Detector for Beacons {
             self.pairs.amend(key, key, add);
             return;
         }
-        self.hosts.update(seen.src.key, seen.src.key, |_| ());
         let subject = Subject::pair(seen.src.addr, seen.dst.addr);
-        let hosts = self.hosts.len() as f64;
+        let hosts = &mut self.hosts;
         self.pairs.judge(key, key, |pair| {
             let judged = pair.connect(seen.event.time, config.min_gap);
+            if pair.connections == 1 {
+                hosts.update(seen.src.key, seen.src.key, |_| ());
+            }
             pair.sent = pair.sent.saturating_add(sent);
             if !judged || u64::from(pair.connections) < config.min_connections.get() {
                 return false;
             }
             let users = seen.known.map_or(1, |known| known.hosts) as f64;
-            let (score, rarity) = (pair.score(), rarity(users, hosts, config));
+            let (score, rarity) = (pair.score(), rarity(users, hosts.len() as f64, config));
             let value = (score.mean() + rarity).clamp(0.0, 1.0);
             let over = value >= config.limit.get();
             if over {
