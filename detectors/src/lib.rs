@@ -33,6 +33,7 @@ mod detectors;
 mod echoed;
 mod evidence;
 mod fetched;
+mod ghosts;
 mod hash;
 mod misplaced;
 mod names;

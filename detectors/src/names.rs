@@ -35,6 +35,11 @@ impl Names {
         self.next = (self.next + 1) % MOST;
     }
 
+    /// Whether there were several names, not one alone.
+    pub(crate) const fn several(&self) -> bool {
+        self.ring.len() > 1
+    }
+
     /// Only this name.
     pub(crate) fn set(&mut self, name: &str) {
         if self.ring.first().is_none_or(|known| &**known != name) {

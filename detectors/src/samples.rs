@@ -127,6 +127,11 @@ impl Samples {
         }
     }
 
+    /// Whether there were several flows, not one alone.
+    pub(crate) const fn several(&self) -> bool {
+        matches!(self, Self::Ring(_))
+    }
+
     /// Bytes on the heap.
     pub(crate) fn heap(&self) -> usize {
         match self {

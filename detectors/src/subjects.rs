@@ -1,12 +1,20 @@
 //! What a detector remembers about each subject, bounded in number and in bytes.
 //!
-//! Eviction order: the subject updated longest ago; one that is pinned, as by an open signal, only
-//! when no other is left, or when the pinned ones fill more than half of the table: whoever opens many
-//! signals must not blind the detector to everybody else. Every eviction is counted. All operations
-//! take constant time.
+//! Eviction order, each time the subject updated longest ago: first of those that came once, then of
+//! those that came back, then of those that are pinned, as by an open signal. Whoever makes up
+//! subjects without end has his own evict each other, and not what came back before. But where
+//! the pinned ones fill more than half of the table, or those and the ones that came back more
+//! than three quarters, they go first: whoever opens many signals, or comes back with many subjects,
+//! must not blind the detector to everybody else. Every eviction is counted. All operations take constant time.
 
 use flow_table::{SlotIndex, prefetch};
 
+use crate::ghosts::Ghosts;
+
+/// One part in so many of a table's bytes is for remembering who was evicted.
+const GHOSTS: usize = 16;
+/// And no more than so many for each subject it may hold.
+const GHOST_BYTES: usize = 64;
 /// No slot.
 const NONE: u32 = u32::MAX;
 
@@ -14,9 +22,14 @@ const NONE: u32 = u32::MAX;
 pub(crate) trait Held: Default {
     /// Bytes on the heap; below 4 GiB.
     fn heap(&self) -> usize;
+
+    /// Whether the subject came more than once, where that is told apart.
+    fn came_back(&self) -> Option<bool> {
+        None
+    }
 }
 
-/// A table of subjects: an index over slots, which form two lists, most recently updated first.
+/// A table of subjects: an index over slots, which form three lists, most recently updated first.
 /// Neighbours in a list lie apart from the slots, so that moving one touches no other's state.
 ///
 /// Of the memory it may take, slots and index fill three quarters at most, so that there is always
@@ -27,8 +40,9 @@ pub(crate) struct Subjects<K, V> {
     slots: Vec<Slot<K, V>>,
     links: Vec<Links>,
     free: u32,
-    /// Without and with an open signal.
-    lists: [List; 2],
+    lists: Lists,
+    /// Who was evicted: one of them that comes has come back.
+    ghosts: Ghosts,
     capacity: usize,
     max_bytes: usize,
     /// What slots, links and index take.
@@ -41,7 +55,7 @@ struct Slot<K, V> {
     hash: u64,
     key: K,
     heap: u32,
-    pin: Pin,
+    rank: Rank,
     value: V,
 }
 
@@ -59,6 +73,35 @@ pub(crate) enum Pin {
     Last,
 }
 
+/// What stands for a subject when others are to go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Rank {
+    Once,
+    Back,
+    Pinned,
+}
+
+#[derive(Debug)]
+struct Lists {
+    once: List,
+    back: List,
+    pinned: List,
+}
+
+impl Lists {
+    const fn of(&mut self, rank: Rank) -> &mut List {
+        match rank {
+            Rank::Once => &mut self.once,
+            Rank::Back => &mut self.back,
+            Rank::Pinned => &mut self.pinned,
+        }
+    }
+
+    const fn heap(&self) -> usize {
+        self.once.heap + self.back.heap + self.pinned.heap
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct List {
     newest: u32,
@@ -71,7 +114,10 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
     /// A slot, its links and, at worst, its share of the index.
     const PER_SLOT: usize = size_of::<Slot<K, V>>() + size_of::<Links>() + SlotIndex::MOST_PER_SLOT;
 
-    pub(crate) fn new(capacity: usize, max_bytes: usize) -> Self {
+    pub(crate) fn new(capacity: usize, bytes: usize) -> Self {
+        let most = (bytes / GHOSTS).min(capacity.saturating_mul(GHOST_BYTES));
+        let for_ghosts = V::default().came_back().map_or(0, |_| most);
+        let max_bytes = bytes - for_ghosts;
         let empty = List {
             newest: NONE,
             oldest: NONE,
@@ -84,7 +130,12 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
             slots: Vec::new(),
             links: Vec::new(),
             free: NONE,
-            lists: [empty; 2],
+            lists: Lists {
+                once: empty,
+                back: empty,
+                pinned: empty,
+            },
+            ghosts: Ghosts::new(for_ghosts),
             capacity: capacity.min(fits).clamp(1, NONE as usize - 1),
             max_bytes,
             table: 0,
@@ -102,8 +153,11 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
 
     /// Bytes taken: slots and index with the room they have, and what the states hold.
     pub(crate) fn bytes(&self) -> usize {
-        let [in_turn, last] = self.lists;
-        self.table + in_turn.heap + last.heap
+        self.held() + self.ghosts.heap()
+    }
+
+    fn held(&self) -> usize {
+        self.table + self.lists.heap()
     }
 
     /// Updates the state of a subject, which is made if there is none, and evicts others if that
@@ -156,7 +210,7 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
     /// Evicts what does not fit; tells whether anything had to go.
     fn shrink(&mut self) -> bool {
         let before = self.evicted;
-        while self.bytes() > self.max_bytes && self.len() > 1 {
+        while self.held() > self.max_bytes && self.len() > 1 {
             self.evict();
         }
         self.evicted != before
@@ -185,13 +239,25 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
     }
 
     fn pin_at(&mut self, at: u32, pin: Pin) {
-        if self.slot(at).is_some_and(|slot| slot.pin != pin) {
-            self.unlink(at);
-            if let Some(slot) = self.slot_mut(at) {
-                slot.pin = pin;
-            }
-            self.link(at);
+        let Some(slot) = self.slot(at) else {
+            return;
+        };
+        let rank = match pin {
+            Pin::Last => Rank::Pinned,
+            Pin::InTurn if slot.value.came_back() == Some(true) => Rank::Back,
+            Pin::InTurn => Rank::Once,
+        };
+        if slot.rank != rank {
+            self.rank(at, rank);
         }
+    }
+
+    fn rank(&mut self, at: u32, rank: Rank) {
+        self.unlink(at);
+        if let Some(slot) = self.slot_mut(at) {
+            slot.rank = rank;
+        }
+        self.link(at);
     }
 
     pub(crate) fn remove(&mut self, hash: u64, key: K) {
@@ -200,37 +266,51 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
         }
     }
 
-    /// The subject updated longest ago of those evicted in turn, or of those evicted last.
+    /// The first to go of those evicted in turn, or of those evicted last.
     pub(crate) fn oldest(&self, of: Pin) -> Option<(u64, K, &V)> {
-        let [in_turn, last] = self.lists;
-        let list = if of == Pin::InTurn { in_turn } else { last };
-        self.slot(list.oldest)
-            .map(|slot| (slot.hash, slot.key, &slot.value))
+        let Lists { once, back, pinned } = &self.lists;
+        let at = match of {
+            Pin::InTurn if once.oldest != NONE => once.oldest,
+            Pin::InTurn => back.oldest,
+            Pin::Last => pinned.oldest,
+        };
+        self.slot(at).map(|slot| (slot.hash, slot.key, &slot.value))
     }
 
     /// The next to go.
     fn oldest_slot(&self) -> u32 {
-        let [in_turn, last] = self.lists;
-        let too_many = last.len > self.capacity / 2 || Self::bytes_of(last) > self.max_bytes / 2;
-        if in_turn.oldest == NONE || too_many {
-            last.oldest
+        let Lists { once, back, pinned } = &self.lists;
+        let part = |lists: &[&List]| {
+            let len: usize = lists.iter().map(|list| list.len).sum();
+            let heap: usize = lists.iter().map(|list| list.heap).sum();
+            (len, len * Self::PER_SLOT + heap)
+        };
+        let over = |(len, bytes): (usize, usize), quarters: usize| {
+            len * 4 > self.capacity * quarters || bytes > self.max_bytes / 4 * quarters
+        };
+        let turns = if over(part(&[pinned]), 2) {
+            [pinned, once, back]
+        } else if over(part(&[pinned, back]), 3) {
+            [back, once, pinned]
         } else {
-            in_turn.oldest
-        }
-    }
-
-    fn bytes_of(list: List) -> usize {
-        list.len * Self::PER_SLOT + list.heap
+            [once, back, pinned]
+        };
+        let first = turns.into_iter().find(|list| list.oldest != NONE);
+        first.map_or(NONE, |list| list.oldest)
     }
 
     fn change<R>(&mut self, at: u32, change: impl FnOnce(&mut V) -> R) -> Option<R> {
         let slot = self.slots.get_mut(at as usize)?;
         let result = change(&mut slot.value);
         let heap = u32::try_from(slot.value.heap()).unwrap_or(u32::MAX);
+        let rises = slot.rank == Rank::Once && slot.value.came_back() == Some(true);
         if heap != slot.heap {
-            let (before, pin) = (std::mem::replace(&mut slot.heap, heap), slot.pin);
-            let list = self.list(pin);
+            let (before, rank) = (std::mem::replace(&mut slot.heap, heap), slot.rank);
+            let list = self.lists.of(rank);
             list.heap = list.heap - before as usize + heap as usize;
+        }
+        if rises {
+            self.rank(at, Rank::Back);
         }
         Some(result)
     }
@@ -247,6 +327,9 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
             self.evict();
         }
         let at = self.place(hash, key)?;
+        if self.evicted > 0 && self.ghosts.knows(hash) {
+            self.slot_mut(at)?.rank = Rank::Back;
+        }
         self.index.insert(hash, at);
         self.link(at);
         self.weigh();
@@ -259,8 +342,7 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
 
     /// Makes room for as many slots again, or as many as fit beside what the states hold.
     fn grow(&mut self) -> bool {
-        let [in_turn, last] = self.lists;
-        let rest = self.max_bytes.saturating_sub(in_turn.heap + last.heap);
+        let rest = self.max_bytes.saturating_sub(self.lists.heap());
         let most = self.capacity.min(rest / Self::PER_SLOT).max(1);
         let more = self.slots.len().max(16);
         let more = more.min(most.saturating_sub(self.slots.len()));
@@ -284,7 +366,7 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
         let at = self.free;
         if let Some(slot) = self.slots.get_mut(at as usize) {
             self.free = self.links.get(at as usize)?.older;
-            (slot.hash, slot.key, slot.pin) = (hash, key, Pin::InTurn);
+            (slot.hash, slot.key, slot.rank) = (hash, key, Rank::Once);
             return Some(at);
         }
         let at = u32::try_from(self.slots.len()).ok()?;
@@ -292,7 +374,7 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
             hash,
             key,
             heap: 0,
-            pin: Pin::InTurn,
+            rank: Rank::Once,
             value: V::default(),
         });
         self.links.push(Links {
@@ -304,7 +386,8 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
 
     fn evict(&mut self) {
         let at = self.oldest_slot();
-        if at != NONE {
+        if let Some(hash) = self.slot(at).map(|slot| slot.hash) {
+            self.ghosts.add(hash);
             self.release(at);
             self.evicted += 1;
             // Where many come, the next one soon goes the same way.
@@ -330,45 +413,37 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
 
     /// What the list holds stays.
     fn touch(&mut self, at: u32) {
-        let (pin, _) = self.pin_and_heap(at);
-        if self.list(pin).newest != at {
-            self.part(at, pin);
-            self.join(at, pin);
+        let (rank, _) = self.rank_and_heap(at);
+        if self.lists.of(rank).newest != at {
+            self.part(at, rank);
+            self.join(at, rank);
         }
     }
 
-    fn list(&mut self, pin: Pin) -> &mut List {
-        let [in_turn, last] = &mut self.lists;
-        match pin {
-            Pin::InTurn => in_turn,
-            Pin::Last => last,
-        }
-    }
-
-    fn pin_and_heap(&self, at: u32) -> (Pin, usize) {
+    fn rank_and_heap(&self, at: u32) -> (Rank, usize) {
         let slot = self.slot(at);
-        slot.map_or((Pin::InTurn, 0), |slot| (slot.pin, slot.heap as usize))
+        slot.map_or((Rank::Once, 0), |slot| (slot.rank, slot.heap as usize))
     }
 
     fn link(&mut self, at: u32) {
-        let (pin, heap) = self.pin_and_heap(at);
-        let list = self.list(pin);
+        let (rank, heap) = self.rank_and_heap(at);
+        let list = self.lists.of(rank);
         list.len += 1;
         list.heap += heap;
-        self.join(at, pin);
+        self.join(at, rank);
     }
 
     fn unlink(&mut self, at: u32) {
-        let (pin, heap) = self.pin_and_heap(at);
-        let list = self.list(pin);
+        let (rank, heap) = self.rank_and_heap(at);
+        let list = self.lists.of(rank);
         list.len -= 1;
         list.heap -= heap;
-        self.part(at, pin);
+        self.part(at, rank);
     }
 
     /// Puts a slot before all others of a list.
-    fn join(&mut self, at: u32, pin: Pin) {
-        let list = self.list(pin);
+    fn join(&mut self, at: u32, rank: Rank) {
+        let list = self.lists.of(rank);
         let second = std::mem::replace(&mut list.newest, at);
         if second == NONE {
             list.oldest = at;
@@ -382,11 +457,11 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
     }
 
     /// Takes a slot out from between its neighbours.
-    fn part(&mut self, at: u32, pin: Pin) {
+    fn part(&mut self, at: u32, rank: Rank) {
         let Some(Links { newer, older }) = self.links.get(at as usize).copied() else {
             return;
         };
-        let list = self.list(pin);
+        let list = self.lists.of(rank);
         if list.newest == at {
             list.newest = older;
         }
@@ -417,6 +492,20 @@ mod tests {
     impl Held for u64 {
         fn heap(&self) -> usize {
             0
+        }
+    }
+
+    /// How often it came.
+    #[derive(Default)]
+    struct Visits(u64);
+
+    impl Held for Visits {
+        fn heap(&self) -> usize {
+            0
+        }
+
+        fn came_back(&self) -> Option<bool> {
+            Some(self.0 > 1)
         }
     }
 
@@ -454,6 +543,55 @@ mod tests {
         table.remove(spread(6), 6);
         assert_eq!(table.oldest(Pin::Last).map(|(_, key, _)| key), Some(7));
         assert_eq!(table.len(), 3);
+    }
+
+    #[test]
+    fn who_came_back_outlasts_those_who_came_once() {
+        let mut table: Subjects<u64, Visits> = Subjects::new(100, 1 << 20);
+        let visit = |table: &mut Subjects<u64, Visits>, key: u64| {
+            table.update(spread(key), key, |visits| visits.0 += 1);
+        };
+        for _ in 0..2 {
+            (0..40).for_each(|key| visit(&mut table, key));
+        }
+        (1_000..4_000).for_each(|key| visit(&mut table, key));
+        let back = (0..40).filter(|key| table.get(spread(*key), *key).is_some());
+        assert_eq!(back.count(), 40);
+        let once = (3_975..4_000).filter(|key| table.get(spread(*key), *key).is_some());
+        assert_eq!(once.count(), 25, "the last of them");
+    }
+
+    #[test]
+    fn who_was_evicted_comes_back_to_stay() {
+        let mut table: Subjects<u64, Visits> = Subjects::new(100, 100 * 1_024);
+        let visit = |table: &mut Subjects<u64, Visits>, key: u64| {
+            table.update(spread(key), key, |visits| visits.0 += 1);
+        };
+        visit(&mut table, 7);
+        (1_000..2_000).for_each(|key| visit(&mut table, key));
+        assert!(table.get(spread(7), 7).is_none());
+        visit(&mut table, 7);
+        (2_000..3_000).for_each(|key| visit(&mut table, key));
+        assert!(table.get(spread(7), 7).is_some());
+    }
+
+    #[test]
+    fn a_newcomer_has_room_whoever_came_back() {
+        let mut table: Subjects<u64, Visits> = Subjects::new(100, 1 << 20);
+        for key in 0..10_000 {
+            for _ in 0..2 {
+                table.update(spread(key), key, |visits| visits.0 += 1);
+            }
+        }
+        let newcomers = 20_000..20_025;
+        for _ in 0..3 {
+            for key in newcomers.clone() {
+                table.update(spread(key), key, |visits| visits.0 += 1);
+            }
+        }
+        let back = newcomers.filter(|key| table.get(spread(*key), *key).is_some());
+        assert_eq!(back.count(), 25, "a quarter of the table is theirs");
+        assert_eq!(table.len(), 100);
     }
 
     #[test]

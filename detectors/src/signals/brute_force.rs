@@ -52,6 +52,10 @@ impl Held for Service {
     fn heap(&self) -> usize {
         self.refused.heap() + self.samples.heap() + self.names.heap()
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.samples.several() || self.names.several())
+    }
 }
 
 /// What came of a session or an attempt.

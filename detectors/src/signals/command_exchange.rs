@@ -41,6 +41,10 @@ impl Held for Session {
     fn heap(&self) -> usize {
         self.samples.heap()
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.samples.several())
+    }
 }
 
 impl Session {

@@ -41,6 +41,10 @@ impl Held for Source {
     fn heap(&self) -> usize {
         self.connections.heap() + self.samples.heap()
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.samples.several())
+    }
 }
 
 impl Spikes {

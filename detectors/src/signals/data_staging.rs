@@ -53,6 +53,10 @@ impl Held for Receiver {
     fn heap(&self) -> usize {
         self.received.heap() + self.samples.heap()
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.samples.several())
+    }
 }
 
 /// A flow's bytes in each direction, until they are enough to count.

@@ -46,6 +46,10 @@ impl Held for Source {
     fn heap(&self) -> usize {
         self.sent.heap() + self.destinations.heap() + self.samples.heap()
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.samples.several())
+    }
 }
 
 impl Uploads {

@@ -47,6 +47,10 @@ impl Held for Client {
     fn heap(&self) -> usize {
         self.queries.heap() + self.distinct.heap() + self.samples.heap() + self.names.heap()
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.samples.several() || self.names.several())
+    }
 }
 
 impl Bursts {

@@ -47,6 +47,10 @@ impl Held for Destination {
     fn heap(&self) -> usize {
         self.sources.heap() + self.moved.heap() + self.samples.heap()
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.samples.several())
+    }
 }
 
 impl Destination {

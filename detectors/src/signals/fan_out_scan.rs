@@ -56,6 +56,10 @@ impl Held for Source {
     fn heap(&self) -> usize {
         self.destinations.heap() + self.ports.heap() + self.samples.heap()
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.samples.several())
+    }
 }
 
 const _: () = assert!(size_of::<Undecided>() as u64 <= PER_UNDECIDED);

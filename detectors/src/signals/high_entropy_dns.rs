@@ -41,6 +41,10 @@ impl Held for Client {
     fn heap(&self) -> usize {
         self.queries.heap() + self.samples.heap() + self.names.heap()
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.samples.several() || self.names.several())
+    }
 }
 
 impl Riddles {

@@ -42,6 +42,10 @@ impl Held for Pair {
     fn heap(&self) -> usize {
         self.carried.heap() + self.samples.heap()
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.samples.several())
+    }
 }
 
 impl Tunnels {

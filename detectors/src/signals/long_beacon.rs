@@ -66,6 +66,10 @@ impl Held for Pair {
     fn heap(&self) -> usize {
         0
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.connections > 1)
+    }
 }
 
 impl Pair {

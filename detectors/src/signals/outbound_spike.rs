@@ -44,6 +44,10 @@ impl Held for Host {
     fn heap(&self) -> usize {
         self.moved.heap() + self.samples.heap()
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.samples.several())
+    }
 }
 
 impl Spikes {

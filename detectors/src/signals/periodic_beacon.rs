@@ -39,6 +39,10 @@ impl Held for Pair {
     fn heap(&self) -> usize {
         self.beats.capacity() * size_of::<Timestamp>() + self.samples.heap()
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.samples.several())
+    }
 }
 
 impl Pair {

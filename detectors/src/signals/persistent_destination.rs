@@ -48,6 +48,10 @@ impl Held for Pair {
     fn heap(&self) -> usize {
         self.connections.heap() + self.samples.heap()
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.samples.several())
+    }
 }
 
 /// Keys of the internal hosts that contacted a destination, sorted.

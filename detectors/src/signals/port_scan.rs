@@ -39,6 +39,10 @@ impl Held for Source {
     fn heap(&self) -> usize {
         self.ports.heap() + self.hosts.heap() + self.samples.heap()
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.samples.several())
+    }
 }
 
 impl Scans {

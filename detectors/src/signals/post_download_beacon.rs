@@ -51,6 +51,10 @@ impl Held for Client {
     fn heap(&self) -> usize {
         self.downloads.capacity() * size_of::<Timestamp>() + self.names.heap()
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.names.several())
+    }
 }
 
 /// Connections to one destination since a download.
@@ -66,6 +70,10 @@ struct Calls {
 impl Held for Calls {
     fn heap(&self) -> usize {
         self.samples.heap()
+    }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.samples.several())
     }
 }
 

@@ -43,6 +43,10 @@ impl Held for Source {
         let entries = self.services.capacity() * size_of::<(u16, Distinct)>();
         services + entries + self.hosts.heap() + self.samples.heap()
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.samples.several())
+    }
 }
 
 impl Source {

@@ -42,6 +42,10 @@ impl Held for Service {
     fn heap(&self) -> usize {
         self.flows.heap() + self.samples.heap() + self.names.heap()
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.samples.several() || self.names.several())
+    }
 }
 
 impl Strays {

@@ -50,6 +50,10 @@ impl Held for Pair {
     fn heap(&self) -> usize {
         self.fetched.heap() + self.samples.heap() + self.names.heap()
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.samples.several() || self.names.several())
+    }
 }
 
 /// By which measure a source is rare, and the limit that it keeps to.

@@ -34,6 +34,10 @@ impl Held for Pair {
     fn heap(&self) -> usize {
         self.connections.heap() + self.samples.heap()
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.samples.several())
+    }
 }
 
 impl Strobes {

@@ -43,6 +43,10 @@ impl Held for Host {
     fn heap(&self) -> usize {
         self.syns.heap() + self.samples.heap()
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.samples.several())
+    }
 }
 
 /// Keeps a host's state as a source apart from its state as a destination.
