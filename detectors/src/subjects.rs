@@ -5,13 +5,17 @@
 //! signals must not blind the detector to everybody else. Every eviction is counted. All operations
 //! take constant time.
 
+mod saved;
+
 use flow_table::{SlotIndex, prefetch};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// No slot.
 const NONE: u32 = u32::MAX;
 
 /// State whose memory can be told.
-pub(crate) trait Held: Default {
+pub(crate) trait Held: Default + Serialize + DeserializeOwned {
     /// Bytes on the heap; below 4 GiB.
     fn heap(&self) -> usize;
 }
