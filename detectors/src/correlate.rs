@@ -6,11 +6,14 @@
 //! signals or a detection only when no other is left; evictions are counted.
 
 mod group;
+mod saved;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use flow_table::{Span, Timestamp};
+
+use serde::{Deserialize, Serialize};
 
 use crate::board::OpenNow;
 use crate::config::RulesConfig;
@@ -36,6 +39,8 @@ pub(crate) struct Correlator {
     rules: Vec<RuleState>,
     hash: KeyedHash,
     out: Vec<Finding>,
+    /// Rules whose state was saved and is of no use: they are others now, or gone.
+    dropped: u64,
 }
 
 struct RuleState {
@@ -55,7 +60,7 @@ fn common_port(signals: &[Arc<Signal>]) -> Option<u16> {
 /// The values that name a group.
 type GroupKey = [Option<Value>; 3];
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 enum Value {
     Addr(IpAddr),
     Port(u16),
@@ -102,6 +107,7 @@ impl Correlator {
             rules: states,
             hash,
             out: Vec::new(),
+            dropped: 0,
         }
     }
 

@@ -43,6 +43,7 @@ mod seen;
 mod signal;
 mod signals;
 mod signed_in;
+mod state;
 mod subjects;
 mod suppress;
 #[cfg(test)]
@@ -55,7 +56,7 @@ pub use config::Config;
 pub use content::program_type;
 pub use counters::{Counters, RuleCounters, SignalCounters};
 pub use detection::{Confidence, Detection, Finding, RuleInfo};
-pub use detectors::Detectors;
-pub use evidence::{BaselineEvidence, Evidence};
+pub use detectors::{Detectors, RestoreError};
+pub use evidence::{BaselineEvidence, Evidence, Number};
 pub use rule::{BUILTIN_RULES, Rule, RuleError, builtin_rules};
 pub use signal::{Severity, Signal, SignalKind, StableId, Subject, Window};

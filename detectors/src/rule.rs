@@ -10,10 +10,12 @@ use std::sync::Arc;
 
 use flow_table::Span;
 
+use serde::Serialize;
+
 use crate::{RuleInfo, Severity, SignalKind};
 
 /// One rule, parsed and sound.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Rule {
     /// What its detections carry.
     pub info: Arc<RuleInfo>,
@@ -34,7 +36,7 @@ pub struct Rule {
 }
 
 /// How inputs combine.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub(crate) enum Logic {
     /// Every step within the timespan.
     Temporal,
@@ -47,7 +49,7 @@ pub(crate) enum Logic {
 }
 
 /// One kind of signal that a rule takes.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub(crate) struct Input {
     pub(crate) kind: SignalKind,
     /// Less severe ones do not count.
@@ -59,7 +61,7 @@ pub(crate) struct Input {
 }
 
 /// What a signal can be grouped by.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub(crate) enum Field {
     SrcIp,
     DstIp,

@@ -9,6 +9,7 @@ use crate::Config;
 use crate::channels::Channels;
 use crate::destinations::{Destinations, Known};
 use crate::hash::{KeyedHash, join};
+use crate::state::state;
 
 /// Where an address belongs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,6 +88,8 @@ pub(crate) struct Observer {
     /// Addresses seen lately, each where [`place`] says: the next event is mostly of one of them.
     lately: Vec<Party>,
 }
+
+state!(Observer { destinations, channels } of { v4, v6, hash, lately });
 
 /// How many addresses are known at once.
 const LATELY: usize = 512;

@@ -44,10 +44,32 @@ pub(crate) struct Config {
     pub(crate) log_mac: bool,
     /// Rule files, or directories of them; relative to the file that names them.
     pub(crate) rules: Vec<PathBuf>,
+    /// Where `live` keeps what detectors know, relative to the file that names it; nowhere if empty.
+    pub(crate) state_file: StateFile,
+    /// How often it does, in packet time.
+    #[serde(deserialize_with = "more_than_zero")]
+    pub(crate) checkpoint_interval: Span,
     pub(crate) detectors: DetectorConfig,
     /// What stands in them, beside what is built in; read once all else is sound.
     #[serde(skip)]
     pub(crate) rulebook: RuleBook,
+}
+
+/// A file, or none: written as its path, or as nothing.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(from = "PathBuf", into = "PathBuf")]
+pub(crate) struct StateFile(pub(crate) Option<PathBuf>);
+
+impl From<PathBuf> for StateFile {
+    fn from(path: PathBuf) -> Self {
+        Self(Some(path).filter(|path| *path != Path::new("")))
+    }
+}
+
+impl From<StateFile> for PathBuf {
+    fn from(file: StateFile) -> Self {
+        file.0.unwrap_or_default()
+    }
 }
 
 impl Default for Config {
@@ -61,6 +83,8 @@ impl Default for Config {
             log_vlan: false,
             log_mac: false,
             rules: Vec::new(),
+            state_file: StateFile::default(),
+            checkpoint_interval: Span::from_secs(60),
             detectors: DetectorConfig::default(),
             rulebook: RuleBook::default(),
         }
@@ -127,5 +151,6 @@ pub(crate) fn load(file: Option<&Path>) -> Result<Document<Config>, Problems> {
     let beside = |path: &PathBuf| file.parent().unwrap_or(Path::new("")).join(path);
     let paths: Vec<PathBuf> = config.rules.iter().map(beside).collect();
     config.rulebook = RuleBook::with(&paths)?;
+    config.state_file.0 = config.state_file.0.as_ref().map(beside);
     Ok(document)
 }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use flow_table::{Span, Timestamp, Uid};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Limits, Note, value};
 use crate::rule::{Logic, Rule};
 use crate::subjects::Held;
-use crate::{Detection, Signal, StableId};
+use crate::{Detection, Number, RuleInfo, Signal, StableId};
 
 /// How many signals of one kind a temporal rule remembers of a subject.
 const PER_INPUT: usize = 8;
@@ -15,15 +17,38 @@ const PER_INPUT: usize = 8;
 const IDS: usize = 64;
 
 /// See the module.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
+#[serde(from = "Kept")]
 pub(super) struct Group {
+    #[serde(with = "crate::state::room")]
     members: Vec<Member>,
     made: Option<Box<Made>>,
+    #[serde(skip)]
     heap: usize,
 }
 
+/// What is saved of a group; its weight follows.
+#[derive(Deserialize)]
+struct Kept {
+    #[serde(with = "crate::state::room")]
+    members: Vec<Member>,
+    made: Option<Box<Made>>,
+}
+
+impl From<Kept> for Group {
+    fn from(Kept { members, made }: Kept) -> Self {
+        let mut group = Self {
+            members,
+            made,
+            heap: 0,
+        };
+        group.weigh();
+        group
+    }
+}
+
 /// A signal that counts.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Member {
     input: usize,
     key: u64,
@@ -34,6 +59,7 @@ pub(super) struct Member {
 }
 
 /// The latest detection, to which repeats are added.
+#[derive(Serialize, Deserialize)]
 struct Made {
     detection: Detection,
     /// When the rule last completed.
@@ -211,6 +237,12 @@ impl Group {
             member.last = signal.window.end;
             member.signal = Arc::new(signal.clone());
         }
+        let update = self.made_closes(signal, max_evidence);
+        self.weigh();
+        update
+    }
+
+    fn made_closes(&mut self, signal: &Signal, max_evidence: usize) -> Option<Detection> {
         let made = self.made.as_mut()?;
         let named = made
             .detection
@@ -234,6 +266,13 @@ impl Group {
             ids,
         }));
         self.weigh();
+    }
+
+    /// All groups of a rule share what its detections carry.
+    pub(super) fn belongs_to(&mut self, rule: &Arc<RuleInfo>) {
+        if let Some(made) = &mut self.made {
+            made.detection.rule = Arc::clone(rule);
+        }
     }
 
     /// Whether losing it would lose more than one signal.
@@ -280,7 +319,7 @@ fn weight(signal: &Signal) -> usize {
     let evidence = &signal.evidence;
     size_of::<Signal>()
         + evidence.measure.len()
-        + evidence.numbers.len() * size_of::<(&str, f64)>()
+        + evidence.numbers.len() * size_of::<Number>()
         + evidence.peers.len() * size_of::<std::net::IpAddr>()
         + evidence.ports.len() * size_of::<u16>()
         + evidence.uids.len() * size_of::<Uid>()
@@ -326,7 +365,7 @@ impl Made {
             self.ids.remove(0);
         }
         self.ids.push(id);
-        detection.count += 1;
+        detection.count = detection.count.saturating_add(1);
         self.completed = note.now;
         Outcome::Updated(detection.clone())
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Config;
 
 /// What each setting outside the detectors is for.
-const NOTES: [(&str, &str); 6] = [
+const NOTES: [(&str, &str); 8] = [
     (
         "memory_limit",
         "Divided among flow tables, fragments, parsers, detectors and queues.",
@@ -29,6 +29,14 @@ const NOTES: [(&str, &str); 6] = [
     (
         "rules",
         "Rule files, or directories of them, beside the built-in rules; relative to this file.",
+    ),
+    (
+        "state_file",
+        "Where live keeps what detectors know, for the next start; relative to this file. Nowhere if empty.",
+    ),
+    (
+        "checkpoint_interval",
+        "How often live does so, besides at a clean end.",
     ),
 ];
 
