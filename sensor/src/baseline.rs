@@ -6,16 +6,40 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use detectors::{Detectors, RestoreError};
 use flow_table::{Span, Timestamp};
 use tempfile::NamedTempFile;
 
 use crate::config::Config;
-use crate::run::{Limits, make_detectors};
 use crate::say;
+
+/// One part in so many of `memory_limit` that detectors and rules may take.
+const DETECTOR_SHARE: u64 = 4;
+
+/// What detectors are told, within their share of memory.
+struct Limits {
+    detectors: detectors::Config,
+    rules: Vec<detectors::Rule>,
+}
+
+impl Limits {
+    fn of(config: &Config) -> Self {
+        let rules = config.rulebook.rules();
+        let mut detectors = config.detectors.clone();
+        detectors.fit(config.memory_limit.0 / DETECTOR_SHARE, rules.len());
+        Self { detectors, rules }
+    }
+}
+
+/// Detectors that know nothing yet.
+fn make_detectors(config: &Config) -> Detectors {
+    let Limits { detectors, rules } = Limits::of(config);
+    Detectors::new(&detectors, rules)
+}
 
 /// What becomes of a run whose file cannot be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +48,15 @@ pub(crate) enum Unusable {
     Refuse,
     /// It begins anew, and says so: to watch matters more than to remember. The file is put aside.
     BeginAnew,
+}
+
+/// What is asked of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) file: PathBuf,
+    pub(crate) or: Unusable,
+    /// How often in packet time it is written, besides at the end.
+    pub(crate) every: Option<Span>,
 }
 
 /// The file.
@@ -40,7 +73,19 @@ pub(crate) struct Informed {
 }
 
 impl Informed {
-    pub(crate) fn of_nothing(config: &Config) -> Self {
+    /// Before anything is written: a run that cannot know what it should, does not begin.
+    pub(crate) fn begin(
+        wanted: Option<&Wanted>,
+        config: &Config,
+    ) -> anyhow::Result<(Self, Option<Baseline>)> {
+        let Some(wanted) = wanted else {
+            return Ok((Self::of_nothing(config), None));
+        };
+        let file = Baseline::at(&wanted.file)?;
+        Ok((file.inform(config, wanted.or)?, Some(file)))
+    }
+
+    fn of_nothing(config: &Config) -> Self {
         Self {
             detectors: make_detectors(config),
             until: None,
@@ -160,6 +205,46 @@ impl Baseline {
     }
 }
 
+/// What a run over packets knows in the beginning, and what becomes of what it knows in the end.
+pub(crate) struct Memory {
+    until: Option<Timestamp>,
+    writer: Option<JoinHandle<anyhow::Result<()>>>,
+}
+
+impl Memory {
+    /// With the detectors that go on from there, and what takes what they know then.
+    pub(crate) fn begin(
+        wanted: Option<&Wanted>,
+        config: &Config,
+    ) -> anyhow::Result<(Detectors, Option<Keeper>, Self)> {
+        let (mut informed, file) = Informed::begin(wanted, config)?;
+        informed.detectors.wait_for_flows(config.progress_interval);
+        let begin = |file| {
+            let (keeper, states) = Keeper::new(wanted.and_then(|wanted| wanted.every));
+            let write = move || write_all(&file, &states);
+            let writer = thread::Builder::new().name("state".to_owned());
+            Ok::<_, io::Error>((keeper, writer.spawn(write)?))
+        };
+        let (keeper, writer) = file.map(begin).transpose()?.unzip();
+        let until = informed.until;
+        Ok((informed.detectors, keeper, Self { until, writer }))
+    }
+
+    /// A sentence for everything that was lost.
+    pub(crate) fn end(self, first: Option<Timestamp>, late: u64) -> Vec<String> {
+        let written = self.writer.map(|writer| match writer.join() {
+            Ok(written) => written,
+            Err(_) => Err(anyhow!("cannot write the baseline: its thread panicked")),
+        });
+        let lost = written
+            .and_then(Result::err)
+            .map(|lost| format!("{lost:#}"));
+        lost.into_iter()
+            .chain(overlap(self.until, first, late))
+            .collect()
+    }
+}
+
 /// Hands what detectors know to whoever writes it.
 pub(crate) struct Keeper {
     /// How often in packet time, besides at the end.
@@ -169,8 +254,7 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// With the other end, which [`write_all`] takes.
-    pub(crate) fn new(every: Option<Span>) -> (Self, Receiver<Vec<u8>>) {
+    fn new(every: Option<Span>) -> (Self, Receiver<Vec<u8>>) {
         // While one is written another may wait; more would only be older.
         let (states, to_write) = bounded(1);
         let keeper = Self {
@@ -201,7 +285,7 @@ impl Keeper {
 }
 
 /// Writes what comes, until no more does; the error is that of the last.
-pub(crate) fn write_all(baseline: &Baseline, states: &Receiver<Vec<u8>>) -> anyhow::Result<()> {
+fn write_all(baseline: &Baseline, states: &Receiver<Vec<u8>>) -> anyhow::Result<()> {
     let mut last = Ok(());
     for state in states {
         let written = baseline.write(&state);
@@ -317,7 +401,7 @@ mod tests {
         keeper.advance(Timestamp::new(2_000, 0), &detectors);
         keeper.advance(Timestamp::new(3_000, 0), &detectors);
         assert_eq!(states.len(), 1);
-        let finished = std::thread::spawn(move || keeper.finish(&detectors));
+        let finished = thread::spawn(move || keeper.finish(&detectors));
         assert_eq!(states.iter().count(), 2);
         finished.join().unwrap();
     }

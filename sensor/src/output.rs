@@ -169,6 +169,7 @@ mod tests {
             db: None,
             no_db: false,
             json: None,
+            baseline: None,
         }
     }
 

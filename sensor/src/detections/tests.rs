@@ -17,6 +17,7 @@ fn database() -> (TempDir, PathBuf) {
         db: None,
         no_db: false,
         json: None,
+        baseline: None,
     };
     let outputs = Outputs::open(&args, &[], Existing::Empty).unwrap();
     let sink = Sink::spawn(outputs, Arc::new(progress::Live::default())).unwrap();

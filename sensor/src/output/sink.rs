@@ -233,6 +233,7 @@ mod tests {
             db: None,
             no_db: false,
             json: Some(json.into()),
+            baseline: None,
         };
         Outputs::open(&args, &[], Existing::Empty).unwrap()
     }

@@ -134,9 +134,9 @@ impl Stage {
         self
     }
 
-    /// Keeps what is known: another run goes on from there.
-    pub(crate) fn kept_by(mut self, keeper: Keeper) -> Self {
-        self.keeper = Some(keeper);
+    /// Keeps what is known, if anybody is to: another run goes on from there.
+    pub(crate) fn kept_by(mut self, keeper: Option<Keeper>) -> Self {
+        self.keeper = keeper;
         self
     }
 
