@@ -14,6 +14,7 @@ use detectors::{Detectors, RestoreError};
 use flow_table::{Span, Timestamp};
 use tempfile::NamedTempFile;
 
+use crate::clock::time_of_day;
 use crate::config::Config;
 use crate::say;
 
@@ -39,6 +40,16 @@ impl Limits {
 fn make_detectors(config: &Config) -> Detectors {
     let Limits { detectors, rules } = Limits::of(config);
     Detectors::new(&detectors, rules)
+}
+
+/// Bytes by which states are known.
+const MAGIC: usize = 8;
+/// Clocks may be set back that far.
+const CLOCK_SET_BACK: Span = Span::from_mins(10);
+
+/// Packets that are heard now are not later than this.
+fn soon() -> Timestamp {
+    time_of_day() + CLOCK_SET_BACK
 }
 
 /// What becomes of a run whose file cannot be used.
@@ -128,25 +139,25 @@ impl Baseline {
             return Ok(Informed::of_nothing(config));
         };
         let Limits { detectors, rules } = Limits::of(config);
-        match Detectors::restore(&detectors, rules, &state) {
-            Ok(detectors) => {
+        let problem = match Detectors::restore(&detectors, rules, &state) {
+            Ok(detectors) if or == Unusable::Refuse || detectors.watermark() <= soon() => {
                 let until = Some(detectors.watermark());
-                Ok(Informed { detectors, until })
+                return Ok(Informed { detectors, until });
             }
+            Ok(_) => "knows of times to come",
             Err(problem) if or == Unusable::Refuse || problem == RestoreError::Foreign => bail!(
                 "the baseline {} {problem}; name another file, or remove it to begin anew",
                 self.path.display()
             ),
-            Err(problem) => {
-                let aside = self.put_aside()?;
-                say(format_args!(
-                    "the baseline {} {problem}: it is put aside as {}, and detectors begin anew",
-                    self.path.display(),
-                    aside.display()
-                ));
-                Ok(Informed::of_nothing(config))
-            }
-        }
+            Err(problem) => &problem.to_string(),
+        };
+        let aside = self.put_aside()?;
+        say(format_args!(
+            "the baseline {} {problem}: it is put aside as {}, and detectors begin anew",
+            self.path.display(),
+            aside.display()
+        ));
+        Ok(Informed::of_nothing(config))
     }
 
     /// Nothing if there is no file.
@@ -182,6 +193,12 @@ impl Baseline {
 
     /// Replaces the file; it is on disk before the old one is gone.
     pub(crate) fn write(&self, state: &[u8]) -> anyhow::Result<()> {
+        if self.is_foreign(state) {
+            bail!(
+                "cannot write the baseline {}: something else is there by now",
+                self.path.display()
+            );
+        }
         let write = || -> io::Result<()> {
             let mut file = self.beside()?;
             file.write_all(state)?;
@@ -190,6 +207,16 @@ impl Baseline {
             File::open(self.directory())?.sync_all()
         };
         write().with_context(|| format!("cannot write the baseline {}", self.path.display()))
+    }
+
+    /// Whether what is there does not even begin as states do.
+    fn is_foreign(&self, state: &[u8]) -> bool {
+        let mut there = [0; MAGIC];
+        let begins = File::open(&self.path).and_then(|mut file| file.read_exact(&mut there));
+        match begins {
+            Ok(()) => !state.starts_with(&there),
+            Err(error) => error.kind() == io::ErrorKind::UnexpectedEof,
+        }
     }
 
     /// A file that nobody but its owner may read, to take the place of the other.
@@ -375,6 +402,36 @@ mod tests {
                 }
                 (result, _) => panic!("{name}: {:?}", result.err()),
             }
+        }
+    }
+
+    #[test]
+    fn times_to_come_are_for_captures_alone() {
+        let mut detectors = make_detectors(&config());
+        detectors.advance(soon() + Span::from_mins(60));
+        for (or, kept) in [(Unusable::Refuse, true), (Unusable::BeginAnew, false)] {
+            let dir = tempfile::tempdir().unwrap();
+            let baseline = Baseline::at(&dir.path().join("state")).unwrap();
+            baseline.write(&detectors.snapshot()).unwrap();
+            let informed = baseline.inform(&config(), or).unwrap();
+            assert_eq!(informed.until.is_some(), kept, "{or:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_something_else_by_now_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("flowhawk.db");
+        let baseline = Baseline::at(&path).unwrap();
+        for other in ["SQLite format 3", "", "text"] {
+            fs::write(&path, other).unwrap();
+            let error = baseline.write(&known()).unwrap_err();
+            assert!(
+                error
+                    .to_string()
+                    .ends_with("something else is there by now")
+            );
+            assert_eq!(fs::read_to_string(&path).unwrap(), other);
         }
     }
 

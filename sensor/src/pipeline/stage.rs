@@ -218,7 +218,9 @@ impl Stage {
             detectors.advance(boundary.time);
         }
         self.pass_on_findings();
-        if let Some(keeper) = &mut self.keeper {
+        if let Some(keeper) = &mut self.keeper
+            && boundary < Position::END
+        {
             keeper.advance(boundary.time, &self.detectors);
         }
         self.pass_on_rows(boundary, rows, hosts);

@@ -424,15 +424,11 @@ fn what_cannot_be_used_is_refused() {
 static EVERYTHING: LazyLock<Vec<Step>> = LazyLock::new(everything);
 /// What is known after some of it, without what stands before the sum and the sum.
 static HALF_WAY: LazyLock<Vec<u8>> =
-    LazyLock::new(|| snapshot_of(&configs().remove(1), &EVERYTHING[..400])[32..].to_vec());
+    LazyLock::new(|| snapshot_of(&configs().remove(1), &EVERYTHING[..400])[BODY..].to_vec());
 
 /// Makes the sum right.
 fn summed(body: &[u8]) -> Vec<u8> {
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend_from_slice(&VERSION.to_le_bytes());
-    bytes.extend_from_slice(&sum(body).to_le_bytes());
-    bytes.extend_from_slice(body);
-    bytes
+    [head(body).as_slice(), body].concat()
 }
 
 proptest! {
