@@ -29,7 +29,9 @@ fn captures_match_golden() {
     let mut changed = Vec::new();
     for capture in captures() {
         let out = tempfile::tempdir().unwrap();
-        let options = ["--no-db", "--json", "-"];
+        let told = capture.options();
+        let mut options = vec!["--no-db", "--json", "-"];
+        options.extend(told.iter().map(String::as_str));
         let findings = run::replay(&[&capture.path], out.path(), &options).exits(0);
         let logs = logs(out.path());
         let logs = logs
@@ -147,7 +149,9 @@ fn captures_give_the_detections_expected_of_them() {
         for threads in ["1", "2", "4", "8"] {
             let out = tempfile::tempdir().unwrap();
             let expect = expect.to_str().unwrap();
-            let options = ["-q", "--no-db", "--threads", threads, "--expect", expect];
+            let told = capture.options();
+            let mut options = vec!["-q", "--no-db", "--threads", threads, "--expect", expect];
+            options.extend(told.iter().map(String::as_str));
             let ran = run::replay(&[&capture.path], out.path(), &options);
             if ran.code != Some(0) {
                 wrong.push((capture.name.clone(), threads, ran));

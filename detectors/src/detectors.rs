@@ -189,8 +189,8 @@ impl Detectors {
     /// Bytes held now, findings not drained yet aside; [`Config::fit`] bounds it.
     pub fn bytes(&self) -> u64 {
         let tables: u64 = self.signals.iter().map(|signal| signal.usage().bytes).sum();
-        let channels = self.observer.channels.bytes();
-        let rest = self.board.bytes() + self.board.correlator().bytes() + channels;
+        let observed = self.observer.channels.bytes() + self.observer.roles.bytes();
+        let rest = self.board.bytes() + self.board.correlator().bytes() + observed;
         let (_, destinations, _) = self.observer.destinations.usage();
         tables + destinations + u64::try_from(rest).unwrap_or(u64::MAX)
     }

@@ -79,7 +79,11 @@ pub struct RuleError {
 }
 
 /// The files of the rules shipped with the sensor: name and text.
-pub const BUILTIN_RULES: [(&str, &str); 9] = [
+pub const BUILTIN_RULES: [(&str, &str); 10] = [
+    (
+        "backup_targeting.yml",
+        include_str!("../rules/backup_targeting.yml"),
+    ),
     (
         "c2_beaconing.yml",
         include_str!("../rules/c2_beaconing.yml"),

@@ -9,6 +9,8 @@ use crate::Config;
 use crate::channels::Channels;
 use crate::destinations::{Destinations, Known};
 use crate::hash::{KeyedHash, join};
+use crate::networks::Networks;
+use crate::roles::{self, HasRoles};
 
 /// Where an address belongs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,6 +28,7 @@ pub(crate) struct Party {
     pub(crate) addr: IpAddr,
     pub(crate) key: u64,
     pub(crate) side: Side,
+    pub(crate) roles: HasRoles,
 }
 
 impl Party {
@@ -84,6 +87,8 @@ pub(crate) struct Observer {
     pub(crate) hash: KeyedHash,
     pub(crate) destinations: Destinations,
     pub(crate) channels: Channels,
+    /// Who is there for what.
+    pub(crate) roles: Networks<HasRoles>,
     /// Addresses seen lately, each where [`place`] says: the next event is mostly of one of them.
     lately: Vec<Party>,
 }
@@ -130,6 +135,7 @@ impl Observer {
         let mut this = Self {
             v4: v4.collect(),
             v6: v6.collect(),
+            roles: roles::networks(&config.roles, &hash),
             hash,
             // One host more than would make a destination rare.
             destinations: Destinations::new(
@@ -179,8 +185,12 @@ impl Observer {
     }
 
     fn meet(&self, addr: IpAddr) -> Party {
-        let (key, side) = (self.hash.addr(addr), self.side(addr));
-        Party { addr, key, side }
+        Party {
+            addr,
+            key: self.hash.addr(addr),
+            side: self.side(addr),
+            roles: self.roles.of(addr).fold(HasRoles::NONE, HasRoles::and),
+        }
     }
 
     fn side(&self, addr: IpAddr) -> Side {

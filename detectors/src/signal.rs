@@ -164,11 +164,15 @@ pub enum SignalKind {
     LongBeacon,
     LongConnection,
     Strobe,
+    SmbFanOut,
+    BackupServerContact,
+    AdminManagementProtocol,
+    DestructiveRecoveryAction,
 }
 
 impl SignalKind {
     /// Every kind, in the order of all outputs.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 28] = [
         Self::PortScan,
         Self::ConnectionSpike,
         Self::PrivilegedAccess,
@@ -193,6 +197,10 @@ impl SignalKind {
         Self::LongBeacon,
         Self::LongConnection,
         Self::Strobe,
+        Self::SmbFanOut,
+        Self::BackupServerContact,
+        Self::AdminManagementProtocol,
+        Self::DestructiveRecoveryAction,
     ];
 
     /// The kind of this name.
@@ -227,6 +235,10 @@ impl SignalKind {
             Self::LongBeacon => "LONG_BEACON",
             Self::LongConnection => "LONG_CONNECTION",
             Self::Strobe => "STROBE",
+            Self::SmbFanOut => "SMB_FAN_OUT",
+            Self::BackupServerContact => "BACKUP_SERVER_CONTACT",
+            Self::AdminManagementProtocol => "ADMIN_MANAGEMENT_PROTOCOL",
+            Self::DestructiveRecoveryAction => "DESTRUCTIVE_RECOVERY_ACTION",
         }
     }
 }

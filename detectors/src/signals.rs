@@ -2,11 +2,14 @@
 //! measure is then over its limit, the board is told, and what the board makes of it is no concern
 //! of the detector's.
 
+mod admin_management_protocol;
+mod backup_server_contact;
 mod brute_force;
 mod command_exchange;
 mod connection_spike;
 mod data_staging;
 mod destination_diversity;
+mod destructive_recovery_action;
 mod dns_query_burst;
 mod encoded_tunneling_pattern;
 mod executable_file_download;
@@ -24,11 +27,13 @@ mod post_download_beacon;
 mod privileged_access;
 mod protocol_on_wrong_port;
 mod rare_external_source;
+mod smb_fan_out;
 mod strobe;
 mod syn_burst;
 
 use crate::asked::Asked;
 use crate::board::Board;
+use crate::deleted::Deleted;
 use crate::echoed::Echoed;
 use crate::fetched::Fetched;
 use crate::hash::KeyedHash;
@@ -60,6 +65,7 @@ pub(crate) trait Detector: Send {
             Told::SignedIn(signed_in) => self.signed_in(signed_in, board),
             Told::Echoed(echoed) => self.echoed(echoed, board),
             Told::Misplaced(misplaced) => self.misplaced(misplaced, board),
+            Told::Deleted(deleted) => self.deleted(deleted, board),
         }
     }
     /// A host inside asked for a name.
@@ -72,6 +78,8 @@ pub(crate) trait Detector: Send {
     fn echoed(&mut self, _echoed: &Echoed<'_>, _board: &mut Board) {}
     /// A service is on a port that is not its own.
     fn misplaced(&mut self, _misplaced: &Misplaced<'_>, _board: &mut Board) {}
+    /// A host with the role `backup` was told to delete something.
+    fn deleted(&mut self, _deleted: &Deleted<'_>, _board: &mut Board) {}
     /// The subject's signal is no longer open.
     fn closed(&mut self, subject: &Subject, key: u64);
     /// A moment came that [`Board::wake_at`] was asked for.
@@ -117,6 +125,8 @@ pub(crate) struct General {
     max_evidence: usize,
     max_exact: usize,
     hash: KeyedHash,
+    /// Whether a host has the role `backup`.
+    backups: bool,
 }
 
 /// Every detector, in the order of [`SignalKind::ALL`].
@@ -125,6 +135,7 @@ pub(crate) fn all(config: &Config, hash: &KeyedHash) -> Vec<Box<dyn Detector>> {
         max_evidence: config.max_evidence.size(),
         max_exact: config.max_exact.size(),
         hash: hash.clone(),
+        backups: !config.roles.backup.is_empty(),
     };
     let make = |kind| make(kind, config, general.clone());
     SignalKind::ALL.map(make).into()
@@ -203,6 +214,23 @@ fn make(kind: SignalKind, config: &Config, general: General) -> Box<dyn Detector
             general,
         )),
         SignalKind::Strobe => Box::new(strobe::Strobes::new(&config.strobe, general)),
+        SignalKind::SmbFanOut => Box::new(smb_fan_out::Shares::new(&config.smb_fan_out, general)),
+        SignalKind::BackupServerContact => Box::new(backup_server_contact::Contacts::new(
+            &config.backup_server_contact,
+            general,
+        )),
+        SignalKind::AdminManagementProtocol => {
+            Box::new(admin_management_protocol::Administrators::new(
+                &config.admin_management_protocol,
+                general,
+            ))
+        }
+        SignalKind::DestructiveRecoveryAction => {
+            Box::new(destructive_recovery_action::Deletions::new(
+                &config.destructive_recovery_action,
+                general,
+            ))
+        }
     }
 }
 

@@ -7,6 +7,8 @@ use flow_table::protocol::Record;
 use flow_table::protocol::dns::DnsRecord;
 
 use crate::asked::{Asked, Question, registered};
+use crate::config::Role;
+use crate::deleted::{Deleted, deletes};
 use crate::echoed::Echoed;
 use crate::fetched::{Fetch, Fetched, name_of};
 use crate::misplaced::Misplaced;
@@ -27,6 +29,8 @@ pub(crate) enum Topic {
     Echoes,
     /// [`Told::Misplaced`].
     Misplaced,
+    /// [`Told::Deleted`].
+    Deletions,
 }
 
 /// One row with what every detector asks about it.
@@ -41,6 +45,8 @@ pub(crate) enum Told<'a> {
     Echoed(Echoed<'a>),
     /// A service is on a port that is not its own.
     Misplaced(Misplaced<'a>),
+    /// A host with the role `backup` was told to delete something, and did.
+    Deleted(Deleted<'a>),
 }
 
 impl Told<'_> {
@@ -51,13 +57,14 @@ impl Told<'_> {
             Self::SignedIn(_) => Topic::SignIns,
             Self::Echoed(_) => Topic::Echoes,
             Self::Misplaced(_) => Topic::Misplaced,
+            Self::Deleted(_) => Topic::Deletions,
         }
     }
 }
 
 /// For each topic the detectors that want to hear of it.
 #[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct Listeners([Set; 5]);
+pub(crate) struct Listeners([Set; 6]);
 
 impl Listeners {
     /// Of detectors that want to hear of these, in this order.
@@ -127,6 +134,14 @@ impl Observer {
                 let asked = Asked::new(row, Question::of(dns)?, (client, server), &self.hash);
                 self.answered(client, dns, asked.domain);
                 Some(Told::Asked(asked))
+            }
+            Record::Http(http) if server.roles.has(Role::Backup) && deletes(http) => {
+                Some(Told::Deleted(Deleted {
+                    row,
+                    client,
+                    server,
+                    path: http.uri.as_deref().unwrap_or_default(),
+                }))
             }
             Record::Http(http) => {
                 let host = http.host.as_deref().unwrap_or_default();

@@ -38,6 +38,7 @@ fn builtin_rules_are_sound() {
         "EXFIL-001",
         "LM-001",
         "MALWARE-DELIVERY-001",
+        "RANSOM-BACKUP-001",
         "RECON-001",
     ];
     assert_eq!(ids, want);
