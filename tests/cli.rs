@@ -601,6 +601,54 @@ fn rules_of_the_users_own_are_listed_shown_and_used() {
 }
 
 #[test]
+fn a_rule_tells_what_it_makes_of_a_capture() {
+    let capture = |name: &str| {
+        let found = captures().into_iter().find(|capture| capture.name == name);
+        found.unwrap().path
+    };
+    let told = |rule: &str, name: &str| {
+        let capture = capture(name);
+        let args = [
+            "rules",
+            "test",
+            rule,
+            "--capture",
+            capture.to_str().unwrap(),
+        ];
+        run::ran(args).exits(0).stdout
+    };
+    let made = told("LM-001", "lateral-movement");
+    for line in [
+        "LM-001  Lateral movement",
+        "needs  PORT_SCAN and CONNECTION_SPIKE and PRIVILEGED_ACCESS within 15min",
+        "10.1.0.66: 3 of 3 parts held at 2026-11-21 00:58:03Z",
+        "  held    PRIVILEGED_ACCESS",
+    ] {
+        assert!(made.contains(line), "{line}\n{made}");
+    }
+    assert!(made.contains("made   2026-11-21"), "{made}");
+
+    let missed = told("LM-001", "near-miss-port-scan");
+    for line in [
+        "made   nothing",
+        "10.1.0.67: 2 of 3 parts held",
+        "  missed  PORT_SCAN\n            nothing was heard of it",
+    ] {
+        assert!(missed.contains(line), "{line}\n{missed}");
+    }
+    let nothing = told("RANSOM-BACKUP-001", "dhcp");
+    assert!(
+        nothing.contains("heard  nothing that it takes"),
+        "{nothing}"
+    );
+    let unknown = run::ran(["rules", "test", "LM-999", "--capture", "x.pcap"]).exits(2);
+    assert!(
+        unknown.stderr.contains("there is no rule LM-999"),
+        "{unknown:#?}"
+    );
+}
+
+#[test]
 fn another_filter_picks_the_same_packets() {
     const FILTERS: [&str; 3] = ["tcp port 80", "udp", "ip6 or vlan"];
     if !run::installed("tcpdump") {

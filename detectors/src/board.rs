@@ -169,13 +169,15 @@ impl Board {
         } else {
             return;
         };
-        let (signal, windows) = (signal.signal(self.max_evidence), signal.windows);
+        let windows = signal.windows;
+        let signal = Arc::new(signal.signal(self.max_evidence));
         if signal.suppressed_by.is_none() {
             self.note(change, windows, &signal, over.key);
         }
         if raised {
             self.count(over.kind, |count| count.raised += 1);
-            self.findings.push_back(Finding::SignalRaised(signal));
+            let raised = Finding::SignalRaised(Arc::unwrap_or_clone(signal));
+            self.findings.push_back(raised);
         }
         self.findings.extend(self.correlator.drain());
     }
@@ -188,7 +190,7 @@ impl Board {
             .suppressions
             .of_signal(over.kind, &over.subject, self.now);
         let open = OpenSignal::new(self.now, over, suppressed_by);
-        let signal = open.signal(self.max_evidence);
+        let signal = Arc::new(open.signal(self.max_evidence));
         let due = Due {
             at: open.closes(),
             kind: over.kind,
@@ -200,12 +202,18 @@ impl Board {
         self.open.insert_unique(hash, open, OpenSignal::hash);
         self.count(over.kind, |count| count.opened += 1);
         self.findings
-            .push_back(Finding::SignalOpened(signal.clone()));
+            .push_back(Finding::SignalOpened(Signal::clone(&signal)));
         if signal.suppressed_by.is_some() {
             self.count(over.kind, |count| count.suppressed += 1);
             return;
         }
         self.note(Change::Opened, 1, &signal, over.key);
+        self.findings.extend(self.correlator.drain());
+    }
+
+    /// A signal is there that nobody reported, and that never closes.
+    pub(crate) fn hear(&mut self, signal: &Arc<Signal>) {
+        self.note(Change::Opened, 1, signal, 0);
         self.findings.extend(self.correlator.drain());
     }
 
@@ -275,12 +283,13 @@ impl Board {
     }
 
     fn closed(&mut self, open: &OpenSignal) {
-        let signal = open.signal(self.max_evidence);
+        let signal = Arc::new(open.signal(self.max_evidence));
         let heard = signal.suppressed_by.is_none();
         if heard {
             self.note(Change::Closed, open.windows, &signal, open.key);
         }
-        self.findings.push_back(Finding::SignalClosed(signal));
+        let closed = Finding::SignalClosed(Arc::unwrap_or_clone(signal));
+        self.findings.push_back(closed);
         self.findings.extend(self.correlator.drain());
     }
 
@@ -309,7 +318,7 @@ impl Board {
         }
     }
 
-    fn note(&mut self, change: Change, windows: u32, signal: &Signal, key: u64) {
+    fn note(&mut self, change: Change, windows: u32, signal: &Arc<Signal>, key: u64) {
         self.correlator.note(&Note {
             now: self.now,
             change,

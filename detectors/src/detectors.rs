@@ -1,5 +1,7 @@
 //! The whole of it: events in, findings out.
 
+use std::sync::Arc;
+
 use flow_table::{FlowEvent, ProtocolRow, Timestamp};
 
 use crate::board::{Board, Task};
@@ -10,7 +12,7 @@ use crate::seen::{Observer, Seen};
 use crate::signals::{self, Detector};
 use crate::told::Listeners;
 use crate::wants::{Set, Takers, Wants};
-use crate::{Config, Counters, Finding, Rule, SignalKind};
+use crate::{Config, Counters, Finding, Rule, Signal, SignalKind};
 
 /// Events that are looked at together before any is put.
 const BATCH: usize = 16;
@@ -144,6 +146,14 @@ impl Detectors {
             }
             takers &= takers - 1;
         }
+    }
+
+    /// Puts a signal before the rules as if it had opened at the end of its window, to tell what they
+    /// cost.
+    #[doc(hidden)]
+    pub fn correlate(&mut self, signal: &Arc<Signal>) {
+        self.advance(signal.window.end);
+        self.board.hear(signal);
     }
 
     /// Has detectors fetch what they will need for what is seen.

@@ -60,5 +60,8 @@ pub use counters::{Counters, RuleCounters, SignalCounters};
 pub use detection::{Confidence, Detection, Finding, RuleInfo};
 pub use detectors::Detectors;
 pub use evidence::{BaselineEvidence, Evidence};
-pub use rule::{BUILTIN_RULES, Rule, RuleError, builtin_rules};
+pub use rule::{
+    BUILTIN_RULES, ChainProblem, Explanation, Heard, Part, Rule, RuleError, Source, Verdict,
+    builtin_rules, chain_problems,
+};
 pub use signal::{Severity, Signal, SignalKind, StableId, Subject, Window};

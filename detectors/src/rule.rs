@@ -3,11 +3,16 @@
 //! A rule is data: a Sigma correlation rule (specification 2.1) over our signals, with a `flowhawk:`
 //! block for what Sigma has no words for. The format is described in rules/README.md.
 
+mod chain;
 mod document;
+mod explain;
 mod parse;
 
 use std::sync::Arc;
 
+pub(crate) use chain::depths;
+pub use chain::{ChainProblem, chain_problems};
+pub use explain::{Explanation, Heard, Part, Verdict};
 use flow_table::Span;
 
 use crate::{RuleInfo, Severity, SignalKind};
@@ -23,14 +28,24 @@ pub struct Rule {
     pub level: Severity,
     /// How its inputs combine.
     pub(crate) logic: Logic,
-    /// The signals it takes, in the order of the file.
+    /// What it takes, in the order of the file.
     pub(crate) inputs: Vec<Input>,
-    /// What must be there, in order where order matters: for each step one of these inputs.
-    pub(crate) steps: Vec<Vec<usize>>,
+    /// What must be there, in order where order matters.
+    pub(crate) steps: Vec<Step>,
+    /// How many of the steps suffice.
+    pub(crate) at_least: usize,
     /// For how long a signal counts after it was last over its limit.
     pub(crate) timespan: Span,
     /// How long a repeat updates the detection, if the rule says so itself.
     pub(crate) dedup_window: Option<Span>,
+}
+
+/// One of these inputs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Step {
+    pub(crate) any_of: Vec<usize>,
+    /// Where order matters: steps of one stage may come in any order, after those of stages before.
+    pub(crate) stage: usize,
 }
 
 /// How inputs combine.
@@ -46,10 +61,31 @@ pub(crate) enum Logic {
     Values { field: Field, least: u64 },
 }
 
-/// One kind of signal that a rule takes.
+/// What a rule takes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// Signals of this kind.
+    Signal(SignalKind),
+    /// Detections of the rule with this id.
+    Rule(String),
+}
+
+impl Source {
+    /// The name in rule files.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Signal(kind) => kind.name(),
+            Self::Rule(id) => id,
+        }
+    }
+}
+
+/// One kind of signal, or the detections of one rule, that a rule takes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Input {
-    pub(crate) kind: SignalKind,
+    pub(crate) source: Source,
+    /// Where the file names it.
+    pub(crate) line: u64,
     /// Less severe ones do not count.
     pub(crate) minimum: Severity,
     /// It counts once it has been over its limit for this many windows.
@@ -134,9 +170,9 @@ impl Rule {
         parse::rules(file_name, yaml)
     }
 
-    /// The signals it takes.
-    pub fn signals(&self) -> impl Iterator<Item = SignalKind> {
-        self.inputs.iter().map(|input| input.kind)
+    /// What it takes.
+    pub fn inputs(&self) -> impl Iterator<Item = &Source> {
+        self.inputs.iter().map(|input| &input.source)
     }
 }
 

@@ -382,6 +382,17 @@ pub(crate) enum RulesAction {
         /// Its id, such as LM-001
         rule: String,
     },
+    /// What one rule makes of captures: which parts held for whom, and what missed
+    Test(RulesTestArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RulesTestArgs {
+    /// Its id, such as LM-001
+    pub(crate) rule: String,
+    /// Captures to replay for it, as for replay
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(crate) capture: Vec<PathBuf>,
 }
 
 const RULES_EXAMPLES: &str = concat!(
@@ -391,6 +402,8 @@ Examples:
       Which rules there are, built in and those of the default configuration.
   flowhawk rules --config flowhawk.toml show LM-001 > rules/lm.yml
       What the configuration makes of a rule, as a file to change.
+  flowhawk rules --config flowhawk.toml test LM-001 --capture office.pcap
+      Which parts of the rule held, with the signals that were seen, and what was missing.
 
 ",
     answer_codes!()

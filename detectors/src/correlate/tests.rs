@@ -1,5 +1,8 @@
 //! Every built-in rule: completes, out of its timespan, about another subject. And what repeats do.
 
+mod floods;
+mod logic;
+
 use crate::config::{Count, RulesConfig, Suppression};
 use crate::testing::{Flow, detections, findings, tcp};
 use crate::{Config, Detection, Finding, Rule, Severity, SignalKind};

@@ -75,6 +75,10 @@ pub(super) struct Flowhawk {
     #[serde(default)]
     pub(super) any_of: Vec<Vec<Spanned<String>>>,
     #[serde(default)]
+    pub(super) in_any_order: Vec<Vec<Spanned<String>>>,
+    #[serde(default)]
+    pub(super) at_least: Option<Spanned<u32>>,
+    #[serde(default)]
     pub(super) sustained_windows: Option<Spanned<u32>>,
     #[serde(default)]
     pub(super) dedup_window: Option<Spanned<String>>,

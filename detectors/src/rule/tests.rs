@@ -44,13 +44,18 @@ fn builtin_rules_are_sound() {
     assert_eq!(ids, want);
 }
 
+/// For each step which inputs satisfy it.
+fn any_of(rule: &Rule) -> Vec<Vec<usize>> {
+    rule.steps.iter().map(|step| step.any_of.clone()).collect()
+}
+
 #[test]
 fn reads_aliases_steps_and_conditions() {
     let rule = Rule::parse("t.yml", RULE).unwrap().remove(0);
     let fields: Vec<&[Field]> = rule.inputs.iter().map(|input| &*input.group_by).collect();
     assert_eq!(fields, [&[Field::SrcIp][..], &[Field::DstIp]]);
     assert_eq!(
-        (rule.steps, rule.timespan),
+        (any_of(&rule), rule.timespan),
         (vec![vec![0], vec![1]], Span::from_mins(15))
     );
     let counted = RULE.replace(
