@@ -12,12 +12,12 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use support::captures;
 use support::frames::{self, connection, datagrams, scan};
 use support::pcap::Capture;
 use support::rows::rows;
 use support::run::{self, Ran};
 use support::summary::Summary;
+use support::{captures, root};
 
 /// A capture and a place for what comes of it.
 struct Sample {
@@ -646,6 +646,97 @@ fn a_rule_tells_what_it_makes_of_a_capture() {
         unknown.stderr.contains("there is no rule LM-999"),
         "{unknown:#?}"
     );
+}
+
+#[test]
+fn what_is_known_is_kept_and_applied_to_what_is_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, known) = (dir.path().join("c.toml"), dir.path().join("known.toml"));
+    fs::write(&config, "suppressions = ['known.toml']\n").unwrap();
+    let capture = root().join("captures/lateral-movement.pcap");
+    let replay = |out: &str| {
+        let out = dir.path().join(out);
+        let options = ["-q", "--config", config.to_str().unwrap()];
+        run::replay(&[&capture], &out, &options).exits(0);
+        out.join("flowhawk.db")
+    };
+    let suppress = |args: &[&str]| {
+        let with = ["suppress", "--config", config.to_str().unwrap()];
+        run::ran(with.iter().chain(args))
+    };
+    // Rules and reasons of the detections that are suppressed.
+    let suppressed = |database: &Path| -> Vec<(String, String)> {
+        let connection = rusqlite::Connection::open(database).unwrap();
+        let sql = "SELECT rule_id, suppressed_by FROM detections WHERE suppressed_by IS NOT NULL \
+                   ORDER BY rule_id";
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+        rows.unwrap().map(Result::unwrap).collect()
+    };
+    let database = replay("before");
+    assert_eq!(suppressed(&database), []);
+
+    let add = [
+        "add",
+        "--rule",
+        "LM-001",
+        "--src",
+        "10.1.0.66/32",
+        "--reason",
+        "a drill",
+    ];
+    suppress(&add).exits(0);
+    suppress(&[
+        "add",
+        "--signal",
+        "PORT_SCAN",
+        "--reason",
+        "old",
+        "--expires",
+        "2020-01-01T00:00:00Z",
+    ])
+    .exits(0);
+    let list = suppress(&["list"]).exits(0).stdout;
+    for part in [
+        "LM-001",
+        "a drill",
+        "known.toml",
+        "2020-01-01T00:00:00Z",
+        "nobody has the role",
+    ] {
+        assert!(list.contains(part), "{part}\n{list}");
+    }
+    let want = [("LM-001".to_owned(), "a drill".to_owned())];
+    assert_eq!(suppressed(&replay("after")), want, "replayed");
+    let db = ["apply", "--db", database.to_str().unwrap()];
+    let said = suppress(&db).exits(0).stdout;
+    assert!(
+        said.contains("0 signals and 1 detections are suppressed now"),
+        "{said}"
+    );
+    assert_eq!(suppressed(&database), want, "applied");
+
+    // Of a detection all of whose signals are known, so is it.
+    suppress(&["add", "--signal", "PORT_SCAN", "--reason", "scans"]).exits(0);
+    suppress(&db).exits(0);
+    let recon = ("RECON-001".to_owned(), "scans".to_owned());
+    assert_eq!(suppressed(&database), [want[0].clone(), recon]);
+
+    for _ in 0..3 {
+        suppress(&["remove", "1"]).exits(0);
+    }
+    let said = suppress(&db).exits(0).stdout;
+    assert!(said.contains("1 and 2 no longer are"), "{said}");
+    assert_eq!(suppressed(&database), [], "removed");
+    assert_eq!(fs::read_to_string(&known).unwrap().trim(), "");
+    let nonsense = suppress(&["add", "--signal", "PORT_SCAM", "--reason", "x"])
+        .exits(2)
+        .stderr;
+    assert!(nonsense.contains("did you mean `PORT_SCAN`?"), "{nonsense}");
+    let all = suppress(&["add", "--reason", "x"]).exits(2).stderr;
+    assert!(all.contains("would suppress everything"), "{all}");
+    suppress(&["remove", "1"]).exits(2);
+    suppress(&["apply", "--db", "no.db"]).exits(2);
 }
 
 #[test]

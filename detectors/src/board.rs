@@ -131,7 +131,7 @@ impl Board {
             max_open: config.max_open_signals.size(),
             max_evidence: config.max_evidence.size(),
             counts: SignalKind::ALL.map(SignalCounters::new).to_vec(),
-            suppressions: Suppressions::new(&config.suppressions),
+            suppressions: Suppressions::new(&config.suppressions, &config.roles),
             correlator,
             findings: VecDeque::new(),
         }
@@ -139,7 +139,7 @@ impl Board {
 
     /// What opens or is detected from now on is known, or not, by these.
     pub(crate) fn suppress(&mut self, entries: &[Suppression]) {
-        self.suppressions = Suppressions::new(entries);
+        self.suppressions.replace(entries);
     }
 
     /// A measure is over its limit now.

@@ -274,6 +274,12 @@ pub struct Suppression {
     /// Only this destination network.
     #[serde(default)]
     pub dst: Option<IpNet>,
+    /// Only sources with this role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub src_role: Option<Role>,
+    /// Only destinations with this role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dst_role: Option<Role>,
     /// Only this destination port.
     #[serde(default)]
     pub port: Option<u16>,
@@ -285,15 +291,19 @@ pub struct Suppression {
 }
 
 impl Suppression {
-    fn problem(&self) -> Option<&'static str> {
+    /// Why it cannot be meant, if it cannot.
+    pub fn problem(&self) -> Option<&'static str> {
         let given = self.signal.is_some()
             || self.rule.is_some()
             || self.src.is_some()
             || self.dst.is_some()
+            || self.src_role.is_some()
+            || self.dst_role.is_some()
             || self.port.is_some();
         if !given {
             return Some(
-                "would suppress everything; name at least one of signal, rule, src, dst, port",
+                "would suppress everything; name at least one of signal, rule, src, dst, src_role, \
+                 dst_role, port",
             );
         }
         if self.signal.is_some() && self.rule.is_some() {

@@ -65,3 +65,4 @@ pub use rule::{
     builtin_rules, chain_problems,
 };
 pub use signal::{Severity, Signal, SignalKind, StableId, Subject, Window};
+pub use suppress::Suppressions;

@@ -10,6 +10,7 @@ use detectors::Severity;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use live::{InterfacesArgs, LiveArgs};
+pub(crate) use suppress::{SuppressAction, SuppressAddArgs, SuppressArgs};
 
 /// Of commands that look at traffic; part of several help texts.
 macro_rules! exit_codes {
@@ -35,6 +36,7 @@ Exit codes:
 }
 
 mod live;
+mod suppress;
 
 /// Where outputs go unless told otherwise.
 pub(crate) const DEFAULT_OUT: &str = "flowhawk-out";
@@ -65,6 +67,7 @@ pub(crate) enum Command {
     Interfaces(InterfacesArgs),
     Detections(DetectionsArgs),
     Rules(RulesArgs),
+    Suppress(SuppressArgs),
     Check(CheckArgs),
 }
 
@@ -472,6 +475,7 @@ mod tests {
             "interfaces",
             "detections",
             "rules",
+            "suppress",
             "check",
         ] {
             let help = command
@@ -498,6 +502,7 @@ mod tests {
             "interfaces",
             "detections",
             "rules",
+            "suppress",
             "check",
         ] {
             let help = command

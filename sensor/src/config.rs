@@ -10,14 +10,16 @@ use std::fs;
 use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 
+use detectors::config::Suppression;
 use flow_table::Span;
 use serde::{Deserialize, Deserializer, Serialize};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::rulebook::RuleBook;
+use super::suppressions;
 use crate::cli::LogFormat;
 pub(crate) use defaults::commented_defaults;
-pub(crate) use problems::{Document, Problem, Problems};
+pub(crate) use problems::{Document, Problem, Problems, read as read_document};
 pub(crate) use size::ByteSize;
 
 /// What the detectors can be told.
@@ -44,10 +46,27 @@ pub(crate) struct Config {
     pub(crate) log_mac: bool,
     /// Rule files, or directories of them; relative to the file that names them.
     pub(crate) rules: Vec<PathBuf>,
+    /// Files of what is known and not to be alerted on; relative to the file that names them.
+    pub(crate) suppressions: Vec<PathBuf>,
+    /// Whether what is known in every network is known here.
+    pub(crate) built_in_suppressions: bool,
+    /// With what stands in the files that `suppressions` names, once they are read.
     pub(crate) detectors: DetectorConfig,
+    /// Where each of `detectors.suppressions` comes from.
+    #[serde(skip)]
+    pub(crate) known_from: Vec<KnownFrom>,
     /// What stands in them, beside what is built in; read once all else is sound.
     #[serde(skip)]
     pub(crate) rulebook: RuleBook,
+}
+
+/// Where a suppression comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum KnownFrom {
+    BuiltIn,
+    Configuration,
+    /// A file, and the number there, from 1.
+    File(PathBuf, usize),
 }
 
 impl Default for Config {
@@ -61,7 +80,10 @@ impl Default for Config {
             log_vlan: false,
             log_mac: false,
             rules: Vec::new(),
+            suppressions: Vec::new(),
+            built_in_suppressions: true,
             detectors: DetectorConfig::default(),
+            known_from: Vec::new(),
             rulebook: RuleBook::default(),
         }
     }
@@ -75,6 +97,42 @@ impl Config {
             .iter()
             .map(|problem| format!("detectors.{problem}"))
             .collect()
+    }
+
+    /// Adds what is known to what the configuration says is: what is built in and can apply, then what
+    /// stands in files.
+    fn with_known(&mut self, files: &[PathBuf]) -> Result<(), Problems> {
+        let own = std::mem::take(&mut self.detectors.suppressions);
+        if self.built_in_suppressions {
+            for entry in suppressions::built_in() {
+                if suppressions::can_apply(&entry, &self.detectors.roles) {
+                    self.know(entry, KnownFrom::BuiltIn);
+                }
+            }
+        }
+        for entry in own {
+            self.know(entry, KnownFrom::Configuration);
+        }
+        let mut problems = Vec::new();
+        for file in files {
+            match suppressions::read(file) {
+                Err(more) => problems.extend(more.0),
+                Ok(entries) => {
+                    for (n, entry) in entries.into_iter().enumerate() {
+                        self.know(entry, KnownFrom::File(file.clone(), n + 1));
+                    }
+                }
+            }
+        }
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(Problems(problems))
+    }
+
+    fn know(&mut self, entry: Suppression, from: KnownFrom) {
+        self.detectors.suppressions.push(entry);
+        self.known_from.push(from);
     }
 
     /// 32 hex digits that change with any setting and any rule.
@@ -126,6 +184,18 @@ pub(crate) fn load(file: Option<&Path>) -> Result<Document<Config>, Problems> {
     let config = &mut document.value;
     let beside = |path: &PathBuf| file.parent().unwrap_or(Path::new("")).join(path);
     let paths: Vec<PathBuf> = config.rules.iter().map(beside).collect();
-    config.rulebook = RuleBook::with(&paths)?;
-    Ok(document)
+    config.suppressions = config.suppressions.iter().map(beside).collect();
+    let files = config.suppressions.clone();
+    let known = config.with_known(&files);
+    match (RuleBook::with(&paths), known) {
+        (Ok(book), Ok(())) => {
+            config.rulebook = book;
+            Ok(document)
+        }
+        (Err(mut problems), Err(more)) => {
+            problems.0.extend(more.0);
+            Err(problems)
+        }
+        (Err(problems), _) | (_, Err(problems)) => Err(problems),
+    }
 }

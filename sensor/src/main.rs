@@ -22,6 +22,8 @@ mod run;
 #[cfg(test)]
 mod samples;
 mod summary;
+mod suppress;
+mod suppressions;
 mod text;
 
 use std::fmt::Display;
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Command::Interfaces(_) => Ok(interfaces::run()),
         Command::Detections(args) => detections::run(args),
         Command::Rules(args) => rules::run(args),
+        Command::Suppress(args) => suppress::run(args),
         Command::Check(args) => check::run(args),
     };
     let exit = result.unwrap_or_else(|error| {

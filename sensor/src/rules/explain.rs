@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::Context;
-use detectors::{Explanation, Heard, Rule, Severity, SignalKind, Source, Subject};
+use detectors::{Explanation, Heard, Rule, SignalKind, Source, Subject};
 use flow_table::Timestamp;
 use serde_json::Value;
 
