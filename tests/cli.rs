@@ -649,6 +649,7 @@ fn a_rule_tells_what_it_makes_of_a_capture() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 fn what_is_known_is_kept_and_applied_to_what_is_stored() {
     let dir = tempfile::tempdir().unwrap();
     let (config, known) = (dir.path().join("c.toml"), dir.path().join("known.toml"));

@@ -70,7 +70,9 @@ fn rules(c: &mut Criterion) {
                 |detectors| {
                     let mut findings = 0;
                     for some in signals.chunks(1_000) {
-                        some.iter().for_each(|signal| detectors.correlate(signal));
+                        for signal in some {
+                            detectors.correlate(signal);
+                        }
                         findings += detectors.drain().count();
                     }
                     black_box(findings)

@@ -65,4 +65,5 @@ pub use rule::{
     builtin_rules, chain_problems,
 };
 pub use signal::{Severity, Signal, SignalKind, StableId, Subject, Window};
+pub use signals::Guide;
 pub use suppress::Suppressions;

@@ -60,16 +60,12 @@ impl<T: Copy> Networks<T> {
         };
         let (key, hasher) = (bits & mask, &self.hash);
         let hash = |key: u128| join(hasher.bits(key), 0);
-        match length
-            .networks
-            .find_mut(hash(key), |(other, _)| *other == key)
-        {
-            Some((_, known)) => *known = merge(*known, what),
-            None => {
-                let entry = (key, what);
-                { &mut length.networks }.insert_unique(hash(key), entry, |(key, _)| hash(*key));
-            }
+        let found = { &mut length.networks }.find_mut(hash(key), |(other, _)| *other == key);
+        if let Some((_, known)) = found {
+            *known = merge(*known, what);
+            return;
         }
+        { &mut length.networks }.insert_unique(hash(key), (key, what), |(key, _)| hash(*key));
     }
 
     /// What is said of every network that holds this address, in no stated order.

@@ -24,6 +24,10 @@ pub struct Rule {
     pub info: Arc<RuleInfo>,
     /// Its title, for people.
     pub title: String,
+    /// What it means, for people.
+    pub description: String,
+    /// What it may take for it, for people.
+    pub false_positives: Vec<String>,
     /// The severity of its detections.
     pub level: Severity,
     /// How its inputs combine.
@@ -168,6 +172,12 @@ impl Rule {
     /// Reads the rules of a file, one to each YAML document.
     pub fn parse(file_name: &str, yaml: &str) -> Result<Vec<Self>, RuleError> {
         parse::rules(file_name, yaml)
+    }
+
+    /// The fields in which all that it joins agrees, as the first input has them.
+    pub fn grouped_by(&self) -> Vec<&'static str> {
+        let fields = self.inputs.first().map_or(&[][..], |input| &input.group_by);
+        fields.iter().map(|field| field.name()).collect()
     }
 
     /// What it takes.

@@ -15,6 +15,7 @@ mod encoded_tunneling_pattern;
 mod executable_file_download;
 mod fan_in_ddos;
 mod fan_out_scan;
+mod guide;
 mod high_entropy_dns;
 mod icmp_tunnel;
 mod long_beacon;
@@ -30,6 +31,8 @@ mod rare_external_source;
 mod smb_fan_out;
 mod strobe;
 mod syn_burst;
+
+pub use guide::Guide;
 
 use crate::asked::Asked;
 use crate::board::Board;

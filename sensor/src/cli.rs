@@ -385,6 +385,11 @@ pub(crate) enum RulesAction {
         /// Its id, such as LM-001
         rule: String,
     },
+    /// A page about a rule, in Markdown: what it means, how to check it by hand, how to tune it
+    Page {
+        /// Its id, such as LM-001; without it, a table of all rules
+        rule: Option<String>,
+    },
     /// What one rule makes of captures: which parts held for whom, and what missed
     Test(RulesTestArgs),
 }

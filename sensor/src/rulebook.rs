@@ -201,7 +201,7 @@ flowhawk:
         let own = dir.path().join("own.yml");
         let text = OWN.replace("RULE_ID", "OWN-001");
         fs::write(&own, text.replace("[PORT_SCAN]", "[LM-001, PORT_SCAN]")).unwrap();
-        let book = RuleBook::with(&[own.clone()]).unwrap();
+        let book = RuleBook::with(std::slice::from_ref(&own)).unwrap();
         let takes: Vec<&str> = book
             .get("OWN-001")
             .unwrap()
@@ -211,7 +211,7 @@ flowhawk:
             .collect();
         assert_eq!(takes, ["LM-001", "PORT_SCAN"]);
         fs::write(&own, text.replace("[PORT_SCAN]", "[LM-002, PORT_SCAN]")).unwrap();
-        let problems = RuleBook::with(&[own.clone()]).unwrap_err();
+        let problems = RuleBook::with(std::slice::from_ref(&own)).unwrap_err();
         let problem = &problems.0[0];
         assert_eq!((&problem.file, problem.line), (&own, 5));
         assert_eq!(problem.message, "there is no rule LM-002");

@@ -1,6 +1,8 @@
 //! `flowhawk rules`: which rules there are, what they say, and what they make of a capture.
 
+mod checks;
 mod explain;
+mod page;
 
 use std::io::{self, Write};
 
@@ -34,6 +36,10 @@ pub(crate) fn run(args: &RulesArgs) -> anyhow::Result<Exit> {
         None | Some(RulesAction::List | RulesAction::Test(_)) => list(book)
             .lines()
             .try_for_each(|line| writeln!(out, "{}", line.trim_end())),
+        Some(RulesAction::Page { rule: None }) => out.write_all(page::index(book).as_bytes()),
+        Some(RulesAction::Page { rule: Some(rule) }) => {
+            out.write_all(page::page(&known(book, rule)?.rule).as_bytes())
+        }
         Some(RulesAction::Show { rule }) => {
             let known = known(book, rule)?;
             writeln!(out, "# {}", origin(&known.origin))

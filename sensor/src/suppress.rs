@@ -103,10 +103,12 @@ fn list(config: &Config, args: &SuppressArgs) -> anyhow::Result<String> {
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
-    Ok(table
-        .lines()
-        .map(|line| format!("{}\n", line.trim_end()))
-        .collect())
+    let mut text = String::new();
+    for line in table.lines() {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    Ok(text)
 }
 
 /// The file of the command line, if the configuration does not name it.

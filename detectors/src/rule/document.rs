@@ -19,8 +19,8 @@ pub(super) struct Document {
     pub(super) _name: Option<String>,
     #[serde(rename = "status")]
     pub(super) _status: Option<IgnoredAny>,
-    #[serde(rename = "description")]
-    pub(super) _description: Option<IgnoredAny>,
+    #[serde(default)]
+    pub(super) description: String,
     #[serde(rename = "references")]
     pub(super) _references: Option<IgnoredAny>,
     #[serde(rename = "author")]
@@ -33,8 +33,8 @@ pub(super) struct Document {
     pub(super) _license: Option<IgnoredAny>,
     #[serde(rename = "tags")]
     pub(super) _tags: Option<Vec<String>>,
-    #[serde(rename = "falsepositives")]
-    pub(super) _falsepositives: Option<IgnoredAny>,
+    #[serde(default)]
+    pub(super) falsepositives: Vec<String>,
     pub(super) level: Spanned<String>,
     pub(super) correlation: Correlation,
     pub(super) flowhawk: Flowhawk,

@@ -199,7 +199,9 @@ impl Rule {
             });
         }
         if !self.enough(ours, &parts) {
-            parts.iter_mut().for_each(|part| part.held = false);
+            for part in &mut parts {
+                part.held = false;
+            }
         }
         parts
     }
@@ -248,7 +250,7 @@ impl Rule {
 }
 
 impl Field {
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::SrcIp => "src_ip",
             Self::DstIp => "dst_ip",

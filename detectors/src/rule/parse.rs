@@ -66,6 +66,8 @@ impl Document {
         Ok(Rule {
             info: Arc::new(info),
             title: self.title,
+            description: self.description.trim().to_owned(),
+            false_positives: self.falsepositives,
             level: level(&self.level)?,
             logic,
             steps,

@@ -88,7 +88,7 @@ impl Findings {
         let is_signal = row["type"] == "signal";
         let (id, source, last, said) = if is_signal {
             let kind = SignalKind::named(row["signal_type"].as_str()?)?;
-            let said = &row["evidence"]["measure"];
+            let said = row.pointer("/evidence/measure")?;
             ("signal_id", Source::Signal(kind), "window_end", said)
         } else {
             let rule = row["rule_id"].as_str()?.to_owned();
@@ -96,7 +96,7 @@ impl Findings {
                 "detection_id",
                 Source::Rule(rule),
                 "last_ts",
-                &row["summary"],
+                row.get("summary")?,
             )
         };
         let (id, last) = (row[id].as_str()?, time(&row[last])?);

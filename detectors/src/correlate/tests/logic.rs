@@ -37,6 +37,7 @@ fn made_of(rules: Vec<Rule>, flows: &[Flow]) -> Vec<(String, usize)> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn parts_in_order_in_any_order_and_so_many_of_them() {
     const MIN: i64 = 60_000;
     // PRIVILEGED_ACCESS; PORT_SCAN with CONNECTION_SPIKE; FAN_OUT_SCAN.

@@ -116,16 +116,8 @@ fn many_new_hosts_do_not_displace_usual_ones() {
 
 /// What flows and rows make of a kind, with roles.
 #[track_caller]
-fn check_roles(
-    kind: SignalKind,
-    cases: Vec<(
-        &'static str,
-        Vec<Flow>,
-        Vec<ProtocolRow>,
-        &'static [super::Severity],
-    )>,
-) {
-    let found = |(name, flows, rows, want): (_, Vec<Flow>, Vec<ProtocolRow>, _)| {
+fn check_roles(kind: SignalKind, cases: Vec<super::BothCase>) {
+    let found = |(name, flows, rows, want): super::BothCase| {
         (name, signals_of_both(&roles(), kind, &flows, &rows), want)
     };
     compare(kind, cases.into_iter().map(found));
