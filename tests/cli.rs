@@ -741,6 +741,51 @@ fn what_is_known_is_kept_and_applied_to_what_is_stored() {
 }
 
 #[test]
+fn threat_lists_are_read_and_matched() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("c.toml");
+    fs::write(
+        &config,
+        "threat_lists = ['bad.txt', 'bad.csv', 'bad.json']\n",
+    )
+    .unwrap();
+    fs::write(
+        dir.path().join("bad.txt"),
+        "198.51.100.66 # the gate\nnot an indicator\n",
+    )
+    .unwrap();
+    fs::write(dir.path().join("bad.csv"), "seen,domain\n1,files.example\n").unwrap();
+    let stix = r#"{"type": "bundle", "objects": [{"type": "indicator", "pattern_type": "stix",
+        "pattern": "[domain-name:value = 'nowhere.example']"}]}"#;
+    fs::write(dir.path().join("bad.json"), stix).unwrap();
+    let with = ["--config", config.to_str().unwrap()];
+    let checked = run::ran(["check"].iter().chain(&with)).exits(0).stdout;
+    assert!(
+        checked.contains("3 indicators (1 more not understood)"),
+        "{checked}"
+    );
+    let capture = root().join("captures/malware-delivery.pcap");
+    let options = ["-q", "--no-db", "--json", "-", with[0], with[1]];
+    let told = run::replay(&[&capture], &dir.path().join("out"), &options).exits(0);
+    let names: Vec<Value> = { told.stdout.lines() }
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|row| row["signal_type"] == "THREAT_LIST_MATCH" && row["event"] == "opened")
+        .map(|row| row["evidence"]["names"][0].clone())
+        .collect();
+    for want in ["files.example (bad.csv)", "198.51.100.66 (bad.txt)"] {
+        assert!(names.contains(&Value::from(want)), "{names:?}");
+    }
+    assert!(
+        told.stdout.contains(r#""listed":"bad.txt""#),
+        "{}",
+        told.stdout
+    );
+    fs::write(dir.path().join("bad.json"), "{").unwrap();
+    let refused = run::ran(["check"].iter().chain(&with)).exits(2).stderr;
+    assert!(refused.contains("bad.json"), "{refused}");
+}
+
+#[test]
 fn another_filter_picks_the_same_packets() {
     const FILTERS: [&str; 3] = ["tcp port 80", "udp", "ip6 or vlan"];
     if !run::installed("tcpdump") {

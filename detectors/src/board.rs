@@ -9,6 +9,7 @@ mod open;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use flow_table::{Span, Timestamp};
@@ -19,6 +20,7 @@ use crate::correlate::{Change, Correlator, Note};
 use crate::hash::join;
 use crate::samples::Samples;
 use crate::suppress::Suppressions;
+use crate::threats::Threats;
 use crate::{
     BaselineEvidence, Config, Finding, Severity, Signal, SignalCounters, SignalKind, Subject,
     Window,
@@ -114,12 +116,13 @@ pub(crate) struct Board {
     max_evidence: usize,
     counts: Vec<SignalCounters>,
     suppressions: Suppressions,
+    threats: Arc<Threats>,
     correlator: Correlator,
     findings: VecDeque<Finding>,
 }
 
 impl Board {
-    pub(crate) fn new(config: &Config, correlator: Correlator) -> Self {
+    pub(crate) fn new(config: &Config, correlator: Correlator, threats: Arc<Threats>) -> Self {
         Self {
             now: Timestamp::ZERO,
             began: Timestamp::ZERO,
@@ -132,6 +135,7 @@ impl Board {
             max_evidence: config.max_evidence.size(),
             counts: SignalKind::ALL.map(SignalCounters::new).to_vec(),
             suppressions: Suppressions::new(&config.suppressions, &config.roles),
+            threats,
             correlator,
             findings: VecDeque::new(),
         }
@@ -189,7 +193,8 @@ impl Board {
         let suppressed_by = self
             .suppressions
             .of_signal(over.kind, &over.subject, self.now);
-        let open = OpenSignal::new(self.now, over, suppressed_by);
+        let listed = self.listed(&over.subject);
+        let open = OpenSignal::new(self.now, over, suppressed_by, listed);
         let signal = Arc::new(open.signal(self.max_evidence));
         let due = Due {
             at: open.closes(),
@@ -215,6 +220,16 @@ impl Board {
     pub(crate) fn hear(&mut self, signal: &Arc<Signal>) {
         self.note(Change::Opened, 1, signal, 0);
         self.findings.extend(self.correlator.drain());
+    }
+
+    /// The threat list that names one of the two.
+    fn listed(&self, subject: &Subject) -> Option<Arc<str>> {
+        let named = |addr: IpAddr| self.threats.of(addr);
+        let list = subject
+            .dst
+            .and_then(named)
+            .or_else(|| subject.src.and_then(named));
+        list.map(|list| self.threats.name(list))
     }
 
     /// Asks for [`Task::Wake`] at a later moment; moments that have come are not later.

@@ -295,7 +295,14 @@ impl RuleState {
         let mut detection = Detection {
             id: detection_id(&self.rule.info.id, key, &signals),
             rule: Arc::clone(&self.rule.info),
-            severity: self.rule.level,
+            severity: if signals
+                .iter()
+                .any(|signal| signal.evidence.listed.is_some())
+            {
+                self.rule.level.raised()
+            } else {
+                self.rule.level
+            },
             subject,
             first: now,
             last: Timestamp::ZERO,

@@ -220,6 +220,7 @@ mod tests {
             key,
             side,
             roles: HasRoles::NONE,
+            listed: None,
         }
     }
 

@@ -50,6 +50,7 @@ mod subjects;
 mod suppress;
 #[cfg(test)]
 mod testing;
+mod threats;
 mod told;
 mod wants;
 mod window;
@@ -67,3 +68,4 @@ pub use rule::{
 pub use signal::{Severity, Signal, SignalKind, StableId, Subject, Window};
 pub use signals::Guide;
 pub use suppress::Suppressions;
+pub use threats::{Indicator, ThreatLists};

@@ -68,6 +68,10 @@ impl<T: Copy> Networks<T> {
         { &mut length.networks }.insert_unique(hash(key), (key, what), |(key, _)| hash(*key));
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.v4.is_empty() && self.v6.is_empty()
+    }
+
     /// What is said of every network that holds this address, in no stated order.
     pub(crate) fn of(&self, addr: IpAddr) -> impl Iterator<Item = T> + '_ {
         let lengths = if addr.is_ipv4() { &self.v4 } else { &self.v6 };

@@ -1,6 +1,7 @@
 //! A flow event as detectors see it: addresses made canonical, placed inside or outside, hashed once.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use flow_table::{FlowEvent, FlowEventKind, IpProto, Timestamp};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -11,6 +12,7 @@ use crate::destinations::{Destinations, Known};
 use crate::hash::{KeyedHash, join};
 use crate::networks::Networks;
 use crate::roles::{self, HasRoles};
+use crate::threats::{ListId, Threats};
 
 /// Where an address belongs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,6 +31,8 @@ pub(crate) struct Party {
     pub(crate) key: u64,
     pub(crate) side: Side,
     pub(crate) roles: HasRoles,
+    /// The threat list that names it.
+    pub(crate) listed: Option<ListId>,
 }
 
 impl Party {
@@ -87,6 +91,7 @@ pub(crate) struct Observer {
     pub(crate) hash: KeyedHash,
     pub(crate) destinations: Destinations,
     pub(crate) channels: Channels,
+    pub(crate) threats: Arc<Threats>,
     /// Who is there for what.
     pub(crate) roles: Networks<HasRoles>,
     /// Addresses seen lately, each where [`place`] says: the next event is mostly of one of them.
@@ -116,7 +121,7 @@ struct Masked<T> {
 }
 
 impl Observer {
-    pub(crate) fn new(config: &Config, hash: KeyedHash) -> Self {
+    pub(crate) fn new(config: &Config, hash: KeyedHash, threats: Arc<Threats>) -> Self {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for network in &config.internal_networks {
             match network {
@@ -135,6 +140,7 @@ impl Observer {
         let mut this = Self {
             v4: v4.collect(),
             v6: v6.collect(),
+            threats,
             roles: roles::networks(&config.roles, &hash),
             hash,
             // One host more than would make a destination rare.
@@ -190,6 +196,7 @@ impl Observer {
             key: self.hash.addr(addr),
             side: self.side(addr),
             roles: self.roles.of(addr).fold(HasRoles::NONE, HasRoles::and),
+            listed: self.threats.of(addr),
         }
     }
 
@@ -230,7 +237,9 @@ mod tests {
     #[test]
     fn sides() {
         let config = Config::default();
-        let observer = Observer::new(&config, KeyedHash::new(1));
+        let (hash, lists) = (KeyedHash::new(1), crate::ThreatLists::default());
+        let threats = Arc::new(Threats::new(&lists, &hash));
+        let observer = Observer::new(&config, hash, threats);
         let cases = [
             ("10.1.2.3", Side::Inside),
             ("172.16.0.1", Side::Inside),

@@ -24,6 +24,15 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// One step more severe.
+    pub(crate) const fn raised(self) -> Self {
+        match self {
+            Self::Low => Self::Medium,
+            Self::Medium => Self::High,
+            Self::High | Self::Critical => Self::Critical,
+        }
+    }
+
     /// The word in every output.
     pub const fn name(self) -> &'static str {
         match self {
@@ -168,11 +177,12 @@ pub enum SignalKind {
     BackupServerContact,
     AdminManagementProtocol,
     DestructiveRecoveryAction,
+    ThreatListMatch,
 }
 
 impl SignalKind {
     /// Every kind, in the order of all outputs.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::PortScan,
         Self::ConnectionSpike,
         Self::PrivilegedAccess,
@@ -201,6 +211,7 @@ impl SignalKind {
         Self::BackupServerContact,
         Self::AdminManagementProtocol,
         Self::DestructiveRecoveryAction,
+        Self::ThreatListMatch,
     ];
 
     /// The kind of this name.
@@ -239,6 +250,7 @@ impl SignalKind {
             Self::BackupServerContact => "BACKUP_SERVER_CONTACT",
             Self::AdminManagementProtocol => "ADMIN_MANAGEMENT_PROTOCOL",
             Self::DestructiveRecoveryAction => "DESTRUCTIVE_RECOVERY_ACTION",
+            Self::ThreatListMatch => "THREAT_LIST_MATCH",
         }
     }
 }

@@ -31,8 +31,12 @@ mod rare_external_source;
 mod smb_fan_out;
 mod strobe;
 mod syn_burst;
+pub(crate) mod threat_list_match;
+
+use std::sync::Arc;
 
 pub use guide::Guide;
+pub(crate) use threat_list_match::Matched;
 
 use crate::asked::Asked;
 use crate::board::Board;
@@ -44,6 +48,7 @@ use crate::misplaced::Misplaced;
 use crate::seen::Seen;
 use crate::signed_in::SignedIn;
 use crate::subjects::{Held, Subjects};
+use crate::threats::Threats;
 use crate::told::{Told, Topic};
 use crate::wants::Wants;
 use crate::{Config, Severity, SignalKind, Subject};
@@ -69,6 +74,7 @@ pub(crate) trait Detector: Send {
             Told::Echoed(echoed) => self.echoed(echoed, board),
             Told::Misplaced(misplaced) => self.misplaced(misplaced, board),
             Told::Deleted(deleted) => self.deleted(deleted, board),
+            Told::Matched(matched) => self.matched(matched, board),
         }
     }
     /// A host inside asked for a name.
@@ -83,6 +89,8 @@ pub(crate) trait Detector: Send {
     fn misplaced(&mut self, _misplaced: &Misplaced<'_>, _board: &mut Board) {}
     /// A host with the role `backup` was told to delete something.
     fn deleted(&mut self, _deleted: &Deleted<'_>, _board: &mut Board) {}
+    /// A row names what a threat list names.
+    fn matched(&mut self, _matched: &Matched<'_>, _board: &mut Board) {}
     /// The subject's signal is no longer open.
     fn closed(&mut self, subject: &Subject, key: u64);
     /// A moment came that [`Board::wake_at`] was asked for.
@@ -130,15 +138,21 @@ pub(crate) struct General {
     hash: KeyedHash,
     /// Whether a host has the role `backup`.
     backups: bool,
+    threats: Arc<Threats>,
 }
 
 /// Every detector, in the order of [`SignalKind::ALL`].
-pub(crate) fn all(config: &Config, hash: &KeyedHash) -> Vec<Box<dyn Detector>> {
+pub(crate) fn all(
+    config: &Config,
+    hash: &KeyedHash,
+    threats: &Arc<Threats>,
+) -> Vec<Box<dyn Detector>> {
     let general = General {
         max_evidence: config.max_evidence.size(),
         max_exact: config.max_exact.size(),
         hash: hash.clone(),
         backups: !config.roles.backup.is_empty(),
+        threats: Arc::clone(threats),
     };
     let make = |kind| make(kind, config, general.clone());
     SignalKind::ALL.map(make).into()
@@ -234,6 +248,10 @@ fn make(kind: SignalKind, config: &Config, general: General) -> Box<dyn Detector
                 general,
             ))
         }
+        SignalKind::ThreatListMatch => Box::new(threat_list_match::Matches::new(
+            &config.threat_list_match,
+            general,
+        )),
     }
 }
 

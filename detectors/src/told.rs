@@ -13,7 +13,10 @@ use crate::echoed::Echoed;
 use crate::fetched::{Fetch, Fetched, name_of};
 use crate::misplaced::Misplaced;
 use crate::seen::{Observer, Party, Side};
+use crate::signals::Matched;
+use crate::signals::threat_list_match::label;
 use crate::signed_in::SignedIn;
+use crate::threats::Match;
 use crate::wants::Set;
 
 /// What a row is about, as far as detectors care.
@@ -31,6 +34,8 @@ pub(crate) enum Topic {
     Misplaced,
     /// [`Told::Deleted`].
     Deletions,
+    /// [`Told::Matched`].
+    Threats,
 }
 
 /// One row with what every detector asks about it.
@@ -47,6 +52,8 @@ pub(crate) enum Told<'a> {
     Misplaced(Misplaced<'a>),
     /// A host with the role `backup` was told to delete something, and did.
     Deleted(Deleted<'a>),
+    /// A row names what a threat list names.
+    Matched(Matched<'a>),
 }
 
 impl Told<'_> {
@@ -58,13 +65,14 @@ impl Told<'_> {
             Self::Echoed(_) => Topic::Echoes,
             Self::Misplaced(_) => Topic::Misplaced,
             Self::Deleted(_) => Topic::Deletions,
+            Self::Matched(_) => Topic::Threats,
         }
     }
 }
 
 /// For each topic the detectors that want to hear of it.
 #[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct Listeners([Set; 6]);
+pub(crate) struct Listeners([Set; 7]);
 
 impl Listeners {
     /// Of detectors that want to hear of these, in this order.
@@ -120,6 +128,21 @@ impl Observer {
             _ if client.inside() => self.told_of_inside(row, client, server),
             _ => None,
         }
+    }
+
+    /// What a row names that a threat list names.
+    pub(crate) fn matched<'a>(&mut self, row: &'a ProtocolRow) -> Option<Told<'a>> {
+        if !self.threats.has_texts() {
+            return None;
+        }
+        let Match { list, what } = self.threats.of_row(row)?;
+        let label = label(&self.threats, &what.to_ascii_lowercase(), list);
+        Some(Told::Matched(Matched {
+            row,
+            client: self.party(row.id.orig.addr),
+            server: self.party(row.id.resp.addr),
+            label,
+        }))
     }
 
     /// What a row tells of a client inside.

@@ -6,6 +6,7 @@ use crate::answered;
 use crate::cli::CheckArgs;
 use crate::config;
 use crate::exit::Exit;
+use crate::threats::Known;
 
 /// Prints the defaults, or tests a configuration; every problem is in the error.
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
@@ -25,9 +26,20 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
         None => "built-in configuration".to_owned(),
     };
     let settings = document.settings;
+    let threats = threats(&document.value.threats);
     let told = writeln!(
         io::stdout().lock(),
-        "ok: {what}: {settings} settings, {rules} rules"
+        "ok: {what}: {settings} settings, {rules} rules{threats}"
     );
     Ok(answered(told.map_err(Into::into)))
+}
+
+/// What threat lists hold, if any are named.
+fn threats(known: &Known) -> String {
+    let (understood, not) = (known.lists.len(), known.not_understood);
+    match (understood, not) {
+        (0, 0) => String::new(),
+        (_, 0) => format!(", {understood} indicators"),
+        _ => format!(", {understood} indicators ({not} more not understood)"),
+    }
 }

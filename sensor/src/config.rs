@@ -17,6 +17,7 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::rulebook::RuleBook;
 use super::suppressions;
+use super::threats;
 use crate::cli::LogFormat;
 pub(crate) use defaults::commented_defaults;
 pub(crate) use problems::{Document, Problem, Problems, read as read_document};
@@ -50,8 +51,14 @@ pub(crate) struct Config {
     pub(crate) suppressions: Vec<PathBuf>,
     /// Whether what is known in every network is known here.
     pub(crate) built_in_suppressions: bool,
+    /// Files of addresses, names and fingerprints that are called malicious; relative to the file that
+    /// names them.
+    pub(crate) threat_lists: Vec<PathBuf>,
     /// With what stands in the files that `suppressions` names, once they are read.
     pub(crate) detectors: DetectorConfig,
+    /// What stands in the threat lists.
+    #[serde(skip)]
+    pub(crate) threats: threats::Known,
     /// Where each of `detectors.suppressions` comes from.
     #[serde(skip)]
     pub(crate) known_from: Vec<KnownFrom>,
@@ -82,7 +89,9 @@ impl Default for Config {
             rules: Vec::new(),
             suppressions: Vec::new(),
             built_in_suppressions: true,
+            threat_lists: Vec::new(),
             detectors: DetectorConfig::default(),
+            threats: threats::Known::default(),
             known_from: Vec::new(),
             rulebook: RuleBook::default(),
         }
@@ -142,6 +151,9 @@ impl Config {
         for known in self.rulebook.iter() {
             hasher.write(known.text.as_bytes());
         }
+        for (indicator, list) in self.threats.lists.iter() {
+            hasher.write(format!("{indicator:?} {list}\n").as_bytes());
+        }
         format!("{:032x}", hasher.finish128().as_u128())
     }
 }
@@ -187,15 +199,13 @@ pub(crate) fn load(file: Option<&Path>) -> Result<Document<Config>, Problems> {
     config.suppressions = config.suppressions.iter().map(beside).collect();
     let files = config.suppressions.clone();
     let known = config.with_known(&files);
-    match (RuleBook::with(&paths), known) {
-        (Ok(book), Ok(())) => {
-            config.rulebook = book;
-            Ok(document)
-        }
-        (Err(mut problems), Err(more)) => {
-            problems.0.extend(more.0);
-            Err(problems)
-        }
-        (Err(problems), _) | (_, Err(problems)) => Err(problems),
+    let lists: Vec<PathBuf> = config.threat_lists.iter().map(beside).collect();
+    let read = (RuleBook::with(&paths), known, threats::Known::read(&lists));
+    if let (Ok(book), Ok(()), Ok(threats)) = read {
+        (config.rulebook, config.threats) = (book, threats);
+        return Ok(document);
     }
+    let problems = [read.0.err(), read.1.err(), read.2.err()];
+    let problems = problems.into_iter().flatten();
+    Err(Problems(problems.flat_map(|some| some.0).collect()))
 }

@@ -25,6 +25,7 @@ mod summary;
 mod suppress;
 mod suppressions;
 mod text;
+mod threats;
 
 use std::fmt::Display;
 use std::io::{self, Write};

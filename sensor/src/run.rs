@@ -262,7 +262,7 @@ pub(crate) fn make_detectors(config: &Config) -> Detectors {
     let rules = config.rulebook.rules();
     let mut limits = config.detectors.clone();
     limits.fit(config.memory_limit.0 / DETECTOR_SHARE, rules.len());
-    Detectors::new(&limits, rules)
+    Detectors::with_threats(&limits, rules, &config.threats.lists)
 }
 
 fn named(name: &str) -> thread::Builder {

@@ -10,6 +10,7 @@ use super::{Bytes, Count, Positive, Ratio, WindowSpan};
 pub use of_days::{LongBeacon, LongConnection, Strobe};
 pub use of_roles::{
     AdminManagementProtocol, BackupServerContact, DestructiveRecoveryAction, SmbFanOut,
+    ThreatListMatch,
 };
 pub use of_rows::{
     BruteForce, Destinations, ExecutableFileDownload, IcmpTunnel, PostDownloadBeacon,

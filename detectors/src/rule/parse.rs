@@ -82,9 +82,13 @@ impl Document {
     }
 }
 
+/// What the ids of rules and types of detections are made of.
+fn in_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-' || c == '_'
+}
+
 fn word(text: &Spanned<String>, what: &str, example: &str) -> Result<String, Problem> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if !text.value.is_empty() && text.value.chars().all(fits) {
+    if !text.value.is_empty() && text.value.chars().all(in_word) {
         return Ok(text.value.clone());
     }
     let problem = format!(

@@ -44,6 +44,10 @@ impl Held for Pair {
     fn heap(&self) -> usize {
         self.samples.heap()
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.samples.several())
+    }
 }
 
 impl Pair {

@@ -38,6 +38,10 @@ impl Held for Source {
     fn heap(&self) -> usize {
         self.hosts.heap() + self.samples.heap()
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.samples.several())
+    }
 }
 
 impl Contacts {

@@ -40,6 +40,10 @@ impl Held for Pair {
     fn heap(&self) -> usize {
         self.deletions.heap() + self.samples.heap() + self.names.heap()
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.samples.several() || self.names.several())
+    }
 }
 
 impl Deletions {

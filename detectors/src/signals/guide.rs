@@ -125,6 +125,7 @@ guides! {
     BackupServerContact "backup_server_contact"
     AdminManagementProtocol "admin_management_protocol"
     DestructiveRecoveryAction "destructive_recovery_action"
+    ThreatListMatch "threat_list_match"
 }
 
 #[cfg(test)]

@@ -58,6 +58,10 @@ impl Held for Source {
         let contacts = self.contacts.capacity() * size_of::<Contact>();
         self.hosts.heap() + contacts + self.samples.heap()
     }
+
+    fn came_back(&self) -> Option<bool> {
+        Some(self.samples.several())
+    }
 }
 
 impl Source {

@@ -6,6 +6,7 @@ mod names;
 mod roles;
 mod sign_ins;
 mod strays;
+mod threats;
 
 use std::fmt::Write as _;
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Config;
 
 /// What each setting outside the detectors is for.
-const NOTES: [(&str, &str); 8] = [
+const NOTES: [(&str, &str); 9] = [
     (
         "memory_limit",
         "Divided among flow tables, fragments, parsers, detectors and queues.",
@@ -37,6 +37,10 @@ const NOTES: [(&str, &str); 8] = [
     (
         "built_in_suppressions",
         "Take what scanners, resolvers and time servers always do for known, once roles say who they are.",
+    ),
+    (
+        "threat_lists",
+        "Threat lists: plain text, .csv, or .json as STIX 2.1; relative to this file.",
     ),
 ];
 

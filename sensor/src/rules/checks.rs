@@ -3,9 +3,9 @@
 use detectors::SignalKind;
 
 /// What the commands use: picks columns of a log by name, of logs with tabs.
-pub(super) const COLUMNS: &str = r##"h=10.1.0.66 d=203.0.113.9   # the source and the destination that the detection names
+pub(super) const COLUMNS: &str = r#"h=10.1.0.66 d=203.0.113.9   # the source and the destination that the detection names
 col() { awk -F'\t' -v want="$*" '/^#fields/ {n = split(want, w, " "); for (i = 2; i <= NF; i++) at[$i] = i - 1}
-    /^#/ {next} {s = $(at[w[1]]); for (i = 2; i <= n; i++) s = s "\t" $(at[w[i]]); print s}'; }"##;
+    /^#/ {next} {s = $(at[w[1]]); for (i = 2; i <= n; i++) s = s "\t" $(at[w[i]]); print s}'; }"#;
 
 /// What to look at, and the commands; `h` is the source and `d` the destination.
 #[expect(clippy::too_many_lines, reason = "one flat match")]
@@ -118,6 +118,10 @@ pub(super) const fn check(kind: SignalKind) -> (&'static str, &'static str) {
         SignalKind::AdminManagementProtocol => (
             "ways to administer the backup server, by port",
             r#"col id.orig_h id.resp_h id.resp_p <conn.log | awk -v h="$h" -v d="$d" '$1 == h && $2 == d && $3 ~ /^(22|3389|5985|5986|445|135)$/ {print $3}' | sort | uniq -c"#,
+        ),
+        SignalKind::ThreatListMatch => (
+            "flows with what the list names: an address, a name that was asked for, a server's name, a fingerprint",
+            r#"col ts uid id.orig_h id.resp_h id.resp_p <conn.log | awk -v d="$d" '$3 == d || $4 == d'; col ts uid query <dns.log; col ts uid server_name ja3 ja4 <ssl.log"#,
         ),
         SignalKind::DestructiveRecoveryAction => (
             "what it had deleted, and whether that was done",

@@ -32,29 +32,7 @@ pub(super) fn index(book: &RuleBook) -> String {
 
 /// The page about one rule.
 pub(super) fn page(rule: &Rule) -> String {
-    let mut text = String::new();
-    let (info, level) = (&rule.info, rule.level);
-    let _ = writeln!(text, "# {}: {}\n", info.id, rule.title);
-    let _ = writeln!(text, "{}\n", rule.description);
-    let _ = writeln!(text, "| | |\n|---|---|");
-    let _ = writeln!(text, "| detection | `{}` |", info.detection_type);
-    let _ = writeln!(
-        text,
-        "| severity, confidence | {level}, {} |",
-        info.confidence.name()
-    );
-    let _ = writeln!(text, "| ATT&CK | {} |", info.mitre.join(", "));
-    let _ = writeln!(text, "| needs | {} |", rule.needs());
-    let _ = writeln!(text, "| of the same | {} |", rule.grouped_by().join(", "));
-    text.push_str("\n## What to do\n\n");
-    for action in &info.actions {
-        let _ = writeln!(text, "- {action}");
-    }
-    text.push_str("\n## Evidence\n\n");
-    text.push_str(
-        "`flowhawk detections show ID` names the signals with their measures, limits and windows, and up to \
-         `max_evidence` flows\nby the uids that they have in conn.log and the other logs.\n",
-    );
+    let mut text = head(rule);
     let signals = || {
         rule.inputs().filter_map(|source| match source {
             Source::Signal(kind) => Some(*kind),
@@ -93,6 +71,34 @@ pub(super) fn page(rule: &Rule) -> String {
         }
     }
     tune(&mut text, rule, &signals().collect::<Vec<_>>());
+    text
+}
+
+/// What it is, and what to do about it.
+fn head(rule: &Rule) -> String {
+    let mut text = String::new();
+    let (info, level) = (&rule.info, rule.level);
+    let _ = writeln!(text, "# {}: {}\n", info.id, rule.title);
+    let _ = writeln!(text, "{}\n", rule.description);
+    let _ = writeln!(text, "| | |\n|---|---|");
+    let _ = writeln!(text, "| detection | `{}` |", info.detection_type);
+    let _ = writeln!(
+        text,
+        "| severity, confidence | {level}, {} |",
+        info.confidence.name()
+    );
+    let _ = writeln!(text, "| ATT&CK | {} |", info.mitre.join(", "));
+    let _ = writeln!(text, "| needs | {} |", rule.needs());
+    let _ = writeln!(text, "| of the same | {} |", rule.grouped_by().join(", "));
+    text.push_str("\n## What to do\n\n");
+    for action in &info.actions {
+        let _ = writeln!(text, "- {action}");
+    }
+    text.push_str("\n## Evidence\n\n");
+    text.push_str(
+        "`flowhawk detections show ID` names the signals with their measures, limits and windows, and up to \
+         `max_evidence` flows\nby the uids that they have in conn.log and the other logs.\n",
+    );
     text
 }
 

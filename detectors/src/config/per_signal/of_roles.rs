@@ -1,4 +1,4 @@
-//! Numbers of signals of hosts that have roles, and of SMB to many hosts.
+//! Numbers of signals of hosts that have roles, of SMB to many hosts, and of threat lists.
 
 use flow_table::Span;
 use serde::{Deserialize, Serialize};
@@ -62,5 +62,13 @@ signal_config! {
         window: WindowSpan = WindowSpan::secs(300),
         /// Fires from this many: critical.
         limit: Count = Count::new(2),
+    }
+}
+
+signal_config! {
+    /// Numbers of THREAT_LIST_MATCH; one match is enough: high.
+    ThreatListMatch holds (16_384, 4 * MIB) {
+        /// Window.
+        window: WindowSpan = WindowSpan::secs(600),
     }
 }

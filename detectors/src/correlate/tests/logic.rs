@@ -148,7 +148,7 @@ fn what_cannot_be_asked_for_is_refused() {
         (
             "type: temporal_ordered",
             "in_any_order: [[LONG_BEACON]]",
-            "in_any_order names LONG_BEACON, which is not among the rules",
+            "in_any_order names \"LONG_BEACON\", which is not among the rules",
         ),
     ];
     for (kind, own, want) in cases {

@@ -6,7 +6,7 @@ use serde_saphyr::Spanned;
 
 use super::super::document::Flowhawk;
 use super::super::{Field, Input, Source};
-use super::{Problem, at, field};
+use super::{Problem, at, field, in_word};
 use crate::{Severity, SignalKind};
 
 /// Names as a file lists them.
@@ -65,7 +65,7 @@ fn source(name: &Spanned<String>) -> Result<Source, Problem> {
     if let Some(kind) = SignalKind::named(&name.value) {
         return Ok(Source::Signal(kind));
     }
-    if name.value.contains('-') {
+    if name.value.contains('-') && name.value.chars().all(in_word) {
         return Ok(Source::Rule(name.value.clone()));
     }
     let names = SignalKind::ALL.map(SignalKind::name).join(", ");

@@ -54,7 +54,7 @@ fn joined(
             members.push(inputs.iter().position(named).ok_or_else(|| {
                 (
                     at(name),
-                    format!("{key} names {}, which is not among the rules", name.value),
+                    format!("{key} names {:?}, which is not among the rules", name.value),
                 )
             })?);
         }
