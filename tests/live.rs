@@ -20,6 +20,7 @@ use rusqlite::Connection;
 
 use support::frames::{self, Path as Way, SYN, tcp};
 use support::net::{Listening, Wires, can_be_wired};
+use support::pcap::Capture;
 use support::root;
 use support::rows::rows;
 use support::run::{self, Ran, binary};
@@ -627,5 +628,48 @@ fn what_cannot_be_listened_to_is_said_at_once() {
         let ran: Ran = command.args(options).output().unwrap().into();
         assert!(ran.stderr.contains(want), "{want:?}: {ran:#?}");
         ran.exits(2);
+    }
+}
+
+/// Half of a scan before a restart and half after it, neither of which is one alone; stopped, and
+/// killed after a checkpoint.
+#[test]
+fn what_is_known_outlives_the_run() {
+    if !can_be_wired() {
+        return;
+    }
+    let scan = Capture::read(&capture("horizontal-scan")).unwrap();
+    let [first, rest] = scan.split_at(50);
+    let [second, _] = rest.split_at(50);
+    for killed in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("flowhawk.toml");
+        fs::write(
+            &config,
+            "state_file = \"state\"\ncheckpoint_interval = \"1s\"\n",
+        )
+        .unwrap();
+        let options = ["--config", config.to_str().unwrap()];
+        let out = dir.path().join("out");
+        for (part, last) in [(&first, false), (&second, true)] {
+            let file = dir.path().join("part.pcap");
+            fs::write(&file, part.write_usual()).unwrap();
+            let wires = Wires::new(1);
+            let ear = wires.listen(&out, &options);
+            let sent = wires.send(&file, &[]);
+            if killed && !last {
+                thread::sleep(Duration::from_secs(4));
+                ear.signal("-KILL");
+                drop(ear);
+            } else {
+                complete(&ear.finish(), sent);
+            }
+            let detections = Connection::open(out.join("flowhawk.db"))
+                .unwrap()
+                .query_row("SELECT count(*) FROM detections", [], |row| {
+                    row.get::<_, i64>(0)
+                });
+            assert_eq!(detections, Ok(i64::from(last)), "killed: {killed}");
+        }
     }
 }

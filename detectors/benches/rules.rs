@@ -33,7 +33,7 @@ fn signals(kinds: &[SignalKind], hosts: u32) -> Vec<Arc<Signal>> {
                 measure: "scanned 25 ports on 2 hosts (vertical, limit 20 in 1min)".to_owned(),
                 peers: vec![addr(0x0a01_0000, host); 10],
                 ports: vec![443; 10],
-                numbers: vec![("hosts", 2.0), ("ports", 25.0)],
+                numbers: vec![("hosts".into(), 2.0), ("ports".into(), 25.0)],
                 ..Evidence::default()
             },
             suppressed_by: None,

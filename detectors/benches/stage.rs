@@ -208,5 +208,24 @@ fn stage(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, stage);
+/// What a table full of ordinary traffic costs to be kept, and to be taken back.
+fn state(c: &mut Criterion) {
+    let config = Config::default();
+    for (mix, events) in [("ordinary", ordinary()), ("new-sources", new_sources())] {
+        let mut detectors = Detectors::new(&config, builtin_rules());
+        run(&mut detectors, &events);
+        let state = detectors.snapshot();
+        let mut group = c.benchmark_group("state");
+        group.sample_size(10);
+        group.throughput(Throughput::Bytes(state.len() as u64));
+        group.bench_function(format!("snapshot-{mix}"), |b| {
+            b.iter(|| black_box(detectors.snapshot().len()));
+        });
+        group.bench_function(format!("restore-{mix}"), |b| {
+            b.iter(|| Detectors::restore(&config, builtin_rules(), &state));
+        });
+    }
+}
+
+criterion_group!(benches, stage, state);
 criterion_main!(benches);

@@ -2,6 +2,8 @@
 
 use flow_table::{Span, Timestamp};
 
+use serde::{Deserialize, Serialize};
+
 use crate::BaselineEvidence;
 
 /// Newer windows weigh at least this much, so that a habit of months ago fades.
@@ -21,7 +23,7 @@ pub(crate) struct Prior {
 /// Only windows with traffic are learnt from: a host that sleeps at night would otherwise look
 /// suspicious every morning. Windows during which a signal was open are left out: an attack must not
 /// teach that it is usual.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Debug, Serialize, Deserialize)]
 pub(crate) struct Baseline {
     mean: f64,
     variance: f64,

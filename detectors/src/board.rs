@@ -6,6 +6,7 @@
 //! in the order (moment, kind, subject), so what comes out does not depend on when time was advanced.
 
 mod open;
+mod saved;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -15,6 +16,8 @@ use std::sync::Arc;
 use flow_table::{Span, Timestamp};
 use hashbrown::HashTable;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::Suppression;
 use crate::correlate::{Change, Correlator, Note};
 use crate::hash::join;
@@ -22,8 +25,8 @@ use crate::samples::Samples;
 use crate::suppress::Suppressions;
 use crate::threats::Threats;
 use crate::{
-    BaselineEvidence, Config, Finding, Severity, Signal, SignalCounters, SignalKind, Subject,
-    Window,
+    BaselineEvidence, Config, Finding, Number, Severity, Signal, SignalCounters, SignalKind,
+    Subject, Window,
 };
 pub(crate) use open::OpenNow;
 use open::OpenSignal;
@@ -50,8 +53,6 @@ pub(crate) struct Over<'a> {
     pub(crate) samples: &'a Samples,
     /// The names it concerns.
     pub(crate) about: About<'a>,
-    /// Says the measure as a clause that follows its subject: “scanned 25 ports on 2 hosts (…)”.
-    pub(crate) clause: fn(&Facts<'_>) -> String,
 }
 
 /// Names that a measure concerns.
@@ -70,7 +71,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) window: Span,
     pub(crate) domain: &'a str,
     pub(crate) names: &'a [Arc<str>],
-    pub(crate) numbers: &'a [(&'static str, f64)],
+    pub(crate) numbers: &'a [Number],
+    pub(crate) subject: &'a Subject,
 }
 
 impl Facts<'_> {
@@ -78,13 +80,13 @@ impl Facts<'_> {
     pub(crate) fn number(&self, name: &str) -> f64 {
         self.numbers
             .iter()
-            .find(|(other, _)| *other == name)
+            .find(|(other, _)| other == name)
             .map_or(0.0, |(_, number)| *number)
     }
 }
 
 /// Something that happens at a moment to a subject.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 struct Due {
     at: Timestamp,
     kind: SignalKind,
@@ -93,7 +95,7 @@ struct Due {
 }
 
 /// What a detector must be told.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) enum Task {
     /// The subject's signal is no longer open.
     Closed(SignalKind, Subject, u64),
@@ -105,7 +107,7 @@ pub(crate) enum Task {
 pub(crate) struct Board {
     pub(crate) now: Timestamp,
     /// When the first event began.
-    pub(crate) began: Timestamp,
+    pub(crate) began: Option<Timestamp>,
     open: HashTable<OpenSignal>,
     closing: BinaryHeap<Reverse<Due>>,
     waking: BinaryHeap<Reverse<Due>>,
@@ -125,7 +127,7 @@ impl Board {
     pub(crate) fn new(config: &Config, correlator: Correlator, threats: Arc<Threats>) -> Self {
         Self {
             now: Timestamp::ZERO,
-            began: Timestamp::ZERO,
+            began: None,
             open: HashTable::new(),
             closing: BinaryHeap::new(),
             waking: BinaryHeap::new(),
@@ -150,7 +152,8 @@ impl Board {
     #[cold]
     pub(crate) fn over(&mut self, over: &Over<'_>) {
         // A window that reaches back before the first event covers nothing there.
-        let start = over.window.start.max(self.began);
+        let start = self.began.max(Some(over.window.start));
+        let start = start.unwrap_or_default();
         let window = Window {
             start,
             ..over.window
@@ -356,6 +359,10 @@ impl Board {
 
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Finding> + '_ {
         self.findings.drain(..)
+    }
+
+    pub(crate) fn into_findings(self) -> impl Iterator<Item = Finding> {
+        self.findings.into_iter()
     }
 
     /// Bytes taken by what is open and what is due.

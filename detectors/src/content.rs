@@ -19,7 +19,7 @@ pub(crate) enum Kind {
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Content<'a> {
     /// By how it begins.
-    pub(crate) sniffed: Option<&'static str>,
+    pub(crate) sniffed: Option<&'a str>,
     /// The media type as announced.
     pub(crate) declared: Option<&'a [u8]>,
     /// The name it is to be saved under, or the last part of where it was.

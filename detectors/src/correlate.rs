@@ -8,11 +8,14 @@
 mod group;
 mod groups;
 mod member;
+mod saved;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use flow_table::{Span, Timestamp};
+
+use serde::{Deserialize, Serialize};
 
 use crate::board::OpenNow;
 use crate::config::RulesConfig;
@@ -42,6 +45,8 @@ pub(crate) struct Correlator {
     chained: bool,
     hash: KeyedHash,
     out: Vec<Finding>,
+    /// Rules whose state was saved and is of no use: they are others now, or gone.
+    dropped: u64,
 }
 
 struct RuleState {
@@ -65,7 +70,7 @@ fn common_port(signals: &[Arc<Signal>]) -> Option<u16> {
 /// The values that name a group.
 type GroupKey = [Option<Value>; 3];
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 enum Value {
     Addr(IpAddr),
     Port(u16),
@@ -121,6 +126,7 @@ impl Correlator {
             rules,
             hash,
             out: Vec::new(),
+            dropped: 0,
         }
     }
 

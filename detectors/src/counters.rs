@@ -2,7 +2,7 @@
 
 use crate::SignalKind;
 
-/// Totals since the start.
+/// Totals since it was made, or restored: what came before was counted there.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Counters {
     /// Flow events put in.
@@ -15,6 +15,9 @@ pub struct Counters {
     pub destinations_evicted: u64,
     /// Channels of FTP that were forgotten because there were too many.
     pub channels_evicted: u64,
+    /// Signals and rules that began anew on [`crate::Detectors::restore`], as they measure or say
+    /// something else than when their state was saved.
+    pub state_dropped: u64,
     /// For each signal, in the order of [`SignalKind::ALL`].
     pub signals: Vec<SignalCounters>,
     /// For each rule, in the order of their ids.
@@ -89,6 +92,7 @@ impl Counters {
             ("destinations".to_owned(), self.destinations),
             ("destinations.evicted".to_owned(), self.destinations_evicted),
             ("channels.evicted".to_owned(), self.channels_evicted),
+            ("state.dropped".to_owned(), self.state_dropped),
         ];
         for signal in &self.signals {
             let SignalCounters {

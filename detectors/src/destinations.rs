@@ -9,9 +9,12 @@ use std::net::IpAddr;
 
 use flow_table::{Span, Timestamp};
 
+use serde::{Deserialize, Serialize};
+
 use crate::config;
 use crate::hash::join;
 use crate::seen::Party;
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 
 /// See the module.
@@ -26,13 +29,16 @@ pub(crate) struct Destinations {
     since: Option<Timestamp>,
 }
 
+state!(Destinations { addresses, domains, names, since } of { enough });
+
 /// Since when something is contacted, and by whom inside.
-#[derive(Default, Debug)]
+#[derive(Default, Debug, Serialize, Deserialize)]
 struct Use {
     since: Timestamp,
     first: Timestamp,
     last: Timestamp,
     /// Keys of hosts, up to as many as make a difference.
+    #[serde(with = "crate::state::room")]
     hosts: Vec<u64>,
 }
 
@@ -43,7 +49,7 @@ impl Held for Use {
 }
 
 /// The key of a domain; none has the key zero.
-#[derive(Default, Debug)]
+#[derive(Default, Debug, Serialize, Deserialize)]
 struct Name(u64);
 
 impl Held for Name {

@@ -31,7 +31,7 @@ impl Confidence {
 }
 
 /// What stays the same in all detections of one rule.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RuleInfo {
     /// `LM-001`.
     pub id: String,
@@ -46,7 +46,9 @@ pub struct RuleInfo {
 }
 
 /// Signals about one subject, joined by a rule.
-#[derive(Clone, PartialEq, Debug)]
+///
+/// What serde makes of it is state, not output.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Detection {
     /// Hash of rule, subject and the first signals; the same capture gives the same id.
     pub id: StableId,

@@ -1,8 +1,10 @@
 //! The whole of it: events in, findings out.
 
+mod saved;
+
 use std::sync::Arc;
 
-use flow_table::{FlowEvent, ProtocolRow, Timestamp};
+use flow_table::{FlowEvent, ProtocolRow, Span, Timestamp};
 
 use crate::board::{Board, Task};
 use crate::config::Suppression;
@@ -14,6 +16,7 @@ use crate::threats::Threats;
 use crate::told::{Listeners, Told};
 use crate::wants::{Set, Takers, Wants};
 use crate::{Config, Counters, Finding, Rule, Signal, SignalKind, ThreatLists};
+pub use saved::RestoreError;
 
 /// Events that are looked at together before any is put.
 const BATCH: usize = 16;
@@ -28,11 +31,13 @@ pub struct Detectors {
     takers: Takers,
     listeners: Listeners,
     board: Board,
-    allowed_lateness: flow_table::Span,
+    allowed_lateness: Span,
     events: u64,
     late_events: u64,
     /// The kinds of signals that are told of events.
     on: Set,
+    /// Signals whose saved state was of no use, as it was measured otherwise.
+    dropped: u64,
 }
 
 impl Detectors {
@@ -63,6 +68,7 @@ impl Detectors {
             events: 0,
             late_events: 0,
             on: Set::MAX,
+            dropped: 0,
         }
     }
 
@@ -117,9 +123,7 @@ impl Detectors {
     fn put_seen(&mut self, mut seen: Seen<'_>, mut takers: Set) {
         let event = seen.event;
         self.events += 1;
-        if self.events == 1 {
-            self.board.began = event.start;
-        }
+        self.board.began.get_or_insert(event.start);
         if event.time + self.allowed_lateness < self.board.now {
             self.late_events += 1;
             return;
@@ -144,20 +148,12 @@ impl Detectors {
         self.observer.destinations.watch(row.time);
         self.advance(row.time);
         if let Some(matched) = self.observer.matched(row) {
-            self.tell(&matched);
+            let takers = self.listeners.to(matched.topic()) & self.on;
+            tell(&mut self.signals, takers, &matched, &mut self.board);
         }
         if let Some(told) = self.observer.told(row) {
-            self.tell(&told);
-        }
-    }
-
-    fn tell(&mut self, told: &Told<'_>) {
-        let mut takers = self.listeners.to(told.topic()) & self.on;
-        while takers != 0 {
-            if let Some(detector) = self.signals.get_mut(takers.trailing_zeros() as usize) {
-                detector.told(told, &mut self.board);
-            }
-            takers &= takers - 1;
+            let takers = self.listeners.to(told.topic()) & self.on;
+            tell(&mut self.signals, takers, &told, &mut self.board);
         }
     }
 
@@ -199,9 +195,28 @@ impl Detectors {
         self.board.now = self.board.now.max(watermark);
     }
 
+    /// Flows that were under way were cut, and begin anew: what they move is told up to `interval` later
+    /// than it would have been. Signals that are open stay so for as much longer, or what goes on would
+    /// look as if it had paused.
+    pub fn wait_for_flows(&mut self, interval: Span) {
+        self.board.put_off_closing(interval);
+    }
+
+    /// How far packet time is: what happened before is known.
+    pub fn watermark(&self) -> Timestamp {
+        self.board.now
+    }
+
     /// The input has ended: judges what waits to be judged and closes what is open.
     pub fn finish(&mut self) {
         self.advance(Timestamp::MAX);
+    }
+
+    /// The input ends here, and goes on elsewhere from a [`Detectors::snapshot`] taken before: tells how
+    /// the signals stand that are open. What still waits to be judged, waits there.
+    pub fn suspend(mut self) -> impl Iterator<Item = Finding> {
+        self.board.close_all();
+        self.board.into_findings()
     }
 
     /// What was found since the last time, in the order it happened.
@@ -237,9 +252,20 @@ impl Detectors {
             destinations,
             destinations_evicted: forgotten,
             channels_evicted: self.observer.channels.evicted(),
+            state_dropped: self.dropped + self.board.correlator().dropped(),
             signals,
             rules: self.board.correlator().counters(),
         }
+    }
+}
+
+/// Tells those that want to hear of it.
+fn tell(signals: &mut [Box<dyn Detector>], mut takers: Set, told: &Told<'_>, board: &mut Board) {
+    while takers != 0 {
+        if let Some(detector) = signals.get_mut(takers.trailing_zeros() as usize) {
+            detector.told(told, board);
+        }
+        takers &= takers - 1;
     }
 }
 

@@ -1,10 +1,14 @@
 //! What one needs to check a signal by hand, from conn.log and dns.log.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use flow_table::Uid;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+/// A number of a measure, by its name.
+pub type Number = (Cow<'static, str>, f64);
 
 /// The measure behind a signal. Bounded: samples are cut at `max_evidence`.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
@@ -17,7 +21,7 @@ pub struct Evidence {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<BaselineEvidence>,
     /// Named numbers that belong to the measure, in a fixed order.
-    pub numbers: Vec<(&'static str, f64)>,
+    pub numbers: Vec<Number>,
     /// Some of the peers.
     pub peers: Vec<IpAddr>,
     /// Some of the ports.
@@ -38,7 +42,7 @@ pub struct Evidence {
 }
 
 /// The baseline a measure was held against.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct BaselineEvidence {
     /// Mean of the measure over earlier windows, or the prior's.
     pub mean: f64,
@@ -52,4 +56,20 @@ pub struct BaselineEvidence {
 
 fn as_text<S: serde::Serializer>(uids: &[Uid], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(uids.iter().map(Uid::to_string))
+}
+
+/// Evidence as state: all of it, where outputs leave out what is empty.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Evidence")]
+pub(crate) struct Whole {
+    measure: String,
+    approximate: bool,
+    baseline: Option<BaselineEvidence>,
+    numbers: Vec<Number>,
+    peers: Vec<IpAddr>,
+    ports: Vec<u16>,
+    uids: Vec<Uid>,
+    domain: Option<Arc<str>>,
+    names: Vec<Arc<str>>,
+    listed: Option<Arc<str>>,
 }

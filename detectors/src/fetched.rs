@@ -78,7 +78,7 @@ impl<'a> Fetch<'a> {
     }
 
     /// What FTP was asked to send, if it sent it; `sniffed` is what the other flow carried.
-    pub(crate) fn of_ftp(ftp: &'a FtpRecord, sniffed: Option<&'static str>) -> Option<Self> {
+    pub(crate) fn of_ftp(ftp: &'a FtpRecord, sniffed: Option<&'a str>) -> Option<Self> {
         if &*ftp.command != b"RETR" || !matches!(ftp.reply_code, Some(200..=299)) {
             return None;
         }

@@ -4,13 +4,15 @@
 //! all that is older, is emptied and takes its turn. A key that never was there is taken for
 //! one that was about once in a hundred times; the latest are never forgotten.
 
+use serde::{Deserialize, Serialize};
+
 /// Bits of a filter for each key it takes.
 const BITS_PER_KEY: usize = 16;
 /// Bits set for a key, all in one word.
 const MARKS: u32 = 4;
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Ghosts {
     /// The filter being filled, and the one before it. They take no room before the first key.
     filters: [Vec<u64>; 2],
@@ -53,9 +55,20 @@ impl Ghosts {
 
     /// Whether something with this hash was there, as far as remembered.
     pub(crate) fn knows(&self, hash: u64) -> bool {
+        if self.filters.iter().all(Vec::is_empty) {
+            return false;
+        }
         let (at, marks) = place(hash, self.words);
         let has = |filter: &Vec<u64>| filter.get(at).is_some_and(|word| word & marks == marks);
         self.filters.iter().any(has)
+    }
+
+    /// These are remembered from before, if as many may be.
+    pub(crate) fn take_back(&mut self, saved: Self) {
+        let whole = |filter: &Vec<u64>| filter.is_empty() || filter.len() == self.words;
+        if saved.words == self.words && saved.filters.iter().all(whole) {
+            *self = saved;
+        }
     }
 
     /// Bytes on the heap.

@@ -66,6 +66,11 @@ impl IdHash {
         self
     }
 
+    pub(crate) fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.write(bytes);
+        self
+    }
+
     pub(crate) fn number(mut self, number: u64) -> Self {
         self.0.write(&number.to_le_bytes());
         self

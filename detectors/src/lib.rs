@@ -46,6 +46,7 @@ mod seen;
 mod signal;
 mod signals;
 mod signed_in;
+mod state;
 mod subjects;
 mod suppress;
 #[cfg(test)]
@@ -59,8 +60,8 @@ pub use config::Config;
 pub use content::program_type;
 pub use counters::{Counters, RuleCounters, SignalCounters};
 pub use detection::{Confidence, Detection, Finding, RuleInfo};
-pub use detectors::Detectors;
-pub use evidence::{BaselineEvidence, Evidence};
+pub use detectors::{Detectors, RestoreError};
+pub use evidence::{BaselineEvidence, Evidence, Number};
 pub use rule::{
     BUILTIN_RULES, ChainProblem, Explanation, Heard, Part, Rule, RuleError, Source, Verdict,
     builtin_rules, chain_problems,

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// Names that are kept for one measure.
 const MOST: usize = 5;
 /// Characters that are kept of a name: its beginning says what kind of name it is.
 const LONGEST: usize = 120;
 
 /// A ring of names that grows only as it is filled.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub(crate) struct Names {
     ring: Vec<Arc<str>>,
     next: usize,
@@ -32,7 +34,7 @@ impl Names {
         if let Some(oldest) = self.ring.get_mut(self.next) {
             *oldest = name;
         }
-        self.next = (self.next + 1) % MOST;
+        self.next = self.next.wrapping_add(1) % MOST;
     }
 
     /// Whether there were several names, not one alone.

@@ -15,18 +15,22 @@ pub use chain::{ChainProblem, chain_problems};
 pub use explain::{Explanation, Heard, Part, Verdict};
 use flow_table::Span;
 
+use serde::Serialize;
+
 use crate::{RuleInfo, Severity, SignalKind};
 
 /// One rule, parsed and sound.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Rule {
     /// What its detections carry.
     pub info: Arc<RuleInfo>,
     /// Its title, for people.
     pub title: String,
     /// What it means, for people.
+    #[serde(skip)]
     pub description: String,
     /// What it may take for it, for people.
+    #[serde(skip)]
     pub false_positives: Vec<String>,
     /// The severity of its detections.
     pub level: Severity,
@@ -45,7 +49,7 @@ pub struct Rule {
 }
 
 /// One of these inputs.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub(crate) struct Step {
     pub(crate) any_of: Vec<usize>,
     /// Where order matters: steps of one stage may come in any order, after those of stages before.
@@ -53,7 +57,7 @@ pub(crate) struct Step {
 }
 
 /// How inputs combine.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub(crate) enum Logic {
     /// Every step within the timespan.
     Temporal,
@@ -66,7 +70,7 @@ pub(crate) enum Logic {
 }
 
 /// What a rule takes.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub enum Source {
     /// Signals of this kind.
     Signal(SignalKind),
@@ -85,10 +89,11 @@ impl Source {
 }
 
 /// One kind of signal, or the detections of one rule, that a rule takes.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub(crate) struct Input {
     pub(crate) source: Source,
     /// Where the file names it.
+    #[serde(skip)]
     pub(crate) line: u64,
     /// Less severe ones do not count.
     pub(crate) minimum: Severity,
@@ -99,7 +104,7 @@ pub(crate) struct Input {
 }
 
 /// What a signal can be grouped by.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub(crate) enum Field {
     SrcIp,
     DstIp,

@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 
 use flow_table::{FlowEvent, ProtocolRow, Timestamp, Uid};
+use serde::{Deserialize, Serialize};
 
 use crate::asked::Asked;
 
 /// One flow, in 40 bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub(crate) struct Sample {
     pub(crate) time: Timestamp,
     uid: ShortUid,
@@ -16,7 +17,7 @@ pub(crate) struct Sample {
 }
 
 /// A uid in as few bytes as hold any; they sort as it does.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 struct ShortUid([u8; Uid::BYTES]);
 
 impl Sample {
@@ -63,7 +64,7 @@ impl ShortUid {
 
 /// A ring of samples that grows only as it is filled. The first takes no room of its own: most
 /// subjects are seen once.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub(crate) enum Samples {
     #[default]
     None,
@@ -73,8 +74,9 @@ pub(crate) enum Samples {
 
 /// More samples than one. Which was added last stands beside them: finding out that another is new
 /// touches none.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Ring {
+    #[serde(with = "crate::state::room")]
     samples: Vec<Sample>,
     newest: ShortUid,
     /// The oldest, once it is full.

@@ -12,6 +12,7 @@ use crate::destinations::{Destinations, Known};
 use crate::hash::{KeyedHash, join};
 use crate::networks::Networks;
 use crate::roles::{self, HasRoles};
+use crate::state::state;
 use crate::threats::{ListId, Threats};
 
 /// Where an address belongs.
@@ -97,6 +98,8 @@ pub(crate) struct Observer {
     /// Addresses seen lately, each where [`place`] says: the next event is mostly of one of them.
     lately: Vec<Party>,
 }
+
+state!(Observer { destinations, channels } of { v4, v6, hash, threats, roles, lately });
 
 /// How many addresses are known at once.
 const LATELY: usize = 512;

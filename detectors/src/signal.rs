@@ -51,7 +51,7 @@ impl fmt::Display for Severity {
 }
 
 /// A stable 128-bit name: a hash of what is named, printed as 32 hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct StableId(pub u128);
 
 impl fmt::Display for StableId {
@@ -61,7 +61,7 @@ impl fmt::Display for StableId {
 }
 
 /// Whom a signal or a detection is about. What does not apply is `None`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Subject {
     /// The acting host.
     pub src: Option<IpAddr>,
@@ -110,7 +110,7 @@ impl Subject {
 }
 
 /// A stretch of packet time, `[start, end]`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Window {
     /// First moment inside.
     pub start: Timestamp,
@@ -119,7 +119,9 @@ pub struct Window {
 }
 
 /// One weak observation about one subject in one window. Never an alert alone.
-#[derive(Clone, PartialEq, Debug)]
+///
+/// What serde makes of it is state, not output.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Signal {
     /// Hash of kind, rule version, subject and the window in which it fired.
     pub id: StableId,
@@ -136,6 +138,7 @@ pub struct Signal {
     /// The limit it crossed.
     pub threshold: f64,
     /// What one needs to check it by hand.
+    #[serde(with = "crate::evidence::Whole")]
     pub evidence: Evidence,
     /// The suppression or allow-list entry that applies, if one does.
     pub suppressed_by: Option<Arc<str>>,

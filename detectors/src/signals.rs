@@ -39,7 +39,7 @@ pub use guide::Guide;
 pub(crate) use threat_list_match::Matched;
 
 use crate::asked::Asked;
-use crate::board::Board;
+use crate::board::{Board, Facts};
 use crate::deleted::Deleted;
 use crate::echoed::Echoed;
 use crate::fetched::Fetched;
@@ -47,6 +47,7 @@ use crate::hash::KeyedHash;
 use crate::misplaced::Misplaced;
 use crate::seen::Seen;
 use crate::signed_in::SignedIn;
+use crate::state::State;
 use crate::subjects::{Held, Subjects};
 use crate::threats::Threats;
 use crate::told::{Told, Topic};
@@ -54,7 +55,7 @@ use crate::wants::Wants;
 use crate::{Config, Severity, SignalKind, Subject};
 
 /// One kind of signal.
-pub(crate) trait Detector: Send {
+pub(crate) trait Detector: Send + State {
     /// Which events it is given.
     fn wants(&self) -> Wants;
     /// An event that it wants is put soon: fetches what it will look at.
@@ -252,6 +253,41 @@ fn make(kind: SignalKind, config: &Config, general: General) -> Box<dyn Detector
             &config.threat_list_match,
             general,
         )),
+    }
+}
+
+/// What says a kind's measure as a clause that follows its subject: “scanned 25 ports on 2 hosts (…)”.
+pub(crate) fn clause(kind: SignalKind) -> fn(&Facts<'_>) -> String {
+    match kind {
+        SignalKind::PortScan => port_scan::clause,
+        SignalKind::ConnectionSpike => connection_spike::clause,
+        SignalKind::PrivilegedAccess => privileged_access::clause,
+        SignalKind::PeriodicBeacon => periodic_beacon::clause,
+        SignalKind::PersistentDestination => persistent_destination::clause,
+        SignalKind::CommandExchange => command_exchange::clause,
+        SignalKind::DataStaging => data_staging::clause,
+        SignalKind::OutboundSpike => outbound_spike::clause,
+        SignalKind::DestinationDiversity => destination_diversity::clause,
+        SignalKind::FanInDdos => fan_in_ddos::clause,
+        SignalKind::FanOutScan => fan_out_scan::clause,
+        SignalKind::SynBurst => syn_burst::clause,
+        SignalKind::DnsQueryBurst => dns_query_burst::clause,
+        SignalKind::HighEntropyDns => high_entropy_dns::clause,
+        SignalKind::EncodedTunnelingPattern => encoded_tunneling_pattern::clause,
+        SignalKind::ExecutableFileDownload => executable_file_download::clause,
+        SignalKind::RareExternalSource => rare_external_source::clause,
+        SignalKind::PostDownloadBeacon => post_download_beacon::clause,
+        SignalKind::BruteForce => brute_force::clause,
+        SignalKind::IcmpTunnel => icmp_tunnel::clause,
+        SignalKind::ProtocolOnWrongPort => protocol_on_wrong_port::clause,
+        SignalKind::LongBeacon => long_beacon::clause,
+        SignalKind::LongConnection => long_connection::clause,
+        SignalKind::Strobe => strobe::clause,
+        SignalKind::SmbFanOut => smb_fan_out::clause,
+        SignalKind::BackupServerContact => backup_server_contact::clause,
+        SignalKind::AdminManagementProtocol => admin_management_protocol::clause,
+        SignalKind::DestructiveRecoveryAction => destructive_recovery_action::clause,
+        SignalKind::ThreatListMatch => threat_list_match::clause,
     }
 }
 

@@ -7,7 +7,11 @@
 //! than three quarters, they go first: whoever opens many signals, or comes back with many subjects,
 //! must not blind the detector to everybody else. Every eviction is counted. All operations take constant time.
 
+mod saved;
+
 use flow_table::{SlotIndex, prefetch};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::ghosts::Ghosts;
 
@@ -19,7 +23,7 @@ const GHOST_BYTES: usize = 64;
 const NONE: u32 = u32::MAX;
 
 /// State whose memory can be told.
-pub(crate) trait Held: Default {
+pub(crate) trait Held: Default + Serialize + DeserializeOwned {
     /// Bytes on the heap; below 4 GiB.
     fn heap(&self) -> usize;
 
@@ -327,7 +331,7 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
             self.evict();
         }
         let at = self.place(hash, key)?;
-        if self.evicted > 0 && self.ghosts.knows(hash) {
+        if self.ghosts.knows(hash) {
             self.slot_mut(at)?.rank = Rank::Back;
         }
         self.index.insert(hash, at);
@@ -487,6 +491,8 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+
     use super::*;
 
     impl Held for u64 {
@@ -496,7 +502,7 @@ mod tests {
     }
 
     /// How often it came.
-    #[derive(Default)]
+    #[derive(Default, Serialize, Deserialize)]
     struct Visits(u64);
 
     impl Held for Visits {

@@ -9,8 +9,10 @@ use flow_table::protocol::dns::DnsRecord;
 use crate::asked::{Asked, Question, registered};
 use crate::config::Role;
 use crate::deleted::{Deleted, deletes};
+use crate::destinations::Destinations;
 use crate::echoed::Echoed;
 use crate::fetched::{Fetch, Fetched, name_of};
+use crate::hash::KeyedHash;
 use crate::misplaced::Misplaced;
 use crate::seen::{Observer, Party, Side};
 use crate::signals::Matched;
@@ -94,7 +96,7 @@ impl Listeners {
 
 impl Observer {
     /// What a row tells, if that concerns a detector.
-    pub(crate) fn told<'a>(&mut self, row: &'a ProtocolRow) -> Option<Told<'a>> {
+    pub(crate) fn told<'a>(&'a mut self, row: &'a ProtocolRow) -> Option<Told<'a>> {
         self.channels.note(row, &self.hash);
         let client = self.party(row.id.orig.addr);
         let server = self.party(row.id.resp.addr);
@@ -147,11 +149,12 @@ impl Observer {
 
     /// What a row tells of a client inside.
     fn told_of_inside<'a>(
-        &mut self,
+        &'a mut self,
         row: &'a ProtocolRow,
         client: Party,
         server: Party,
     ) -> Option<Told<'a>> {
+        let ends = (client, server);
         match &row.record {
             Record::Dns(dns) => {
                 let asked = Asked::new(row, Question::of(dns)?, (client, server), &self.hash);
@@ -169,53 +172,20 @@ impl Observer {
             Record::Http(http) => {
                 let host = http.host.as_deref().unwrap_or_default();
                 let fetched = Fetch::of_http(http);
-                self.fetched(row, (client, server), host, fetched)
+                fetched_by(&mut self.destinations, &self.hash, row, ends, host, fetched)
             }
             Record::Ftp(ftp) => {
-                let carried = ftp
-                    .transfer
-                    .and_then(|to| self.channels.carried(to, &self.hash));
-                let fetched = Fetch::of_ftp(ftp, carried)?;
-                self.fetched(row, (client, server), b"", Some(fetched))
+                let (channels, hash) = (&self.channels, &self.hash);
+                let carried = ftp.transfer.and_then(|to| channels.carried(to, hash));
+                let fetched = Some(Fetch::of_ftp(ftp, carried)?);
+                fetched_by(&mut self.destinations, hash, row, ends, b"", fetched)
             }
             Record::Ssl(ssl) => {
                 let name = ssl.server_name.as_deref().unwrap_or_default();
-                self.fetched(row, (client, server), name, None)
+                fetched_by(&mut self.destinations, &self.hash, row, ends, name, None)
             }
             _ => None,
         }
-    }
-
-    /// A client contacts a server by what may be a name, and may fetch something.
-    fn fetched<'a>(
-        &mut self,
-        row: &'a ProtocolRow,
-        (client, server): (Party, Party),
-        host: &'a [u8],
-        fetch: Option<Fetch<'a>>,
-    ) -> Option<Told<'a>> {
-        let name = name_of(host).unwrap_or_default();
-        let lower = name.to_ascii_lowercase();
-        let domain = registered(&lower);
-        let known = if server.side != Side::Outside {
-            None
-        } else if !domain.is_empty() {
-            let key = self.hash.name(domain);
-            let known = &mut self.destinations;
-            Some(known.contact_by_name(client, server, key, row.time))
-        } else if fetch.is_some() {
-            Some(self.destinations.contact(client, server, row.time))
-        } else {
-            None
-        };
-        Some(Told::Fetched(Fetched {
-            row,
-            client,
-            server,
-            fetch: fetch?,
-            domain: domain.into(),
-            known,
-        }))
     }
 
     /// A client learns the addresses of a name.
@@ -236,4 +206,36 @@ impl Observer {
             }
         }
     }
+}
+
+/// A client contacts a server by what may be a name, and may fetch something.
+fn fetched_by<'a>(
+    destinations: &mut Destinations,
+    hash: &KeyedHash,
+    row: &'a ProtocolRow,
+    (client, server): (Party, Party),
+    host: &'a [u8],
+    fetch: Option<Fetch<'a>>,
+) -> Option<Told<'a>> {
+    let name = name_of(host).unwrap_or_default();
+    let lower = name.to_ascii_lowercase();
+    let domain = registered(&lower);
+    let known = if server.side != Side::Outside {
+        None
+    } else if !domain.is_empty() {
+        let key = hash.name(domain);
+        Some(destinations.contact_by_name(client, server, key, row.time))
+    } else if fetch.is_some() {
+        Some(destinations.contact(client, server, row.time))
+    } else {
+        None
+    };
+    Some(Told::Fetched(Fetched {
+        row,
+        client,
+        server,
+        fetch: fetch?,
+        domain: domain.into(),
+        known,
+    }))
 }

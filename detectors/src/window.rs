@@ -7,6 +7,7 @@
 mod distinct;
 mod estimate;
 mod ring;
+mod saved;
 mod stretches;
 mod sum;
 

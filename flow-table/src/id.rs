@@ -3,9 +3,11 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 /// One end of a flow. For ICMP the port holds the type (originator) or the counterpart's type or
 /// code (responder), as in conn.log; protocols without ports have 0.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Its address.
     pub addr: IpAddr,

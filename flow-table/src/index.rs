@@ -48,6 +48,8 @@ pub struct SlotIndex {
 const LINE: usize = 64 / size_of::<Entry>();
 /// Homes of the smallest index that has any.
 const SMALLEST: usize = 16;
+/// Where three quarters of all homes are taken, no search comes near this.
+const LONGEST_SEARCH: usize = 1_024;
 /// Entries after the last home, at first, for those that find it full.
 const AFTER: usize = 16;
 
@@ -103,6 +105,31 @@ impl SlotIndex {
         if homes > self.homes {
             self.grow_to(homes);
         }
+    }
+
+    /// Places it has, whether anything is in them or not.
+    pub const fn room(&self) -> usize {
+        self.entries.capacity()
+    }
+
+    /// Makes room as another of so many slots had: at most as much as one can come to have.
+    pub fn reserve_room(&mut self, room: usize) {
+        let most = 2 * (self.homes + 2 * AFTER);
+        let more = room.min(most).saturating_sub(self.entries.len());
+        self.entries.reserve_exact(more);
+    }
+
+    /// Whether slots with these hashes would make searches long, as hashes that are seeded never do.
+    pub fn is_crowded_by(&self, hashes: impl Iterator<Item = u64>) -> bool {
+        let mut tags: Vec<u64> = hashes.map(tag_of).collect();
+        tags.sort_unstable();
+        let mut next = 0;
+        tags.into_iter().any(|tag| {
+            let home = self.home(tag);
+            let at = home.max(next);
+            next = at + 1;
+            at - home > LONGEST_SEARCH
+        })
     }
 
     /// Removes a slot.
@@ -227,6 +254,31 @@ mod tests {
                 prop_assert_eq!(found, model.contains(&slot).then_some(slot));
             }
         }
+    }
+
+    #[test]
+    fn hashes_that_somebody_chose_crowd_it() {
+        let spread = |number: u64| number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31);
+        let mut index = SlotIndex::default();
+        index.reserve(60_000);
+        assert!(!index.is_crowded_by((0..60_000).map(spread)));
+        assert!(index.is_crowded_by((0..60_000).map(|number| spread(number) & 0xfff_ffff)));
+        assert!(index.is_crowded_by(std::iter::repeat_n(7, 2_000)));
+    }
+
+    #[test]
+    fn room_is_made_as_another_had_it_but_no_more() {
+        let (mut one, mut other) = (SlotIndex::default(), SlotIndex::default());
+        one.reserve(1_000);
+        for slot in 0..500 {
+            one.insert(u64::MAX - u64::from(slot), slot);
+        }
+        other.reserve(1_000);
+        assert!(other.room() < one.room());
+        other.reserve_room(one.room());
+        assert_eq!(other.room(), one.room());
+        other.reserve_room(usize::MAX);
+        assert!(other.room() < 4_000, "{}", other.room());
     }
 
     #[test]

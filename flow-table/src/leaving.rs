@@ -4,17 +4,29 @@
 
 use crate::shard::Shard;
 use crate::table::TableOutput;
-use crate::{Timestamp, Uid};
+use crate::{ConnState, FlowEvent, FlowEventKind, IpProto, Timestamp, Uid};
 
 /// Bits of a uid that are not kept while a flow waits: the order is that of the others.
 const LOW_BITS: u32 = 32;
 /// How many flows ahead memory is asked for.
 const LOOK_AHEAD: usize = 8;
 
+/// What the end of the input says of flows that nobody ended.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum End {
+    /// They are over.
+    #[default]
+    Closes,
+    /// They go on in input to come. They get their rows, but no event tells that they closed: what is
+    /// measured of them is not complete.
+    GoesOn,
+}
+
 /// The flows of a shard on their way out.
 #[derive(Debug)]
 pub struct Leaving {
     now: Timestamp,
+    end: End,
     /// The last to go first.
     waiting: Vec<Waiting>,
 }
@@ -30,7 +42,7 @@ struct Waiting {
 
 impl Leaving {
     /// Everything in `shard` leaves at `now`.
-    pub fn of(shard: &Shard, now: Timestamp) -> Self {
+    pub fn of(shard: &Shard, now: Timestamp, end: End) -> Self {
         let mut waiting = Vec::with_capacity(shard.len());
         for (table, flows) in (0..).zip(shard.tables()) {
             waiting.extend(flows.uids().map(|(uid, slot)| Waiting {
@@ -40,7 +52,7 @@ impl Leaving {
             }));
         }
         waiting.sort_unstable_by(|a, b| b.cmp(a));
-        Self { now, waiting }
+        Self { now, end, waiting }
     }
 
     /// The next `count` flows leave, or a few more. Returns the uid below which none is left, or
@@ -58,7 +70,11 @@ impl Leaving {
             last = Some(next.uid);
             self.waiting.pop();
             self.fetch(shard);
+            let before = out.events.len();
             shard.end(next.table, next.slot, self.now, out);
+            if self.end == End::GoesOn {
+                out.events.iter_mut().skip(before).for_each(keep_open);
+            }
         }
         None
     }
@@ -72,5 +88,33 @@ impl Leaving {
         if let Some(near) = ahead(LOOK_AHEAD) {
             shard.prefetch_index(near.table, near.slot);
         }
+    }
+}
+
+/// A flow that nobody ended reports what it moved, and does not close.
+fn keep_open(event: &mut FlowEvent) {
+    if let FlowEventKind::Closed { state, .. } = event.kind
+        && !(event.id.proto == IpProto::TCP && is_over(state))
+    {
+        event.kind = FlowEventKind::Progress;
+    }
+}
+
+/// Whether a flow of TCP so closed that nothing more comes.
+const fn is_over(state: ConnState) -> bool {
+    match state {
+        ConnState::Sf
+        | ConnState::Rej
+        | ConnState::Rsto
+        | ConnState::Rstr
+        | ConnState::Rstos0
+        | ConnState::Rstrh => true,
+        ConnState::S0
+        | ConnState::S1
+        | ConnState::S2
+        | ConnState::S3
+        | ConnState::Sh
+        | ConnState::Shr
+        | ConnState::Oth => false,
     }
 }

@@ -83,7 +83,7 @@ pub use id::{Endpoint, FlowId, IpProto};
 pub use index::SlotIndex;
 pub use inspection::{InspectionConfig, ProtocolRow, Services};
 pub use key::{FlowKey, KEY_GROUPS, Way};
-pub use leaving::Leaving;
+pub use leaving::{End, Leaving};
 pub use packet::{
     Body, Datagram, FlatBody, LinkInfo, LinkPlace, Message, Packet, Parent, PayloadPlace, Segment,
     TcpFlags, TunnelKind,

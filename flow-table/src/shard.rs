@@ -2,7 +2,7 @@
 
 use crate::inspection::InspectionConfig;
 use crate::key::{KEY_GROUPS, group_of};
-use crate::leaving::Leaving;
+use crate::leaving::{End, Leaving};
 use crate::packet::Packet;
 use crate::table::{Block, FlowTable, TableConfig, TableOutput};
 use crate::{Span, Timestamp};
@@ -119,7 +119,7 @@ impl Shard {
 
     /// The input is over: every flow leaves at `now`. See [`Leaving`] for when they are many.
     pub fn finish(&mut self, now: Timestamp, out: &mut TableOutput) {
-        let mut leaving = Leaving::of(self, now);
+        let mut leaving = Leaving::of(self, now, End::Closes);
         while leaving.step(self, usize::MAX, out).is_some() {}
     }
 

@@ -12,8 +12,25 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 const NANOS_PER_SEC: i64 = 1_000_000_000;
 
 /// A moment of packet time, in nanoseconds since 1970-01-01 UTC. Never negative.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+///
+/// In saved state it is that number.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Serialize, Deserialize,
+)]
+#[serde(from = "i64", into = "i64")]
 pub struct Timestamp(i64);
+
+impl From<i64> for Timestamp {
+    fn from(nanos: i64) -> Self {
+        Self::from_nanos(nanos)
+    }
+}
+
+impl From<Timestamp> for i64 {
+    fn from(time: Timestamp) -> Self {
+        time.0
+    }
+}
 
 impl Timestamp {
     /// The epoch; earlier than or equal to every other timestamp.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Side;
 
 /// Digits in ascending ASCII order, so that uids sort as text the way they sort as numbers.
@@ -19,8 +21,25 @@ const MAX_LACKING: usize = 3;
 
 /// A flow's unique id: 96 bits, printed as `C` and seventeen base-62 digits. Zeek's, read from a
 /// log, may be larger or have fewer digits, and are printed as they were.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+///
+/// In saved state it is [`Uid::to_bytes`].
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Serialize, Deserialize,
+)]
+#[serde(from = "[u8; Uid::BYTES]", into = "[u8; Uid::BYTES]")]
 pub struct Uid(u128);
+
+impl From<[u8; Self::BYTES]> for Uid {
+    fn from(bytes: [u8; Self::BYTES]) -> Self {
+        Self::from_bytes(bytes)
+    }
+}
+
+impl From<Uid> for [u8; Uid::BYTES] {
+    fn from(uid: Uid) -> Self {
+        uid.to_bytes()
+    }
+}
 
 /// Why a text is no [`Uid`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

@@ -3,10 +3,24 @@
 use std::io::{self, Write};
 
 use crate::answered;
+use crate::baseline::{Baseline, Unusable};
 use crate::cli::CheckArgs;
-use crate::config;
+use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::threats::Known;
+
+/// What is kept from an earlier run, if that is wanted.
+fn kept(config: &Config) -> anyhow::Result<String> {
+    let Some(file) = &config.state_file.0 else {
+        return Ok(String::new());
+    };
+    let path = file.display();
+    let informed = Baseline::named(file).inform(config, Unusable::Refuse)?;
+    Ok(match informed.until {
+        Some(until) => format!("ok: {path}: known up to {until}\n"),
+        None => format!("ok: {path}: is not there yet\n"),
+    })
+}
 
 /// Prints the defaults, or tests a configuration; every problem is in the error.
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
@@ -26,10 +40,11 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
         None => "built-in configuration".to_owned(),
     };
     let settings = document.settings;
+    let kept = kept(&document.value)?;
     let threats = threats(&document.value.threats);
-    let told = writeln!(
+    let told = write!(
         io::stdout().lock(),
-        "ok: {what}: {settings} settings, {rules} rules{threats}"
+        "ok: {what}: {settings} settings, {rules} rules{threats}\n{kept}"
     );
     Ok(answered(told.map_err(Into::into)))
 }

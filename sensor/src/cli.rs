@@ -207,6 +207,12 @@ pub(crate) struct FindingArgs {
     /// Findings are signals and detections; an object's keys are the columns of the database.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Begin with what detectors know from FILE, and keep it there
+    ///
+    /// Baselines, windows, open signals, half-complete rules: a run goes on where the one before ended,
+    /// as if it were one. The file is made if there is none, and replaced as a whole at a clean end.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
 }
 
 impl FindingArgs {

@@ -54,6 +54,11 @@ pub(crate) struct Config {
     /// Files of addresses, names and fingerprints that are called malicious; relative to the file that
     /// names them.
     pub(crate) threat_lists: Vec<PathBuf>,
+    /// Where `live` keeps what detectors know, relative to the file that names it; nowhere if empty.
+    pub(crate) state_file: StateFile,
+    /// How often it does, in packet time.
+    #[serde(deserialize_with = "more_than_zero")]
+    pub(crate) checkpoint_interval: Span,
     /// With what stands in the files that `suppressions` names, once they are read.
     pub(crate) detectors: DetectorConfig,
     /// What stands in the threat lists.
@@ -76,6 +81,23 @@ pub(crate) enum KnownFrom {
     File(PathBuf, usize),
 }
 
+/// A file, or none: written as its path, or as nothing.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(from = "PathBuf", into = "PathBuf")]
+pub(crate) struct StateFile(pub(crate) Option<PathBuf>);
+
+impl From<PathBuf> for StateFile {
+    fn from(path: PathBuf) -> Self {
+        Self(Some(path).filter(|path| *path != Path::new("")))
+    }
+}
+
+impl From<StateFile> for PathBuf {
+    fn from(file: StateFile) -> Self {
+        file.0.unwrap_or_default()
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -90,6 +112,8 @@ impl Default for Config {
             suppressions: Vec::new(),
             built_in_suppressions: true,
             threat_lists: Vec::new(),
+            state_file: StateFile::default(),
+            checkpoint_interval: Span::from_secs(60),
             detectors: DetectorConfig::default(),
             threats: threats::Known::default(),
             known_from: Vec::new(),
@@ -196,6 +220,7 @@ pub(crate) fn load(file: Option<&Path>) -> Result<Document<Config>, Problems> {
     let config = &mut document.value;
     let beside = |path: &PathBuf| file.parent().unwrap_or(Path::new("")).join(path);
     let paths: Vec<PathBuf> = config.rules.iter().map(beside).collect();
+    config.state_file.0 = config.state_file.0.as_ref().map(beside);
     config.suppressions = config.suppressions.iter().map(beside).collect();
     let files = config.suppressions.clone();
     let known = config.with_known(&files);

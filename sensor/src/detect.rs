@@ -8,13 +8,14 @@ use anyhow::Context;
 use detectors::{Counters, Detectors};
 use flow_table::{FlowEvent, Timestamp};
 
+use crate::baseline::{self, Baseline, Informed, Unusable};
 use crate::cli::DetectArgs;
 use crate::clock::Stopwatch;
 use crate::config::Config;
 use crate::logged::{self, Again, Happening, Order, Refused, Rows};
 use crate::output::{Existing, FindingSender, OutputDir, Outputs, RunRecord, Sink};
 use crate::progress::{Live, Progress};
-use crate::run::{Outcome, make_detectors, total_size};
+use crate::run::{Outcome, total_size};
 use crate::summary::{self, Dropped, RunSummary, Unit};
 
 /// One part in so many of `memory_limit` that rows may take before they are put on disk.
@@ -29,7 +30,14 @@ pub(crate) fn detect(args: &DetectArgs, config: &Config) -> anyhow::Result<Outco
     let (files, unlisted) = logged::find(&args.logs);
     let paths: Vec<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
 
-    // Every output is open before the first row is read.
+    // Every output is open before the first row is read; nothing is emptied for a run that cannot know
+    // what it should.
+    let baseline = args.output.baseline.as_deref();
+    let baseline = baseline.map(Baseline::at).transpose()?;
+    let informed = match &baseline {
+        Some(file) => file.inform(config, Unusable::Refuse)?,
+        None => Informed::of_nothing(config),
+    };
     if args.output.database().is_some() {
         OutputDir::create(&args.output.out, Existing::Empty)?;
     }
@@ -42,7 +50,7 @@ pub(crate) fn detect(args: &DetectArgs, config: &Config) -> anyhow::Result<Outco
     let mut order = Order::new(memory);
     let rows = logged::read(&files, &mut order, &live).context("cannot keep rows")?;
     let mut run = Run {
-        detectors: make_detectors(config),
+        detectors: informed.detectors,
         findings: sink.sender(),
         waiting: Vec::new(),
         events: 0,
@@ -57,12 +65,14 @@ pub(crate) fn detect(args: &DetectArgs, config: &Config) -> anyhow::Result<Outco
         })
         .context("cannot put rows into order")?;
     again.finish(|happening| run.take(happening));
+    let (times, events) = (run.times, run.events);
+    let (detectors, kept) = run.finish(baseline.as_ref());
     let counted = Counted {
         rows: &rows,
-        times: run.times,
-        events: run.events,
+        times,
+        events,
         cut_short: again.cut_short,
-        detectors: &run.finish(),
+        detectors: &detectors,
     };
     let report = sink.finish(counted.record(args, config));
     progress.finish();
@@ -75,6 +85,13 @@ pub(crate) fn detect(args: &DetectArgs, config: &Config) -> anyhow::Result<Outco
     let mut losses = unlisted;
     losses.extend(rows.problems.iter().map(ToString::to_string));
     losses.extend(report.lost);
+    losses.extend(kept.err().map(|lost| format!("{lost:#}")));
+    let first = times.map(|(first, _)| first);
+    losses.extend(baseline::overlap(
+        informed.until,
+        first,
+        detectors.late_events,
+    ));
     Ok(Outcome {
         losses,
         found: report.tally,
@@ -124,11 +141,19 @@ impl Run {
         let _ = self.findings.send(self.detectors.drain().collect());
     }
 
-    fn finish(mut self) -> Counters {
+    /// Another run goes on from what is kept.
+    fn finish(mut self, keep: Option<&Baseline>) -> (Counters, anyhow::Result<()>) {
         self.put_waiting();
-        self.detectors.finish();
+        let Some(file) = keep else {
+            self.detectors.finish();
+            self.pass_on();
+            return (self.detectors.counters(), Ok(()));
+        };
         self.pass_on();
-        self.detectors.counters()
+        let kept = file.write(&self.detectors.snapshot());
+        let counters = self.detectors.counters();
+        let _ = self.findings.send(self.detectors.suspend().collect());
+        (counters, kept)
     }
 }
 

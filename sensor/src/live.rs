@@ -18,6 +18,7 @@ use anyhow::{Context, bail};
 use crossbeam_channel::bounded;
 use flow_table::{DropReason, Span};
 
+use crate::baseline::Unusable;
 use crate::cli::{LiveArgs, TalkArgs};
 use crate::config::Config;
 use crate::output::{Existing, Upkeep};
@@ -60,6 +61,8 @@ pub(crate) fn run(args: &LiveArgs, config: &Config) -> anyhow::Result<Outcome> {
         existing: Existing::Keep,
         upkeep: Upkeep::with(reopen),
         rotate: args.rotate,
+        baseline: state_file(args, config).map(|file| (file, Unusable::BeginAnew)),
+        checkpoints: Some(config.checkpoint_interval),
         suppressions,
     };
     let begin = |started: &Started| {
@@ -88,6 +91,12 @@ pub(crate) fn run(args: &LiveArgs, config: &Config) -> anyhow::Result<Outcome> {
         drop(watch);
         ears.join(totals)
     })
+}
+
+/// Where what detectors know is kept: the command line wins.
+fn state_file(args: &LiveArgs, config: &Config) -> Option<PathBuf> {
+    let named = args.common.output.findings.baseline.clone();
+    named.or_else(|| config.state_file.0.clone())
 }
 
 /// All interfaces, before anything is written.

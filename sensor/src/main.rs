@@ -1,5 +1,6 @@
 //! The command `flowhawk`: what it is asked to do, and how it tells what came of it.
 
+mod baseline;
 mod capture;
 mod check;
 mod cli;

@@ -167,6 +167,7 @@ mod tests {
         FindingArgs {
             out: out.to_owned(),
             db: None,
+            baseline: None,
             no_db: false,
             json: None,
         }

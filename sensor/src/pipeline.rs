@@ -20,7 +20,7 @@ mod work;
 mod worker;
 
 use flow_table::{
-    Checksums, Decoder, DropCounts, FlowConfig, FragmentConfig, Links, TableOutput, Timestamp,
+    Checksums, Decoder, DropCounts, End, FlowConfig, FragmentConfig, Links, TableOutput, Timestamp,
 };
 
 use crate::capture::CaptureError;
@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     /// Workers, each with a shard; at most [`flow_table::KEY_GROUPS`].
     pub(crate) threads: usize,
     pub(crate) flows: FlowConfig,
+    /// What the end of the input says of flows that nobody ended.
+    pub(crate) end: End,
     pub(crate) fragments: FragmentConfig,
     pub(crate) checksums: Checksums,
     pub(crate) links: Links,

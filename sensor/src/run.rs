@@ -10,10 +10,13 @@ use crossbeam_channel::{Receiver, bounded, never};
 use detectors::config::Suppression;
 use detectors::{Counters, Detectors};
 use flow_table::protocol::http::Measure;
-use flow_table::{Checksums, FlowConfig, FragmentConfig, InspectionConfig, KEY_GROUPS, Links};
+use flow_table::{
+    Checksums, End, FlowConfig, FragmentConfig, InspectionConfig, KEY_GROUPS, Links, Span,
+};
 
+use crate::baseline::{self, Baseline, Informed, Keeper, Unusable};
 use crate::capture::{Filter, Input};
-use crate::cli::{CommonArgs, InputArgs, ReplayArgs};
+use crate::cli::{CommonArgs, FindingArgs, InputArgs, ReplayArgs};
 use crate::clock::{Stopwatch, time_of_day};
 use crate::config::Config;
 use crate::findings::Tally;
@@ -61,7 +64,7 @@ pub(crate) fn replay(args: &ReplayArgs, config: &Config) -> anyhow::Result<Outco
     };
     let files = args.files.clone();
     job.run(
-        Keeping::made_again(),
+        Keeping::made_again(&args.common.output.findings),
         |started| {
             Ok((
                 Source::Files(Box::new(Input::new(files, Arc::clone(&started.live)))),
@@ -92,6 +95,10 @@ pub(crate) struct Keeping {
     pub(crate) existing: Existing,
     pub(crate) upkeep: Upkeep,
     pub(crate) rotate: Option<Every>,
+    /// Where what detectors know is kept, and what if that cannot be used.
+    pub(crate) baseline: Option<(PathBuf, Unusable)>,
+    /// How often in packet time it is, besides at the end.
+    pub(crate) checkpoints: Option<Span>,
     /// What is known and not to be alerted on, from now on.
     pub(crate) suppressions: Receiver<Vec<Suppression>>,
 }
@@ -103,11 +110,16 @@ impl Keeping {
     }
 
     /// For what can be run again, and ends by itself.
-    fn made_again() -> Self {
+    fn made_again(findings: &FindingArgs) -> Self {
         Self {
             existing: Existing::Empty,
             upkeep: Upkeep::none(),
             rotate: None,
+            baseline: findings
+                .baseline
+                .clone()
+                .map(|file| (file, Unusable::Refuse)),
+            checkpoints: None,
             suppressions: never(),
         }
     }
@@ -138,10 +150,23 @@ impl Job<'_> {
     ) -> anyhow::Result<Outcome> {
         let (common, config) = (self.common, self.config);
         let watch = Stopwatch::start();
-        let settings = self.settings();
+        let open_flows = if keeping.baseline.is_some() {
+            End::GoesOn
+        } else {
+            End::Closes
+        };
+        let settings = self.settings(open_flows);
         let live = Arc::new(Live::default());
 
-        // Every output is open before the first packet is read.
+        // Every output is open before the first packet is read; nothing is emptied for a run that
+        // cannot know what it should.
+        let baseline = keeping.baseline.as_ref();
+        let baseline = baseline.map(|(path, or)| Baseline::at(path).map(|file| (file, *or)));
+        let baseline = baseline.transpose()?;
+        let mut informed = match &baseline {
+            Some((file, or)) => file.inform(config, *or)?,
+            None => Informed::of_nothing(config),
+        };
         let dir = OutputDir::create(&common.output.findings.out, keeping.existing)?;
         let archive = keeping.archive(&dir)?;
         let log_format = common.output.log_format.unwrap_or(config.log_format);
@@ -163,9 +188,22 @@ impl Job<'_> {
             findings: sink.sender(),
             spare: give_back,
         };
-        let detectors = make_detectors(config);
-        let stage = Stage::new(settings.threads, config.tick, detectors, stage_outputs)
-            .hearing(keeping.suppressions);
+        let until = informed.until;
+        informed.detectors.wait_for_flows(config.progress_interval);
+        let mut stage = Stage::new(
+            settings.threads,
+            config.tick,
+            informed.detectors,
+            stage_outputs,
+        )
+        .hearing(keeping.suppressions);
+        let mut state_thread = None;
+        if let Some((file, _)) = baseline {
+            let (keeper, states) = Keeper::new(keeping.checkpoints);
+            stage = stage.kept_by(keeper);
+            let write = move || baseline::write_all(&file, &states);
+            state_thread = Some(named("state").spawn(write)?);
+        }
         let upkeep = keeping.upkeep;
         let log_thread = named("logs").spawn(move || logs.run(&batches, &upkeep))?;
         let stage_thread = named("stage").spawn(move || stage.run(&sealed))?;
@@ -180,6 +218,7 @@ impl Job<'_> {
         let mut totals = totals.context("cannot start a worker thread")?;
         let heard = end(capturing, &mut totals);
         let logged = joined(log_thread)?;
+        let kept = state_thread.map(joined).transpose()?;
 
         let counted = Counted {
             totals: &totals,
@@ -198,19 +237,22 @@ impl Job<'_> {
         losses.extend(heard.losses);
         losses.extend(logged.err().map(|lost| lost.to_string()));
         losses.extend(report.lost);
+        losses.extend(kept.and_then(Result::err).map(|lost| format!("{lost:#}")));
+        losses.extend(baseline::overlap(until, totals.first, counters.late_events));
         Ok(Outcome {
             losses,
             found: report.tally,
         })
     }
 
-    fn settings(&self) -> Settings {
+    fn settings(&self, end: End) -> Settings {
         let (input, config) = (&self.common.input, self.config);
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let threads = input.threads.map_or(cores, usize::from).min(KEY_GROUPS);
         let ignore = input.ignore_checksums || config.ignore_checksums;
         Settings {
             threads,
+            end,
             flows: FlowConfig {
                 seed: self.seed,
                 progress_interval: config.progress_interval,
@@ -257,7 +299,7 @@ fn check_stdin(files: &[PathBuf]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Detectors and rules, within their share of memory.
+/// Detectors that know nothing yet, and rules, within their share of memory.
 pub(crate) fn make_detectors(config: &Config) -> Detectors {
     let rules = config.rulebook.rules();
     let mut limits = config.detectors.clone();

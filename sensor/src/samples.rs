@@ -33,7 +33,7 @@ pub(crate) fn signal(id: u128, src: &str) -> Signal {
                 windows: 0,
                 prior: true,
             }),
-            numbers: vec![("hosts", 1.0)],
+            numbers: vec![("hosts".into(), 1.0)],
             peers: vec!["10.9.9.9".parse().unwrap(), "fe80::1".parse().unwrap()],
             ports: vec![22, 445],
             uids: vec![Uid::from_bits(7), Uid::from_bits(8)],

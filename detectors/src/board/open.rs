@@ -1,20 +1,27 @@
 //! A signal while it is open.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use flow_table::{Span, Timestamp};
 use hashbrown::HashTable;
 
-use super::{Facts, Over};
+use serde::{Deserialize, Serialize};
+
+use super::{Due, Facts, Over};
 use crate::hash::IdHash;
 use crate::names;
 use crate::samples::Sample;
-use crate::{BaselineEvidence, Evidence, Severity, Signal, SignalKind, StableId, Subject, Window};
+use crate::signals;
+use crate::{
+    BaselineEvidence, Evidence, Number, Severity, Signal, SignalKind, StableId, Subject, Window,
+};
 
 /// The version of the signals' rules; goes into ids, so that a changed measure makes new ones.
 const VERSION: u64 = 1;
 
+#[derive(Serialize, Deserialize)]
 pub(super) struct OpenSignal {
     id: StableId,
     kind: SignalKind,
@@ -50,6 +57,7 @@ impl OpenNow<'_> {
 }
 
 /// The measure at its height.
+#[derive(Serialize, Deserialize)]
 struct Peak {
     value: f64,
     threshold: f64,
@@ -57,11 +65,10 @@ struct Peak {
     window: Window,
     approximate: bool,
     baseline: Option<BaselineEvidence>,
-    numbers: Vec<(&'static str, f64)>,
+    numbers: Vec<Number>,
     samples: Vec<Sample>,
     domain: Arc<str>,
     names: Vec<Arc<str>>,
-    clause: fn(&Facts<'_>) -> String,
 }
 
 impl OpenSignal {
@@ -98,10 +105,23 @@ impl OpenSignal {
 
     /// Bytes on the heap.
     pub(super) fn heap(&self) -> usize {
-        self.peak.numbers.capacity() * size_of::<(&str, f64)>()
+        self.peak.numbers.capacity() * size_of::<Number>()
             + self.peak.samples.capacity() * size_of::<Sample>()
             + names::heap(&self.peak.names)
             + self.peak.domain.len()
+    }
+
+    pub(super) fn due(&self) -> Due {
+        Due {
+            at: self.closes,
+            kind: self.kind,
+            subject: self.subject,
+            key: self.key,
+        }
+    }
+
+    pub(super) fn put_off_closing(&mut self, by: Span) {
+        self.closes = self.closes + by;
     }
 
     pub(super) fn closes(&self) -> Timestamp {
@@ -135,7 +155,7 @@ impl OpenSignal {
             threshold: self.peak.threshold,
             evidence: Evidence {
                 listed: self.listed.clone(),
-                ..self.peak.evidence(self.lasting, max_evidence)
+                ..self.peak.evidence(self, max_evidence)
             },
             suppressed_by: self.suppressed_by.clone(),
         }
@@ -175,11 +195,10 @@ impl Peak {
             window: over.window,
             approximate: over.approximate,
             baseline: over.baseline,
-            numbers: over.numbers.to_vec(),
+            numbers: named(over.numbers).collect(),
             samples: over.samples.all().to_vec(),
             domain: Arc::from(over.about.domain),
             names: over.about.names.to_vec(),
-            clause: over.clause,
         }
     }
 
@@ -189,21 +208,22 @@ impl Peak {
         (self.window, self.approximate, self.baseline) =
             (over.window, over.approximate, over.baseline);
         self.numbers.clear();
-        self.numbers.extend_from_slice(over.numbers);
+        self.numbers.extend(named(over.numbers));
         self.samples.clear();
         self.samples.extend_from_slice(over.samples.all());
         self.names.clear();
         self.names.extend_from_slice(over.about.names);
     }
 
-    fn evidence(&self, window: Span, max: usize) -> Evidence {
+    fn evidence(&self, open: &OpenSignal, max: usize) -> Evidence {
         let facts = Facts {
             value: self.value,
             threshold: self.threshold,
-            window,
+            window: open.lasting,
             domain: &self.domain,
             names: &self.names,
             numbers: &self.numbers,
+            subject: &open.subject,
         };
         let mut samples: Vec<Sample> = self
             .samples
@@ -213,10 +233,13 @@ impl Peak {
             .collect();
         samples.sort_unstable();
         let mut numbers = self.numbers.clone();
-        numbers.push(("peak_window_start", self.window.start.as_secs_f64()));
-        numbers.push(("peak_window_end", self.window.end.as_secs_f64()));
+        let Window { start, end } = self.window;
+        numbers.extend(named(&[
+            ("peak_window_start", start.as_secs_f64()),
+            ("peak_window_end", end.as_secs_f64()),
+        ]));
         Evidence {
-            measure: (self.clause)(&facts),
+            measure: signals::clause(open.kind)(&facts),
             approximate: self.approximate,
             baseline: self.baseline,
             numbers,
@@ -240,6 +263,12 @@ impl Peak {
             listed: None,
         }
     }
+}
+
+fn named(numbers: &[(&'static str, f64)]) -> impl Iterator<Item = Number> {
+    numbers
+        .iter()
+        .map(|(name, number)| (Cow::Borrowed(*name), *number))
 }
 
 /// Sorted, each once, at most `max`.

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use flow_table::{Span, Timestamp, Uid};
 
+use serde::{Deserialize, Serialize};
+
 use super::groups::{Age, Worth};
 use super::member::{Member, What, weight_of};
 use super::{Limits, Note, value};
 use crate::rule::{Logic, Rule, Step};
-use crate::{Detection, Severity, Signal, StableId};
+use crate::{Detection, RuleInfo, Severity, Signal, StableId};
 
 /// How many signals of one kind a temporal rule remembers of a subject.
 const PER_INPUT: usize = 8;
@@ -16,16 +18,42 @@ const PER_INPUT: usize = 8;
 const IDS: usize = 64;
 
 /// See the module.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
+#[serde(from = "Kept")]
 pub(super) struct Group {
+    #[serde(with = "crate::state::room")]
     members: Vec<Member>,
     made: Option<Box<Made>>,
     /// How many parts of the rule it holds, as far as that makes a difference.
     parts: usize,
+    #[serde(skip)]
     heap: usize,
 }
 
+/// What is saved of a group; its weight follows.
+#[derive(Deserialize)]
+struct Kept {
+    #[serde(with = "crate::state::room")]
+    members: Vec<Member>,
+    made: Option<Box<Made>>,
+    parts: usize,
+}
+
+impl From<Kept> for Group {
+    fn from(kept: Kept) -> Self {
+        let mut group = Self {
+            members: kept.members,
+            made: kept.made,
+            parts: kept.parts,
+            heap: 0,
+        };
+        group.weigh();
+        group
+    }
+}
+
 /// The latest detection, to which repeats are added.
+#[derive(Serialize, Deserialize)]
 struct Made {
     detection: Detection,
     /// When the rule last completed.
@@ -207,6 +235,12 @@ impl Group {
             member.last = signal.window.end;
             member.what = What::Signal(Arc::clone(signal));
         }
+        let update = self.made_closes(signal, max_evidence);
+        self.weigh();
+        update
+    }
+
+    fn made_closes(&mut self, signal: &Signal, max_evidence: usize) -> Option<Detection> {
         let made = self.made.as_mut()?;
         let named = made
             .detection
@@ -229,6 +263,13 @@ impl Group {
             ids,
         }));
         self.weigh();
+    }
+
+    /// All groups of a rule share what its detections carry.
+    pub(super) fn belongs_to(&mut self, rule: &Arc<RuleInfo>) {
+        if let Some(made) = &mut self.made {
+            made.detection.rule = Arc::clone(rule);
+        }
     }
 
     /// What it would take to come by it again. A detection is a part: without it a repeat would be
@@ -321,7 +362,7 @@ impl Made {
             self.ids.remove(0);
         }
         self.ids.push(id);
-        detection.count += 1;
+        detection.count = detection.count.saturating_add(1);
         self.completed = now;
         Outcome::Updated(detection.clone())
     }

@@ -162,6 +162,26 @@ impl Groups {
         removed
     }
 
+    /// Keys and groups, in the order in which they would be evicted within each worth.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&GroupKey, &Group)> {
+        self.turns.values().filter_map(|(hash, key)| {
+            let found = self.table.find(*hash, |entry| entry.is(*hash, key));
+            found.map(|entry| (key, &entry.group))
+        })
+    }
+
+    /// Puts a group where it was; nothing if there is one.
+    pub(super) fn take_back(&mut self, hash: u64, key: GroupKey, group: Group) -> Option<()> {
+        if self
+            .table
+            .find(hash, |entry| entry.is(hash, &key))
+            .is_some()
+        {
+            return None;
+        }
+        self.update(hash, key, |place| *place = group)
+    }
+
     fn insert(&mut self, hash: u64, key: GroupKey) {
         let entry = Entry {
             hash,

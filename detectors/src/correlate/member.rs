@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use flow_table::{Span, Timestamp, Uid};
+use serde::{Deserialize, Serialize};
 
 use super::Note;
-use crate::{Detection, Severity, Signal, StableId, Subject};
+use crate::{Detection, Number, Severity, Signal, StableId, Subject};
 
 /// Something that counts.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Member {
     pub(super) input: usize,
     /// The keyed hash of a signal's subject.
@@ -20,7 +21,7 @@ pub(super) struct Member {
 }
 
 /// What can count.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) enum What {
     Signal(Arc<Signal>),
     /// What another rule detected.
@@ -103,7 +104,7 @@ fn weight(signal: &Signal) -> usize {
     let evidence = &signal.evidence;
     size_of::<Signal>()
         + evidence.measure.len()
-        + evidence.numbers.len() * size_of::<(&str, f64)>()
+        + evidence.numbers.len() * size_of::<Number>()
         + evidence.peers.len() * size_of::<std::net::IpAddr>()
         + evidence.ports.len() * size_of::<u16>()
         + evidence.uids.len() * size_of::<Uid>()

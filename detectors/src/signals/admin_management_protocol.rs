@@ -12,12 +12,15 @@
 
 use flow_table::IpProto;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, counted};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::{AdminManagementProtocol, Role};
 use crate::names::Names;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
 use crate::window::{Slice, Slicing};
@@ -33,7 +36,9 @@ pub(super) struct Administrators {
     pairs: Subjects<Option<Subject>, Pair>,
 }
 
-#[derive(Default)]
+state!(Administrators { slicing, pairs } of { config, general });
+
+#[derive(Default, Serialize, Deserialize)]
 struct Pair {
     /// The slice in which each protocol was last used.
     last: [Option<Slice>; PROTOCOLS.len()],
@@ -136,7 +141,6 @@ impl Detector for Administrators {
                         domain: "",
                         names: names.all(),
                     },
-                    clause,
                 });
             }
             over
@@ -152,7 +156,7 @@ impl Detector for Administrators {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let protocols = counted(facts.value, "protocol");
     let names = facts.names.join(", ");
     let (limit, window) = (facts.threshold, facts.window);

@@ -11,11 +11,14 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, counted};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::{BackupServerContact, Role};
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
 use crate::window::{Distinct, Slicing};
@@ -28,7 +31,9 @@ pub(super) struct Contacts {
     sources: Subjects<Option<IpAddr>, Source>,
 }
 
-#[derive(Default)]
+state!(Contacts { slicing, sources } of { config, general });
+
+#[derive(Default, Serialize, Deserialize)]
 struct Source {
     hosts: Distinct,
     samples: Samples,
@@ -97,7 +102,6 @@ impl Detector for Contacts {
                     numbers: &[("hosts", hosts as f64)],
                     samples: &source.samples,
                     about: About::default(),
-                    clause,
                 });
             }
             over
@@ -113,7 +117,7 @@ impl Detector for Contacts {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let hosts = counted(facts.value, "backup server");
     let (limit, window) = (facts.threshold, facts.window);
     format!("contacted {hosts} without being their administrator (limit {limit} in {window})")

@@ -15,6 +15,8 @@
 use flow_table::protocol::SignInOutcome;
 use flow_table::{FlowEventKind, IpProto, Timestamp};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, reaching};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::BruteForce;
@@ -23,6 +25,7 @@ use crate::names::Names;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
 use crate::signed_in::SignedIn;
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::told::Topic;
 use crate::wants::{Wants, What};
@@ -36,8 +39,10 @@ pub(super) struct Guesses {
     services: Subjects<Option<Subject>, Service>,
 }
 
+state!(Guesses { slicing, services } of { config, general });
+
 /// One service, as one source tries it.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Service {
     /// Refusals, and those of them that are guessed from how short a session was.
     refused: SlidingSum<2>,
@@ -141,7 +146,6 @@ impl Guesses {
                         domain: "",
                         names: service.names.all(),
                     },
-                    clause,
                 });
             }
             over
@@ -232,7 +236,7 @@ fn severity(refused: u64, came: Came, config: &BruteForce) -> Severity {
     reaching(refused as f64, config.high.get() as f64, f64::INFINITY)
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let (limit, window, port) = (facts.threshold, facts.window, facts.number("port"));
     let service = facts.names.first().map(|name| format!("{name} at "));
     let service = service.unwrap_or_default();

@@ -12,11 +12,14 @@
 
 use flow_table::{FlowEventKind, Span, Timestamp};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, bytes_text, counted, reaching};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::CommandExchange;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
 use crate::{Severity, SignalKind, Subject, Window};
@@ -27,7 +30,9 @@ pub(super) struct Exchanges {
     pairs: Subjects<Subject, Session>,
 }
 
-#[derive(Default)]
+state!(Exchanges { pairs } of { config, general });
+
+#[derive(Default, Serialize, Deserialize)]
 struct Session {
     exchanges: u64,
     sent: u64,
@@ -166,7 +171,6 @@ impl Detector for Exchanges {
                     ],
                     samples: &session.samples,
                     about: About::default(),
-                    clause,
                 });
             }
             over
@@ -182,7 +186,7 @@ impl Detector for Exchanges {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let exchanges = counted(facts.value, "exchange");
     let sent = bytes_text(facts.number("mean_bytes_sent"));
     let received = bytes_text(facts.number("mean_bytes_received"));

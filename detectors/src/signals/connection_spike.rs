@@ -10,12 +10,15 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, above, counted, short};
 use crate::baseline::{Baseline, Prior};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::ConnectionSpike;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
 use crate::window::{Slicing, SlidingSum};
@@ -29,7 +32,9 @@ pub(super) struct Spikes {
     sources: Subjects<Option<IpAddr>, Source>,
 }
 
-#[derive(Default)]
+state!(Spikes { slicing, sources } of { config, prior, general });
+
+#[derive(Default, Serialize, Deserialize)]
 struct Source {
     connections: SlidingSum,
     baseline: Baseline,
@@ -114,7 +119,6 @@ impl Detector for Spikes {
                         numbers: &[("connections", connections), ("deviations", deviations)],
                         samples: &source.samples,
                         about: About::default(),
-                        clause,
                     });
                 }
                 if source.open {
@@ -135,7 +139,7 @@ impl Detector for Spikes {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let (connections, limit) = (counted(facts.value, "connection"), short(facts.threshold));
     format!("opened {connections} (limit {limit} in {})", facts.window)
 }

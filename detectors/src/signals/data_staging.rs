@@ -16,6 +16,8 @@ use std::net::IpAddr;
 
 use flow_table::{FlowEventKind, IpProto, Timestamp};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, above, bytes_text};
 use crate::baseline::{Baseline, Prior};
 use crate::board::{About, Board, Facts, Over};
@@ -23,6 +25,7 @@ use crate::config::DataStaging;
 use crate::hash::join;
 use crate::samples::{Sample, Samples};
 use crate::seen::{Party, Seen};
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
 use crate::window::{Slicing, SlidingSum};
@@ -41,7 +44,9 @@ pub(super) struct Stagings {
     ftp: Subjects<(IpAddr, IpAddr), Control>,
 }
 
-#[derive(Default)]
+state!(Stagings { slicing, receivers, transfers, ftp } of { config, prior, general });
+
+#[derive(Default, Serialize, Deserialize)]
 struct Receiver {
     received: SlidingSum,
     baseline: Baseline,
@@ -60,13 +65,13 @@ impl Held for Receiver {
 }
 
 /// A flow's bytes in each direction, until they are enough to count.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Transfer {
     to_orig: Direction,
     to_resp: Direction,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Direction {
     pending: u64,
     counts: bool,
@@ -91,7 +96,7 @@ impl Direction {
 }
 
 /// FTP control connections between two hosts.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Control {
     open: u32,
     last: Timestamp,
@@ -197,7 +202,6 @@ impl Stagings {
                     numbers: &[("bytes_received", received)],
                     samples: &receiver.samples,
                     about: About::default(),
-                    clause,
                 });
             }
             if receiver.open {
@@ -266,7 +270,7 @@ impl Detector for Stagings {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let (received, limit) = (bytes_text(facts.value), bytes_text(facts.threshold));
     format!(
         "gathered {received} from internal hosts (limit {limit} in {})",

@@ -11,11 +11,14 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, bytes_text, counted};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::DestinationDiversity;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
 use crate::window::{Distinct, Slice, Slicing, SlidingSum};
@@ -29,13 +32,15 @@ pub(super) struct Uploads {
     sources: Subjects<Option<IpAddr>, Source>,
 }
 
+state!(Uploads { slicing, pairs, sources } of { config, general });
+
 impl Held for SlidingSum {
     fn heap(&self) -> usize {
         Self::heap(self)
     }
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Source {
     sent: SlidingSum,
     destinations: Distinct,
@@ -157,7 +162,6 @@ impl Detector for Uploads {
             numbers: &[("destinations", destinations), ("bytes_sent", sent)],
             samples: &source.samples,
             about: About::default(),
-            clause,
         });
     }
 
@@ -170,7 +174,7 @@ impl Detector for Uploads {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let destinations = counted(facts.value, "external destination");
     let sent = bytes_text(facts.number("bytes_sent"));
     format!(

@@ -9,6 +9,8 @@
 //! State        per source and server a count for each slice, `max_evidence` flows and a few names;
 //!              pairs updated longest ago are evicted, counted.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, counted};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::DestructiveRecoveryAction;
@@ -16,6 +18,7 @@ use crate::deleted::Deleted;
 use crate::hash::join;
 use crate::names::Names;
 use crate::samples::{Sample, Samples};
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::told::Topic;
 use crate::wants::Wants;
@@ -29,7 +32,9 @@ pub(super) struct Deletions {
     pairs: Subjects<Option<Subject>, Pair>,
 }
 
-#[derive(Default)]
+state!(Deletions { slicing, pairs } of { config, general });
+
+#[derive(Default, Serialize, Deserialize)]
 struct Pair {
     deletions: SlidingSum<1>,
     samples: Samples,
@@ -102,7 +107,6 @@ impl Detector for Deletions {
                         domain: "",
                         names: pair.names.all(),
                     },
-                    clause,
                 });
             }
             over
@@ -118,7 +122,7 @@ impl Detector for Deletions {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let deletions = counted(facts.value, "thing");
     let (limit, window) = (facts.threshold, facts.window);
     format!("deleted {deletions} on a backup server (limit {limit} in {window})")

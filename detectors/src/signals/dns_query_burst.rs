@@ -12,6 +12,8 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, counted, short};
 use crate::asked::Asked;
 use crate::baseline::{Baseline, Prior};
@@ -19,6 +21,7 @@ use crate::board::{About, Board, Facts, Over};
 use crate::config::DnsQueryBurst;
 use crate::names::Names;
 use crate::samples::{Sample, Samples};
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::told::Topic;
 use crate::wants::Wants;
@@ -33,7 +36,9 @@ pub(super) struct Bursts {
     clients: Subjects<Option<IpAddr>, Client>,
 }
 
-#[derive(Default)]
+state!(Bursts { slicing, clients } of { config, prior, general });
+
+#[derive(Default, Serialize, Deserialize)]
 struct Client {
     queries: SlidingSum,
     distinct: Distinct,
@@ -130,7 +135,6 @@ impl Detector for Bursts {
                             domain: "",
                             names: client.names.all(),
                         },
-                        clause,
                     });
                 }
                 if client.open {
@@ -159,7 +163,7 @@ fn severity(queries: f64, config: &DnsQueryBurst) -> Severity {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let (names, queries) = (
         counted(facts.number("names"), "name"),
         counted(facts.value, "query"),

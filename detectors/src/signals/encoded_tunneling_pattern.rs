@@ -11,12 +11,15 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, counted};
 use crate::asked::Asked;
 use crate::board::{About, Board, Facts, Over};
 use crate::config::EncodedTunnelingPattern;
 use crate::names::{self, Names};
 use crate::samples::{Sample, Samples};
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::told::Topic;
 use crate::wants::Wants;
@@ -36,7 +39,9 @@ pub(super) struct Tunnels {
     pairs: Subjects<(IpAddr, u64), Pair>,
 }
 
-#[derive(Default)]
+state!(Tunnels { slicing, pairs } of { config, general });
+
+#[derive(Default, Serialize, Deserialize)]
 struct Pair {
     distinct: Distinct,
     samples: Samples,
@@ -123,7 +128,6 @@ impl Detector for Tunnels {
                         domain: &names::text(asked.domain),
                         names: pair.names.all(),
                     },
-                    clause,
                 });
             }
             over
@@ -141,7 +145,7 @@ impl Detector for Tunnels {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let (names, domain) = (counted(facts.value, "encoded name"), facts.domain);
     format!(
         "asked for {names} below {domain} (limit {} in {})",

@@ -13,6 +13,8 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, counted};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::ExecutableFileDownload;
@@ -20,6 +22,7 @@ use crate::content::Kind;
 use crate::fetched::Fetched;
 use crate::names::Names;
 use crate::samples::{Sample, Samples};
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::told::Topic;
 use crate::wants::Wants;
@@ -33,7 +36,9 @@ pub(super) struct Downloads {
     clients: Subjects<Option<IpAddr>, Client>,
 }
 
-#[derive(Default)]
+state!(Downloads { slicing, clients } of { config, general });
+
+#[derive(Default, Serialize, Deserialize)]
 struct Client {
     /// Programs, and those that are disguised.
     programs: SlidingSum<2>,
@@ -112,7 +117,6 @@ impl Detector for Downloads {
                         domain: "",
                         names: client.names.all(),
                     },
-                    clause,
                 });
             }
             over
@@ -128,7 +132,7 @@ impl Detector for Downloads {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let programs = counted(facts.value, "program");
     let disguised = facts.number("disguised");
     let disguise = if disguised > 0.0 {

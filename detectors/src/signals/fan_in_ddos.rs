@@ -14,12 +14,15 @@ use std::net::IpAddr;
 
 use flow_table::Timestamp;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, counted, reaching, short};
 use crate::baseline::{Baseline, Prior};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::FanInDdos;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
 use crate::window::{Distinct, Place, Slicing, StretchedSum};
@@ -33,7 +36,9 @@ pub(super) struct Floods {
     destinations: Subjects<Option<IpAddr>, Destination>,
 }
 
-#[derive(Default)]
+state!(Floods { slicing, destinations } of { config, prior, general });
+
+#[derive(Default, Serialize, Deserialize)]
 struct Destination {
     sources: Distinct,
     /// Packets, and bytes of IP.
@@ -185,7 +190,6 @@ impl Detector for Floods {
                         ],
                         samples: &dst.samples,
                         about: About::default(),
-                        clause,
                     });
                 }
                 over
@@ -203,7 +207,7 @@ impl Detector for Floods {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let sources = counted(facts.number("sources"), "source");
     let (packets, megabits) = (
         facts.number("packets_per_second"),

@@ -15,11 +15,14 @@ use std::net::IpAddr;
 
 use flow_table::{FlowEventKind, Timestamp};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, above, counted, short};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::{FanOutScan, PER_UNDECIDED};
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
 use crate::window::{Distinct, Slicing};
@@ -44,7 +47,9 @@ pub(super) struct Scans {
     hurried: u64,
 }
 
-#[derive(Default)]
+state!(Scans { slicing, sources, undecided } of { config, general, hurried });
+
+#[derive(Default, Serialize, Deserialize)]
 struct Source {
     /// Counted: tried. Marked: answered.
     destinations: Distinct,
@@ -65,6 +70,7 @@ impl Held for Source {
 const _: () = assert!(size_of::<Undecided>() as u64 <= PER_UNDECIDED);
 
 /// A flow whose destination may still answer.
+#[derive(Serialize, Deserialize)]
 struct Undecided {
     opened: Timestamp,
     src: IpAddr,
@@ -98,7 +104,8 @@ impl Scans {
             self.judge_first(board);
         }
         if self.undecided.len() == self.undecided.capacity() {
-            let room = self.config.max_undecided.size() - self.undecided.len();
+            let most = self.config.max_undecided.size();
+            let room = most.saturating_sub(self.undecided.len());
             self.undecided
                 .reserve_exact(self.undecided.len().max(16).min(room.max(1)));
         }
@@ -176,7 +183,6 @@ impl Scans {
                     ],
                     samples: &source.samples,
                     about: About::default(),
-                    clause,
                 });
             }
             over
@@ -233,7 +239,7 @@ impl Detector for Scans {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let tried = counted(facts.value, "destination");
     let ports = counted(facts.number("ports"), "port");
     let share = short(facts.number("unanswered_share") * 100.0);

@@ -11,12 +11,15 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, counted};
 use crate::asked::Asked;
 use crate::board::{About, Board, Facts, Over};
 use crate::config::HighEntropyDns;
 use crate::names::Names;
 use crate::samples::{Sample, Samples};
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::told::Topic;
 use crate::wants::Wants;
@@ -30,7 +33,9 @@ pub(super) struct Riddles {
     clients: Subjects<Option<IpAddr>, Client>,
 }
 
-#[derive(Default)]
+state!(Riddles { slicing, clients } of { config, general });
+
+#[derive(Default, Serialize, Deserialize)]
 struct Client {
     queries: SlidingSum,
     samples: Samples,
@@ -115,7 +120,6 @@ impl Detector for Riddles {
                             domain: "",
                             names: client.names.all(),
                         },
-                        clause,
                     });
                 }
                 over
@@ -131,7 +135,7 @@ impl Detector for Riddles {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let queries = counted(facts.value, "time");
     format!(
         "asked {queries} for names that look like encoded data (limit {} in {})",

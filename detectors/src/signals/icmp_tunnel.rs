@@ -12,12 +12,15 @@
 //! State        per pair a count for each slice and the flow; pairs updated longest ago are evicted,
 //!              counted.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, bytes_text, counted};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::IcmpTunnel;
 use crate::echoed::Echoed;
 use crate::hash::join;
 use crate::samples::{Sample, Samples};
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::told::Topic;
 use crate::wants::Wants;
@@ -31,7 +34,9 @@ pub(super) struct Tunnels {
     pairs: Subjects<Option<Subject>, Pair>,
 }
 
-#[derive(Default)]
+state!(Tunnels { slicing, pairs } of { config, general });
+
+#[derive(Default, Serialize, Deserialize)]
 struct Pair {
     /// Requests and replies that carry something, and bytes of both.
     carried: SlidingSum<3>,
@@ -111,7 +116,6 @@ impl Detector for Tunnels {
                     ],
                     samples: &pair.samples,
                     about: About::default(),
-                    clause,
                 });
             }
             over
@@ -127,7 +131,7 @@ impl Detector for Tunnels {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let messages = counted(facts.value, "echo message");
     let bytes = bytes_text(facts.number("bytes"));
     let (limit, window) = (facts.threshold, facts.window);

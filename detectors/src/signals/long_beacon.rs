@@ -17,11 +17,14 @@ mod score;
 
 use flow_table::{Span, Timestamp};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, counted, reaching, short};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::LongBeacon;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
 use crate::{SignalKind, Subject, Window};
@@ -39,8 +42,10 @@ pub(super) struct Beacons {
     hosts: Subjects<u64, Host>,
 }
 
+state!(Beacons { pairs, hosts } of { config, general });
+
 /// Something that was seen; nothing more is known of it.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Host;
 
 impl Held for Host {
@@ -49,7 +54,7 @@ impl Held for Host {
     }
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Pair {
     first: Timestamp,
     last: Timestamp,
@@ -188,7 +193,6 @@ impl Detector for Beacons {
                     ],
                     samples: &samples,
                     about: About::default(),
-                    clause,
                 });
             }
             over
@@ -217,7 +221,7 @@ fn rarity(users: f64, hosts: f64, config: &LongBeacon) -> f64 {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     format!(
         "called {} every {} s or so for {} h (score {}, limit {})",
         counted(facts.number("connections"), "time"),

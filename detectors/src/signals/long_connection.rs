@@ -13,6 +13,7 @@ use crate::board::{About, Board, Facts, Over};
 use crate::config::LongConnection;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
+use crate::state::state;
 use crate::wants::{Wants, What};
 use crate::{Severity, SignalKind, Subject, Window};
 
@@ -20,6 +21,8 @@ pub(super) struct Flows {
     config: LongConnection,
     general: General,
 }
+
+state!(Flows {} of { config, general });
 
 impl Flows {
     pub(super) fn new(config: &LongConnection, general: General) -> Self {
@@ -83,7 +86,6 @@ impl Detector for Flows {
             ],
             samples: &samples,
             about: About::default(),
-            clause,
         });
     }
 
@@ -94,7 +96,7 @@ impl Detector for Flows {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     format!(
         "held a connection open for {} h (limit {} h), and lately sent {} over it",
         short(facts.value),

@@ -12,12 +12,15 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, bytes_text};
 use crate::baseline::{Baseline, Prior};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::OutboundSpike;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
 use crate::window::{Slicing, SlidingSum};
@@ -31,7 +34,9 @@ pub(super) struct Spikes {
     hosts: Subjects<Option<IpAddr>, Host>,
 }
 
-#[derive(Default)]
+state!(Spikes { slicing, hosts } of { config, prior, general });
+
+#[derive(Default, Serialize, Deserialize)]
 struct Host {
     /// Bytes sent and received.
     moved: SlidingSum<2>,
@@ -156,7 +161,6 @@ impl Detector for Spikes {
                     numbers: &[("bytes_sent", sent), ("bytes_received", received)],
                     samples: &state.samples,
                     about: About::default(),
-                    clause,
                 });
             }
             if state.open {
@@ -176,7 +180,7 @@ impl Detector for Spikes {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let (sent, limit) = (bytes_text(facts.value), bytes_text(facts.threshold));
     let received = bytes_text(facts.number("bytes_received"));
     format!(

@@ -14,11 +14,14 @@ use std::collections::VecDeque;
 
 use flow_table::Timestamp;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, counted, reaching, short};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::PeriodicBeacon;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
 use crate::{SignalKind, Subject, Window};
@@ -29,8 +32,11 @@ pub(super) struct Beacons {
     pairs: Subjects<Subject, Pair>,
 }
 
-#[derive(Default)]
+state!(Beacons { pairs } of { config, general });
+
+#[derive(Default, Serialize, Deserialize)]
 struct Pair {
+    #[serde(with = "crate::state::room")]
     beats: VecDeque<Timestamp>,
     samples: Samples,
 }
@@ -162,7 +168,6 @@ impl Detector for Beacons {
                     ],
                     samples: &pair.samples,
                     about: About::default(),
-                    clause,
                 });
             }
             over
@@ -178,7 +183,7 @@ impl Detector for Beacons {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let (connections, mean) = (
         facts.number("connections"),
         short(facts.number("mean_gap_seconds")),

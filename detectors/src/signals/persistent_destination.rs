@@ -14,11 +14,14 @@ use std::net::IpAddr;
 
 use hashbrown::HashTable;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, counted, reaching};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::PersistentDestination;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
+use crate::state::{Loader, Saver, State, Unfit, room, state};
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
 use crate::window::{Slicing, SlidingSum};
@@ -30,15 +33,49 @@ pub(super) struct Destinations {
     slicing: Slicing,
     pairs: Subjects<(IpAddr, IpAddr), Pair>,
     prevalence: Subjects<IpAddr, Contacts>,
-    known: HashTable<u64>,
+    known: Hosts,
     max_known: usize,
+}
+
+state!(Destinations { slicing, pairs, prevalence, known } of { config, general, max_known });
+
+/// Keys of internal hosts.
+struct Hosts(HashTable<u64>);
+
+impl Hosts {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn insert(&mut self, host: u64) {
+        let is_it = |known: &u64| *known == host;
+        self.0.entry(host, is_it, |known| *known).or_insert(host);
+    }
+}
+
+/// In ascending order.
+impl State for Hosts {
+    fn save(&self, to: &mut Saver) {
+        let mut hosts: Vec<u64> = self.0.iter().copied().collect();
+        hosts.sort_unstable();
+        to.put(&(self.0.capacity(), hosts.len()));
+        hosts.into_iter().for_each(|host| to.number(host));
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), Unfit> {
+        let (room, len) = from.take()?;
+        let hosts = from.numbers(len)?;
+        self.0 = HashTable::with_capacity(room::bounded(room, hosts.len()));
+        hosts.into_iter().for_each(|host| self.insert(host));
+        Ok(())
+    }
 }
 
 /// What a known host takes at worst: entries of nine bytes, of which two and a quarter may be there
 /// for one that is used.
 const PER_KNOWN: usize = 21;
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Pair {
     connections: SlidingSum,
     samples: Samples,
@@ -55,8 +92,9 @@ impl Held for Pair {
 }
 
 /// Keys of the internal hosts that contacted a destination, sorted.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Contacts {
+    #[serde(with = "crate::state::room")]
     hosts: Vec<u64>,
 }
 
@@ -89,7 +127,7 @@ impl Destinations {
             general,
             pairs: Subjects::new(subjects, bytes / 16 * 7),
             prevalence: Subjects::new(subjects, bytes / 16 * 7),
-            known: HashTable::new(),
+            known: Hosts(HashTable::new()),
             max_known: config.max_known_hosts.size().min(bytes / 8 / PER_KNOWN),
             config: config.clone(),
         }
@@ -100,9 +138,7 @@ impl Destinations {
     fn contacts(&mut self, seen: &Seen<'_>) -> (usize, bool) {
         let src = seen.src.key;
         if self.known.len() < self.max_known {
-            self.known
-                .entry(src, |known| *known == src, |known| *known)
-                .or_insert(src);
+            self.known.insert(src);
         }
         let share = self.config.common_share.get();
         let of_known = share * self.known.len() as f64;
@@ -181,7 +217,6 @@ impl Detector for Destinations {
                     ],
                     samples: &pair.samples,
                     about: About::default(),
-                    clause,
                 });
             }
             over
@@ -195,7 +230,7 @@ impl Detector for Destinations {
     }
 
     fn usage(&self) -> Usage {
-        let known = u64::try_from(self.known.allocation_size()).unwrap_or(u64::MAX);
+        let known = u64::try_from(self.known.0.allocation_size()).unwrap_or(u64::MAX);
         let usage = Usage::of(&self.pairs).and(&self.prevalence);
         Usage {
             bytes: usage.bytes + known,
@@ -204,7 +239,7 @@ impl Detector for Destinations {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let connections = counted(facts.value, "connection");
     let hosts = counted(facts.number("internal_hosts_contacting"), "internal host");
     format!(

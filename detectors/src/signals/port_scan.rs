@@ -11,11 +11,14 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, above, counted};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::PortScan;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
 use crate::window::{Distinct, Slicing};
@@ -28,7 +31,9 @@ pub(super) struct Scans {
     sources: Subjects<Option<IpAddr>, Source>,
 }
 
-#[derive(Default)]
+state!(Scans { slicing, sources } of { config, general });
+
+#[derive(Default, Serialize, Deserialize)]
 struct Source {
     ports: Distinct,
     hosts: Distinct,
@@ -109,7 +114,6 @@ impl Detector for Scans {
                         numbers: &[("ports", ports), ("hosts", hosts)],
                         samples: &source.samples,
                         about: About::default(),
-                        clause,
                     });
                 }
                 over
@@ -125,7 +129,7 @@ impl Detector for Scans {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let (ports, hosts) = (facts.number("ports"), facts.number("hosts"));
     let shape = if hosts <= 1.0 {
         "vertical"

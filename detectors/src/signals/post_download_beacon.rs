@@ -17,6 +17,8 @@ use std::net::IpAddr;
 
 use flow_table::Timestamp;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, bytes_text, counted};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::PostDownloadBeacon;
@@ -26,6 +28,7 @@ use crate::fetched::Fetched;
 use crate::names::Names;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::told::Topic;
 use crate::wants::{Wants, What};
@@ -41,8 +44,11 @@ pub(super) struct Beacons {
     calls: Subjects<Option<Subject>, Calls>,
 }
 
-#[derive(Default)]
+state!(Beacons { clients, calls } of { config, general });
+
+#[derive(Default, Serialize, Deserialize)]
 struct Client {
+    #[serde(with = "crate::state::room")]
     downloads: VecDeque<Timestamp>,
     names: Names,
 }
@@ -58,7 +64,7 @@ impl Held for Client {
 }
 
 /// Connections to one destination since a download.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Calls {
     downloaded: Timestamp,
     connections: u64,
@@ -173,7 +179,6 @@ impl Beacons {
                     ],
                     samples: &calls.samples,
                     about: About { domain: "", names },
-                    clause,
                 });
             }
             over
@@ -240,7 +245,7 @@ impl Detector for Beacons {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let connections = counted(facts.value, "connection");
     let (bytes, after) = (
         bytes_text(facts.number("bytes")),

@@ -13,11 +13,14 @@ use std::net::IpAddr;
 
 use flow_table::IpProto;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, counted, reaching};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::PrivilegedAccess;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
 use crate::window::{Distinct, Place, Slicing};
@@ -30,8 +33,11 @@ pub(super) struct Accesses {
     sources: Subjects<Option<IpAddr>, Source>,
 }
 
-#[derive(Default)]
+state!(Accesses { slicing, sources } of { config, general });
+
+#[derive(Default, Serialize, Deserialize)]
 struct Source {
+    #[serde(with = "crate::state::room")]
     services: Vec<(u16, Distinct)>,
     hosts: Distinct,
     samples: Samples,
@@ -138,7 +144,6 @@ impl Detector for Accesses {
                         ],
                         samples: &source.samples,
                         about: About::default(),
-                        clause,
                     });
                 }
                 over
@@ -154,7 +159,7 @@ impl Detector for Accesses {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let services = counted(facts.number("services"), "privileged service");
     let hosts = counted(facts.number("hosts"), "internal host");
     format!("reached for {services} on {hosts} in {}", facts.window)

@@ -11,6 +11,8 @@
 //! State        per source, destination and port `max_evidence` flows and a name; those updated longest
 //!              ago are evicted, counted.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, counted};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::ProtocolOnWrongPort;
@@ -18,6 +20,7 @@ use crate::hash::join;
 use crate::misplaced::Misplaced;
 use crate::names::Names;
 use crate::samples::{Sample, Samples};
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::told::Topic;
 use crate::wants::Wants;
@@ -31,7 +34,9 @@ pub(super) struct Strays {
     services: Subjects<Option<Subject>, Service>,
 }
 
-#[derive(Default)]
+state!(Strays { slicing, services } of { config, general });
+
+#[derive(Default, Serialize, Deserialize)]
 struct Service {
     flows: SlidingSum,
     samples: Samples,
@@ -110,7 +115,6 @@ impl Detector for Strays {
                     domain: "",
                     names: service.names.all(),
                 },
-                clause,
             });
             true
         });
@@ -125,7 +129,7 @@ impl Detector for Strays {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let (flows, port) = (counted(facts.value, "flow"), facts.number("port"));
     let service = facts.names.first().map_or("a service", |name| name);
     format!(

@@ -15,6 +15,8 @@
 
 use flow_table::Timestamp;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, counted};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::RareExternalSource;
@@ -24,6 +26,7 @@ use crate::fetched::Fetched;
 use crate::hash::join;
 use crate::names::{self, Names};
 use crate::samples::{Sample, Samples};
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::told::Topic;
 use crate::wants::Wants;
@@ -38,7 +41,9 @@ pub(super) struct Sources {
     pairs: Subjects<(Option<Subject>, u64), Pair>,
 }
 
-#[derive(Default)]
+state!(Sources { slicing, pairs } of { config, general });
+
+#[derive(Default, Serialize, Deserialize)]
 struct Pair {
     /// Files, and pages.
     fetched: SlidingSum<2>,
@@ -163,7 +168,6 @@ impl Detector for Sources {
                     domain: &names::text(&fetched.domain),
                     names: pair.names.all(),
                 },
-                clause,
             });
             true
         });
@@ -178,7 +182,7 @@ impl Detector for Sources {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let span = |name| text_of(facts.number(name));
     let (files, pages) = (facts.number("files"), facts.number("pages"));
     let what = match (files > 0.0, pages > 0.0) {

@@ -15,11 +15,14 @@ use std::net::IpAddr;
 
 use flow_table::{IpProto, Span, Timestamp};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, counted, reaching};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::SmbFanOut;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
 use crate::window::{Distinct, Slicing};
@@ -32,15 +35,19 @@ pub(super) struct Shares {
     sources: Subjects<Option<IpAddr>, Source>,
 }
 
-#[derive(Default)]
+state!(Shares { slicing, sources } of { config, general });
+
+#[derive(Default, Serialize, Deserialize)]
 struct Source {
     /// Hosts in the window that are not usual.
     hosts: Distinct,
+    #[serde(with = "crate::state::room")]
     contacts: Vec<Contact>,
     samples: Samples,
 }
 
 /// A host that the source contacts.
+#[derive(Serialize, Deserialize)]
 struct Contact {
     host: u64,
     first: Timestamp,
@@ -154,7 +161,6 @@ impl Detector for Shares {
                         ],
                         samples: &source.samples,
                         about: About::default(),
-                        clause,
                     });
                 }
                 over
@@ -170,7 +176,7 @@ impl Detector for Shares {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let hosts = counted(facts.value, "internal host");
     let (limit, window) = (facts.threshold, facts.window);
     format!("went over SMB to {hosts} that it does not usually use (limit {limit} in {window})")

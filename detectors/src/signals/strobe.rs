@@ -7,11 +7,14 @@
 //! State        per pair a count for each slice of the window and the latest `max_evidence` flows; pairs
 //!              updated longest ago are evicted, counted.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, counted};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::Strobe;
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
 use crate::window::{Slicing, SlidingSum};
@@ -24,7 +27,9 @@ pub(super) struct Strobes {
     pairs: Subjects<Option<Subject>, Pair>,
 }
 
-#[derive(Default)]
+state!(Strobes { slicing, pairs } of { config, general });
+
+#[derive(Default, Serialize, Deserialize)]
 struct Pair {
     connections: SlidingSum,
     samples: Samples,
@@ -89,7 +94,6 @@ impl Detector for Strobes {
                     numbers: &[("connections", connections as f64)],
                     samples: &pair.samples,
                     about: About::default(),
-                    clause,
                 });
             }
             over
@@ -105,7 +109,7 @@ impl Detector for Strobes {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     format!(
         "connected {} in {} (limit {})",
         counted(facts.value, "time"),

@@ -13,12 +13,15 @@ use std::net::IpAddr;
 
 use flow_table::{FlowEventKind, IpProto, Timestamp};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, counted, reaching, short};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::SynBurst;
 use crate::hash::join;
 use crate::samples::{Sample, Samples};
 use crate::seen::{Party, Seen};
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
 use crate::window::{Slice, Slicing, SlidingSum};
@@ -31,7 +34,9 @@ pub(super) struct Bursts {
     hosts: Subjects<Subject, Host>,
 }
 
-#[derive(Default)]
+state!(Bursts { slicing, hosts } of { config, general });
+
+#[derive(Default, Serialize, Deserialize)]
 struct Host {
     /// SYNs, and those of them whose handshake completed.
     syns: SlidingSum<2>,
@@ -147,11 +152,6 @@ impl Bursts {
                     ],
                     samples: &host.samples,
                     about: About::default(),
-                    clause: if subject.src.is_some() {
-                        sent
-                    } else {
-                        received
-                    },
                 });
             }
             // A burst may end before it can be judged: then time alone has to bring it up.
@@ -211,15 +211,12 @@ impl Detector for Bursts {
     }
 }
 
-fn sent(facts: &Facts<'_>) -> String {
-    clause("sent", facts)
-}
-
-fn received(facts: &Facts<'_>) -> String {
-    clause("was sent", facts)
-}
-
-fn clause(verb: &str, facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
+    let verb = if facts.subject.src.is_some() {
+        "sent"
+    } else {
+        "was sent"
+    };
     let syns = counted(facts.value, "SYN");
     let share = short(facts.number("incomplete_share") * 100.0);
     format!(

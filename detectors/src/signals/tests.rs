@@ -616,7 +616,7 @@ fn a_window_counts_what_conn_log_has_between_its_ends() {
     assert_eq!(found.len(), 1);
     let number = |name| {
         let numbers = &found[0].evidence.numbers;
-        numbers.iter().find(|(other, _)| *other == name).unwrap().1
+        numbers.iter().find(|(other, _)| other == name).unwrap().1
     };
     let (start, end) = (number("peak_window_start"), number("peak_window_end"));
     let starts = (0..200).map(|n| crate::testing::at(n * 1_700).as_secs_f64());

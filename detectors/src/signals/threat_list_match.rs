@@ -13,6 +13,8 @@
 
 use flow_table::ProtocolRow;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Detector, General, Usage, counted};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::ThreatListMatch;
@@ -20,6 +22,7 @@ use crate::hash::join;
 use crate::names::Names;
 use crate::samples::{Sample, Samples};
 use crate::seen::{Party, Seen};
+use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::threats::{ListId, Threats};
 use crate::told::Topic;
@@ -42,7 +45,9 @@ pub(super) struct Matches {
     pairs: Subjects<Option<Subject>, Pair>,
 }
 
-#[derive(Default)]
+state!(Matches { slicing, pairs } of { general });
+
+#[derive(Default, Serialize, Deserialize)]
 struct Pair {
     matches: SlidingSum<1>,
     samples: Samples,
@@ -109,7 +114,6 @@ impl Matches {
                     domain: "",
                     names: pair.names.all(),
                 },
-                clause,
             });
             true
         });
@@ -162,7 +166,7 @@ impl Detector for Matches {
     }
 }
 
-fn clause(facts: &Facts<'_>) -> String {
+pub(super) fn clause(facts: &Facts<'_>) -> String {
     let times = counted(facts.value, "time");
     let names = facts.names.join(", ");
     format!(

@@ -1,6 +1,7 @@
 //! How many different keys a sliding window saw: exactly while they are few, then by estimate.
 
 use hashbrown::HashTable;
+use serde::{Deserialize, Serialize};
 
 use super::estimate::Estimate;
 use super::{Slice, SlidingSum};
@@ -9,7 +10,7 @@ use super::{Slice, SlidingSum};
 const FEW: usize = 16;
 /// Keys of a sliding window, all from [`crate::hash::KeyedHash`] or as evenly spread, each with its latest slice. A key may be *counted*, *marked* or both:
 /// destinations tried and destinations that answered, say.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub(crate) struct Distinct {
     keys: Keys,
     /// No key is of a slice before this one.
@@ -17,12 +18,12 @@ pub(crate) struct Distinct {
 }
 
 /// The first key takes no room of its own: most subjects are seen with one.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 enum Keys {
     #[default]
     None,
     One(Entry),
-    Few(Vec<Entry>),
+    Few(#[serde(with = "crate::state::room")] Vec<Entry>),
     Many(Box<Many>),
     Estimate(Box<Estimate>),
 }
@@ -46,19 +47,20 @@ impl Keys {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Entry {
-    key: u64,
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Entry {
+    #[serde(with = "postcard::fixint::le")]
+    pub(super) key: u64,
     slice: Slice,
     counted: bool,
     marked: bool,
 }
 
 #[derive(Clone, Default, Debug)]
-struct Many {
-    entries: HashTable<Entry>,
+pub(super) struct Many {
+    pub(super) entries: HashTable<Entry>,
     /// All, those counted, those both counted and marked.
-    sums: SlidingSum<3>,
+    pub(super) sums: SlidingSum<3>,
 }
 
 /// What is said of a key.
@@ -288,8 +290,12 @@ impl Many {
         self.sums.expire(first);
         let live = usize::try_from(self.all()).unwrap_or(usize::MAX);
         if self.entries.len() > FEW + live.saturating_mul(2) {
-            self.entries.retain(|entry| entry.slice >= first);
-            self.entries.shrink_to_fit(|entry| entry.key);
+            // A table that is new, as one with gaps would grow at another time when it is restored.
+            let mut kept = HashTable::with_capacity(live);
+            for entry in self.entries.iter().filter(|entry| entry.slice >= first) {
+                kept.insert_unique(entry.key, *entry, |entry| entry.key);
+            }
+            self.entries = kept;
         }
     }
 }

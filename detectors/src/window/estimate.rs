@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::Slice;
 use super::distinct::Say;
 
@@ -19,10 +21,12 @@ pub(super) struct Estimate {
     pub(super) marked: u64,
 }
 
-#[derive(Clone, Debug)]
-struct Pane {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Pane {
     number: u64,
+    #[serde(with = "crate::state::array")]
     counted: [u8; REGISTERS],
+    #[serde(with = "crate::state::array")]
     marked: [u8; REGISTERS],
 }
 
@@ -41,6 +45,20 @@ impl Estimate {
         }
         estimate.judge();
         estimate
+    }
+
+    pub(super) fn of_panes(panes: VecDeque<Pane>) -> Self {
+        let mut estimate = Self {
+            panes,
+            counted: 0,
+            marked: 0,
+        };
+        estimate.judge();
+        estimate
+    }
+
+    pub(super) const fn panes(&self) -> &VecDeque<Pane> {
+        &self.panes
     }
 
     pub(super) fn say(&mut self, what: Say, key: u64, slice: Slice) {
@@ -85,7 +103,7 @@ impl Estimate {
         while self
             .panes
             .front()
-            .is_some_and(|pane| pane.number * SLICES_PER_PANE < first)
+            .is_some_and(|pane| pane.number.saturating_mul(SLICES_PER_PANE) < first)
         {
             self.panes.pop_front();
         }

@@ -13,8 +13,28 @@ pub(super) struct Ring<T> {
 
 /// Room that the first thing makes.
 const SMALLEST: usize = 2;
+const LARGEST: usize = 1 << 15;
 
 impl<T: Copy + Default> Ring<T> {
+    /// With things in it, in so much room; nothing if that is no room that it can have for them.
+    pub(super) fn with_room(room: usize, mut things: Vec<T>) -> Option<Self> {
+        let fits = room == 0 || (room.is_power_of_two() && (SMALLEST..=LARGEST).contains(&room));
+        let len = u16::try_from(things.len()).ok();
+        let len = len.filter(|_| fits && things.len() <= room)?;
+        things.reserve_exact(room - things.len());
+        things.resize(room, T::default());
+        Some(Self {
+            slots: things.into_boxed_slice(),
+            head: 0,
+            len,
+            note: 0,
+        })
+    }
+
+    pub(super) const fn room(&self) -> usize {
+        self.slots.len()
+    }
+
     pub(super) const fn len(&self) -> usize {
         self.len as usize
     }

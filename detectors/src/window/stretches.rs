@@ -1,6 +1,7 @@
 //! A sum over a sliding window that is seldom asked for.
 
 use flow_table::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{Slice, Slicing, SlidingSum};
 
@@ -9,18 +10,20 @@ const MOST: usize = 8;
 
 /// As [`SlidingSum`], but what moved over several slices is kept as it came, and spread over them when
 /// the total is asked for, or when there is much of it: most subjects are never near a limit.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub(crate) struct StretchedSum<const N: usize> {
     sum: SlidingSum<N>,
+    #[serde(with = "crate::state::room")]
     stretches: Vec<Stretch<N>>,
     /// Slices before it are forgotten.
     first: Slice,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Stretch<const N: usize> {
     since: Timestamp,
     until: Timestamp,
+    #[serde(with = "crate::state::array")]
     amounts: [u64; N],
 }
 

@@ -1,6 +1,7 @@
 //! A sum over a sliding window.
 
 use flow_table::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::ring::Ring;
 use super::{Slice, Slicing};
@@ -18,9 +19,10 @@ pub(crate) struct SlidingSum<const N: usize = 1> {
     older: Ring<Slot<N>>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Slot<const N: usize> {
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Slot<const N: usize> {
     slice: Slice,
+    #[serde(with = "crate::state::array")]
     amounts: [u64; N],
 }
 
@@ -44,6 +46,32 @@ impl<const N: usize> Default for SlidingSum<N> {
 }
 
 impl<const N: usize> SlidingSum<N> {
+    /// The newest slice, and those before it.
+    pub(super) const fn parts(&self) -> (&Slot<N>, &Ring<Slot<N>>) {
+        (&self.newest, &self.older)
+    }
+
+    /// Of slices in ascending order; nothing if they are not, or hold more than can be told.
+    pub(super) fn of_parts(newest: Slot<N>, older: Ring<Slot<N>>) -> Option<Self> {
+        let mut sum = Self {
+            total: [0; N],
+            newest,
+            older,
+        };
+        let mut before = None;
+        for slot in sum.older.iter().chain([&sum.newest]) {
+            if before >= Some(slot.slice) || i64::try_from(slot.slice).is_err() {
+                return None;
+            }
+            before = Some(slot.slice);
+            for (total, amount) in sum.total.iter_mut().zip(slot.amounts) {
+                *total = total.checked_add(amount)?;
+            }
+        }
+        sum.note_oldest();
+        Some(sum)
+    }
+
     /// Forgets slices before `first`.
     #[inline]
     pub(crate) fn expire(&mut self, first: Slice) {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Config;
 
 /// What each setting outside the detectors is for.
-const NOTES: [(&str, &str); 9] = [
+const NOTES: [(&str, &str); 11] = [
     (
         "memory_limit",
         "Divided among flow tables, fragments, parsers, detectors and queues.",
@@ -41,6 +41,14 @@ const NOTES: [(&str, &str); 9] = [
     (
         "threat_lists",
         "Threat lists: plain text, .csv, or .json as STIX 2.1; relative to this file.",
+    ),
+    (
+        "state_file",
+        "Where live keeps what detectors know, for the next start; relative to this file. Nowhere if empty.",
+    ),
+    (
+        "checkpoint_interval",
+        "How often live does so, besides at a clean end.",
     ),
 ];
 

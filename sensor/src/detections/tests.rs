@@ -15,6 +15,7 @@ fn database() -> (TempDir, PathBuf) {
     let args = FindingArgs {
         out: dir.path().to_owned(),
         db: None,
+        baseline: None,
         no_db: false,
         json: None,
     };

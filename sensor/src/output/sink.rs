@@ -231,6 +231,7 @@ mod tests {
         let args = FindingArgs {
             out: dir.to_owned(),
             db: None,
+            baseline: None,
             no_db: false,
             json: Some(json.into()),
         };

@@ -258,7 +258,7 @@ fn count_held(packets: &mut Packets, before: usize, len: u64) {
 #[cfg(test)]
 mod tests {
     use flow_table::protocol::http::Measure;
-    use flow_table::{Checksums, FlowConfig, FragmentConfig, InspectionConfig, Links, Span};
+    use flow_table::{Checksums, End, FlowConfig, FragmentConfig, InspectionConfig, Links, Span};
 
     use super::*;
 
@@ -275,6 +275,7 @@ mod tests {
                     measure: Measure::Decompressed,
                 },
             },
+            end: End::Closes,
             fragments: FragmentConfig { memory: 1 << 20 },
             links: Links::Skip,
             checksums: Checksums::Verify,

@@ -20,6 +20,7 @@ use super::reports::{Counted, Reporter};
 use super::transfers::Transfers;
 use super::tunnels::Tunnels;
 use super::waiting::Waiting;
+use crate::baseline::Keeper;
 use crate::output::{FindingSender, LogBatch, LogRow};
 
 /// What one shard made of one block.
@@ -83,6 +84,8 @@ pub(crate) struct Stage {
     tunnels: Tunnels,
     /// What to suppress from now on, whenever that changes.
     suppressions: Receiver<Vec<Suppression>>,
+    /// Where what is known is kept for a run after this one.
+    keeper: Option<Keeper>,
     totals: StageTotals,
 }
 
@@ -120,6 +123,7 @@ impl Stage {
             reporter: Reporter::default(),
             tunnels: Tunnels::default(),
             suppressions: never(),
+            keeper: None,
             totals: StageTotals::default(),
         }
     }
@@ -130,15 +134,30 @@ impl Stage {
         self
     }
 
+    /// Keeps what is known: another run goes on from there.
+    pub(crate) fn kept_by(mut self, keeper: Keeper) -> Self {
+        self.keeper = Some(keeper);
+        self
+    }
+
     /// Takes what the shards hand out until all are done.
     pub(crate) fn run(mut self, sealed: &Receiver<Sealed>) -> (StageTotals, detectors::Counters) {
         for part in sealed {
             self.take(part);
         }
         self.seal(Position::END);
-        self.detectors.finish();
-        self.pass_on_findings();
-        (self.totals, self.detectors.counters())
+        let Some(keeper) = self.keeper.take() else {
+            self.detectors.finish();
+            self.pass_on_findings();
+            return (self.totals, self.detectors.counters());
+        };
+        keeper.finish(&self.detectors);
+        let counters = self.detectors.counters();
+        let _ = self
+            .outputs
+            .findings
+            .send(self.detectors.suspend().collect());
+        (self.totals, counters)
     }
 
     fn take(&mut self, part: Sealed) {
@@ -199,6 +218,9 @@ impl Stage {
             detectors.advance(boundary.time);
         }
         self.pass_on_findings();
+        if let Some(keeper) = &mut self.keeper {
+            keeper.advance(boundary.time, &self.detectors);
+        }
         self.pass_on_rows(boundary, rows, hosts);
         let spare: Vec<ShardOutput> = self.waiting.empty().collect();
         for output in spare {

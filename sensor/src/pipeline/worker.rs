@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use crossbeam_channel::{Receiver, Sender};
-use flow_table::{Clock, Leaving, Shard, ShardId, Timestamp};
+use flow_table::{Clock, End, Leaving, Shard, ShardId, Timestamp};
 
 use super::decode::Packets;
 use super::odd::OddFrames;
@@ -32,6 +32,7 @@ pub(super) struct Worker {
     shard: Shard,
     index: usize,
     last: Timestamp,
+    end: End,
     to_stage: ToStage,
     out: ShardOutput,
     odd: OddFrames,
@@ -52,6 +53,7 @@ impl Worker {
             shard: Shard::new(id, &settings.flows),
             index,
             last: Timestamp::ZERO,
+            end: settings.end,
             to_stage,
             out: ShardOutput::default(),
             odd: OddFrames::default(),
@@ -85,7 +87,7 @@ impl Worker {
 
     pub(super) fn finish(mut self, live: &Live) {
         let time = self.last;
-        let mut leaving = Leaving::of(&self.shard, time);
+        let mut leaving = Leaving::of(&self.shard, time, self.end);
         while let Some(uid) = leaving.step(&mut self.shard, LEAVE_AT_ONCE, &mut self.out) {
             self.seal(Some(Position { time, uid }), live);
         }

@@ -48,6 +48,7 @@ fn replay_args(args: &RulesTestArgs, dir: &Path, json: &Path) -> ReplayArgs {
                 findings: FindingArgs {
                     out: dir.to_owned(),
                     db: None,
+                    baseline: None,
                     no_db: true,
                     json: Some(json.to_owned()),
                 },

@@ -1,6 +1,7 @@
 //! What makes connections a beacon, in four parts of 0 to 1.
 
 use flow_table::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// Hours of a day.
 const HOURS: usize = 24;
@@ -32,7 +33,7 @@ impl Score {
 }
 
 /// Connections in each of the last 24 hours.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Hours {
     counts: [u16; HOURS],
     /// The hour of the latest, since the epoch.
@@ -125,7 +126,7 @@ fn commonest(bars: &[f64], near: f64) -> (usize, usize) {
 
 /// Numbers of which only so many are kept, at even distances: every one, every second, every
 /// fourth, and so on. Each in two bytes, exact to a thousandth.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Few {
     kept: [u16; KEPT],
     len: u8,
@@ -136,11 +137,12 @@ pub(super) struct Few {
 }
 
 const KEPT: usize = 24;
+const MOST_THINNED: u8 = 31;
 
 impl Few {
     pub(super) fn put(&mut self, number: u64) {
-        self.since += 1;
-        if self.since < 1 << self.thinned {
+        self.since = self.since.saturating_add(1);
+        if self.since < 1 << self.thinned.min(MOST_THINNED) {
             return;
         }
         self.since = 0;
@@ -161,7 +163,7 @@ impl Few {
         }
         self.kept = kept;
         self.len /= 2;
-        self.thinned = self.thinned.saturating_add(1).min(31);
+        self.thinned = self.thinned.saturating_add(1).min(MOST_THINNED);
     }
 
     /// Whether there were more than are kept.

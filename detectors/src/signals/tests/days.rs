@@ -101,7 +101,7 @@ fn rare_destinations_weigh_more() {
     let rare = only(SignalKind::LongBeacon, &flows);
     assert!(rare.value > alone.value, "{} {}", rare.value, alone.value);
     assert_eq!(rare.severity, Critical);
-    assert!(rare.evidence.numbers.contains(&("rarity", 0.15)));
+    assert!(rare.evidence.numbers.contains(&("rarity".into(), 0.15)));
 }
 
 #[test]

@@ -1,0 +1,94 @@
+//! A table as bytes: what has its turn first comes first, so that what is restored evicts in the same
+//! order, and whom it remembers to have evicted. The room that slots and index have is kept, as it counts against the table's memory. Where
+//! there is less room than there was, those whose turn it is are left out, and counted as evicted.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Held, List, Lists, NONE, Rank, Subjects};
+use crate::state::{Loader, Saver, State, Unfit};
+
+impl<K, V> State for Subjects<K, V>
+where
+    K: Copy + Eq + Serialize + DeserializeOwned,
+    V: Held + Serialize + DeserializeOwned,
+{
+    fn save(&self, to: &mut Saver) {
+        let Lists { once, back, pinned } = self.lists;
+        let room = (self.slots.capacity(), self.index.room());
+        to.put(&(room, once.len, back.len, pinned.len));
+        let all = || {
+            let lists = [once, back, pinned].into_iter();
+            lists.flat_map(|list| self.oldest_first(list))
+        };
+        all().for_each(|at| to.number(self.slot(at).map_or(0, |slot| slot.hash)));
+        for slot in all().filter_map(|at| self.slot(at)) {
+            to.put(&(slot.key, &slot.value));
+        }
+        to.put(&self.ghosts);
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), Unfit> {
+        let (room, once, back, pinned): ((usize, usize), usize, usize, usize) = from.take()?;
+        let in_turn = once.checked_add(back).ok_or(Unfit::Damaged)?;
+        let hashes = from.numbers(in_turn.checked_add(pinned).ok_or(Unfit::Damaged)?)?;
+        let left_out = hashes.len().saturating_sub(self.capacity);
+        self.make_room(room);
+        let kept = hashes.iter().skip(left_out).copied();
+        if self.index.is_crowded_by(kept) {
+            return Err(Unfit::Damaged);
+        }
+        for (nth, hash) in hashes.into_iter().enumerate() {
+            let (key, value) = from.take()?;
+            if nth < left_out {
+                self.evicted += 1;
+                continue;
+            }
+            let rank = match nth {
+                nth if nth < once => Rank::Once,
+                nth if nth < in_turn => Rank::Back,
+                _ => Rank::Pinned,
+            };
+            self.take_back(hash, key, value, rank)
+                .ok_or(Unfit::Damaged)?;
+        }
+        self.ghosts.take_back(from.take()?);
+        Ok(())
+    }
+}
+
+impl<K: Copy + Eq, V: Held> Subjects<K, V> {
+    fn oldest_first(&self, list: List) -> impl Iterator<Item = u32> {
+        let next = |at: &u32| self.links.get(*at as usize).map(|links| links.newer);
+        std::iter::successors(Some(list.oldest), next).take_while(|at| *at != NONE)
+    }
+
+    /// As much room as there was, within its bounds.
+    fn make_room(&mut self, (slots, index): (usize, usize)) {
+        let slots = slots.min(self.capacity);
+        if slots > 0 {
+            self.slots.reserve_exact(slots);
+            self.links.reserve_exact(slots);
+            self.index.reserve(self.slots.capacity());
+            self.index.reserve_room(index);
+            self.weigh();
+        }
+    }
+
+    /// Puts a subject last in turn; nothing if it is there.
+    fn take_back(&mut self, hash: u64, key: K, value: V, rank: Rank) -> Option<()> {
+        if self.find(hash, &key).is_some() {
+            return None;
+        }
+        let at = self.insert(hash, key)?;
+        self.change(at, |place| *place = value)?;
+        if self.slot(at)?.rank != rank {
+            self.rank(at, rank);
+        }
+        // Somewhat over its bounds is what it may have been: the next update evicts.
+        while self.bytes() / 2 > self.max_bytes && self.len() > 1 {
+            self.evict();
+        }
+        Some(())
+    }
+}

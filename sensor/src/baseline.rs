@@ -1,0 +1,323 @@
+//! What detectors know, kept in a file from one run to the next.
+//!
+//! The file is replaced as a whole: whoever reads it finds what was known then or what is known now,
+//! never a part. One that is something else is never written over.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use detectors::{Detectors, RestoreError};
+use flow_table::{Span, Timestamp};
+use tempfile::NamedTempFile;
+
+use crate::config::Config;
+use crate::run::make_detectors;
+use crate::say;
+
+/// What becomes of a run whose file cannot be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Unusable {
+    /// There is none: it would find something else than it was asked to.
+    Refuse,
+    /// It begins anew, and says so: to watch matters more than to remember. The file is put aside.
+    BeginAnew,
+}
+
+/// The file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Baseline {
+    path: PathBuf,
+}
+
+/// Detectors, and what they know already.
+pub(crate) struct Informed {
+    pub(crate) detectors: Detectors,
+    /// Up to when, where they know anything.
+    pub(crate) until: Option<Timestamp>,
+}
+
+impl Informed {
+    pub(crate) fn of_nothing(config: &Config) -> Self {
+        Self {
+            detectors: make_detectors(config),
+            until: None,
+        }
+    }
+}
+
+/// Says if the input began before what is known `until` ends: that part of it was not judged.
+pub(crate) fn overlap(
+    until: Option<Timestamp>,
+    first: Option<Timestamp>,
+    late: u64,
+) -> Option<String> {
+    let until = until.filter(|_| late > 0)?;
+    let first = first.filter(|first| *first < until)?;
+    Some(format!(
+        "the baseline knows what happened up to {until}, and the input begins at {first}: {late} \
+         events before then were not looked at"
+    ))
+}
+
+impl Baseline {
+    /// A file that is there or is to be made.
+    pub(crate) fn named(path: &Path) -> Self {
+        let path = path.to_owned();
+        Self { path }
+    }
+
+    /// The same; proves that it can be written.
+    pub(crate) fn at(path: &Path) -> anyhow::Result<Self> {
+        let this = Self::named(path);
+        this.beside()
+            .with_context(|| format!("cannot write the baseline {}", path.display()))?;
+        Ok(this)
+    }
+
+    /// Detectors that know what is in the file, if there is one.
+    pub(crate) fn inform(&self, config: &Config, or: Unusable) -> anyhow::Result<Informed> {
+        let Some(state) = self.read(config)? else {
+            return Ok(Informed::of_nothing(config));
+        };
+        match make_detectors(config).informed(&state) {
+            Ok(detectors) => {
+                let until = Some(detectors.watermark());
+                Ok(Informed { detectors, until })
+            }
+            Err(problem) if or == Unusable::Refuse || problem == RestoreError::Foreign => bail!(
+                "the baseline {} {problem}; name another file, or remove it to begin anew",
+                self.path.display()
+            ),
+            Err(problem) => {
+                let aside = self.put_aside()?;
+                say(format_args!(
+                    "the baseline {} {problem}: it is put aside as {}, and detectors begin anew",
+                    self.path.display(),
+                    aside.display()
+                ));
+                Ok(Informed::of_nothing(config))
+            }
+        }
+    }
+
+    /// Nothing if there is no file.
+    fn read(&self, config: &Config) -> anyhow::Result<Option<Vec<u8>>> {
+        let most = config.memory_limit.0;
+        let read = || -> io::Result<Vec<u8>> {
+            let mut state = Vec::new();
+            File::open(&self.path)?
+                .take(most + 1)
+                .read_to_end(&mut state)?;
+            Ok(state)
+        };
+        let path = self.path.display();
+        match read() {
+            Ok(state) if state.len() as u64 > most => bail!(
+                "the baseline {path} is larger than memory_limit, {}",
+                config.memory_limit
+            ),
+            Ok(state) => Ok(Some(state)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).context(format!("cannot read the baseline {path}")),
+        }
+    }
+
+    fn put_aside(&self) -> anyhow::Result<PathBuf> {
+        let mut aside = self.path.clone().into_os_string();
+        aside.push(".unusable");
+        let aside = PathBuf::from(aside);
+        fs::rename(&self.path, &aside)
+            .with_context(|| format!("cannot put the baseline {} aside", self.path.display()))?;
+        Ok(aside)
+    }
+
+    /// Replaces the file; it is on disk before the old one is gone.
+    pub(crate) fn write(&self, state: &[u8]) -> anyhow::Result<()> {
+        let write = || -> io::Result<()> {
+            let mut file = self.beside()?;
+            file.write_all(state)?;
+            file.as_file().sync_all()?;
+            file.persist(&self.path)?;
+            File::open(self.directory())?.sync_all()
+        };
+        write().with_context(|| format!("cannot write the baseline {}", self.path.display()))
+    }
+
+    /// A file that nobody but its owner may read, to take the place of the other.
+    fn beside(&self) -> io::Result<NamedTempFile> {
+        NamedTempFile::with_prefix_in(".flowhawk-", self.directory())
+    }
+
+    fn directory(&self) -> &Path {
+        let parent = self.path.parent();
+        parent
+            .filter(|parent| *parent != Path::new(""))
+            .unwrap_or(Path::new("."))
+    }
+}
+
+/// Hands what detectors know to whoever writes it.
+pub(crate) struct Keeper {
+    /// How often in packet time, besides at the end.
+    every: Option<Span>,
+    last: Option<Timestamp>,
+    states: Sender<Vec<u8>>,
+}
+
+impl Keeper {
+    /// With the other end, which [`write_all`] takes.
+    pub(crate) fn new(every: Option<Span>) -> (Self, Receiver<Vec<u8>>) {
+        // While one is written another may wait; more would only be older.
+        let (states, to_write) = bounded(1);
+        let keeper = Self {
+            every,
+            last: None,
+            states,
+        };
+        (keeper, to_write)
+    }
+
+    /// Packet time goes on; where the one before is not written yet, this one is left out.
+    pub(crate) fn advance(&mut self, now: Timestamp, detectors: &Detectors) {
+        let Some(every) = self.every else {
+            return;
+        };
+        let last = *self.last.get_or_insert(now);
+        if now.since(last) >= every && self.states.is_empty() {
+            self.last = Some(now);
+            let _ = self.states.try_send(detectors.snapshot());
+        }
+    }
+
+    /// What is known in the end.
+    pub(crate) fn finish(self, detectors: &Detectors) {
+        // Nobody there to take it: it panicked, which is told where it is joined.
+        let _ = self.states.send(detectors.snapshot());
+    }
+}
+
+/// Writes what comes, until no more does; the error is that of the last.
+pub(crate) fn write_all(baseline: &Baseline, states: &Receiver<Vec<u8>>) -> anyhow::Result<()> {
+    let mut last = Ok(());
+    for state in states {
+        let written = baseline.write(&state);
+        if let (Ok(()), Err(problem)) = (&last, &written) {
+            say(format_args!("{problem:#}"));
+        }
+        last = written;
+    }
+    last
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn config() -> Config {
+        crate::config::load(None).unwrap().value
+    }
+
+    fn known() -> Vec<u8> {
+        make_detectors(&config()).snapshot()
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_nobody_elses_business() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state");
+        let baseline = Baseline::at(&path).unwrap();
+        let informed = baseline.inform(&config(), Unusable::Refuse).unwrap();
+        assert_eq!((informed.until, path.exists()), (None, false));
+        for _ in 0..2 {
+            baseline.write(&known()).unwrap();
+            let informed = baseline.inform(&config(), Unusable::Refuse).unwrap();
+            assert_eq!(informed.until, Some(Timestamp::ZERO));
+        }
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            1,
+            "nothing is left beside it"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_or_put_aside() {
+        let mut damaged = known();
+        damaged[40] ^= 1;
+        let cases: [(&str, &[u8], Unusable, Option<&str>); 5] = [
+            (
+                "damaged",
+                &damaged,
+                Unusable::Refuse,
+                Some("is damaged; name another"),
+            ),
+            ("damaged, live", &damaged, Unusable::BeginAnew, None),
+            ("cut", &damaged[..20], Unusable::BeginAnew, None),
+            (
+                "foreign",
+                b"text",
+                Unusable::Refuse,
+                Some("is no saved state"),
+            ),
+            (
+                "foreign, live",
+                b"text",
+                Unusable::BeginAnew,
+                Some("is no saved state"),
+            ),
+        ];
+        for (name, bytes, or, refused) in cases {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("state");
+            fs::write(&path, bytes).unwrap();
+            let result = Baseline::at(&path).unwrap().inform(&config(), or);
+            match (result, refused) {
+                (Err(error), Some(want)) => {
+                    assert!(format!("{error:#}").contains(want), "{name}: {error:#}");
+                    assert_eq!(fs::read(&path).unwrap(), bytes, "{name}");
+                }
+                (Ok(informed), None) => {
+                    assert_eq!((informed.until, path.exists()), (None, false), "{name}");
+                    let aside = dir.path().join("state.unusable");
+                    assert_eq!(fs::read(aside).unwrap(), bytes, "{name}");
+                }
+                (result, _) => panic!("{name}: {:?}", result.err()),
+            }
+        }
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_is_said_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = Baseline::at(&dir.path().join("missing/state")).unwrap_err();
+        assert!(format!("{error:#}").starts_with("cannot write the baseline "));
+    }
+
+    #[test]
+    fn states_are_kept_as_often_as_asked() {
+        let detectors = make_detectors(&config());
+        let (mut keeper, states) = Keeper::new(Some(Span::from_secs(60)));
+        let mut times = Vec::new();
+        for second in 1_000..1_200 {
+            keeper.advance(Timestamp::new(second, 0), &detectors);
+            if states.try_recv().is_ok() {
+                times.push(second);
+            }
+        }
+        assert_eq!(times, [1_060, 1_120, 1_180]);
+        // One that waits is not overtaken, and the last is never left out.
+        keeper.advance(Timestamp::new(2_000, 0), &detectors);
+        keeper.advance(Timestamp::new(3_000, 0), &detectors);
+        assert_eq!(states.len(), 1);
+        let finished = std::thread::spawn(move || keeper.finish(&detectors));
+        assert_eq!(states.iter().count(), 2);
+        finished.join().unwrap();
+    }
+}
