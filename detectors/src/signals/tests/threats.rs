@@ -216,3 +216,23 @@ fn what_is_about_somebody_on_a_list_is_more_severe() {
     assert_eq!(severities("198.51.100.7"), [Medium]);
     assert_eq!(severities("203.0.113.9"), [High]);
 }
+
+#[test]
+fn what_matched_is_known_after_a_restart() {
+    let make = || Detectors::with_threats(&Config::default(), builtin_rules(), &lists());
+    let mut before = make();
+    for event in events(&[tcp(0, "10.0.0.1", "203.0.113.9", 80)]) {
+        before.put(&event);
+    }
+    let mut after = make().informed(&before.snapshot()).unwrap();
+    for detectors in [&before, &after] {
+        let counters = detectors.counters().signals;
+        let matches = { counters.iter() }.find(|it| it.kind == SignalKind::ThreatListMatch);
+        assert_eq!(matches.unwrap().subjects, 1);
+    }
+    after.finish();
+    let closed = after.drain().any(|finding| {
+        matches!(finding, Finding::SignalClosed(signal) if signal.evidence.listed.is_some())
+    });
+    assert!(closed, "it was open, and by which list is known");
+}
