@@ -639,8 +639,8 @@ fn what_is_known_outlives_the_run() {
         return;
     }
     let scan = Capture::read(&capture("horizontal-scan")).unwrap();
-    let [first, rest] = scan.split_at(50);
-    let [second, _] = rest.split_at(50);
+    let [first, rest] = scan.split_at(90);
+    let [second, _] = rest.split_at(90);
     for killed in [false, true] {
         let dir = tempfile::tempdir().unwrap();
         let config = dir.path().join("flowhawk.toml");
@@ -657,8 +657,9 @@ fn what_is_known_outlives_the_run() {
             let wires = Wires::new(1);
             let ear = wires.listen(&out, &options);
             let sent = wires.send(&file, &[]);
+            // Until what was sent last is judged, and known to whoever comes after.
+            thread::sleep(Duration::from_secs(3));
             if killed && !last {
-                thread::sleep(Duration::from_secs(4));
                 ear.signal("-KILL");
                 drop(ear);
             } else {

@@ -157,19 +157,24 @@ fn differs(
     }
 }
 
-/// Every capture of an attack, cut at every tenth of its packets: nothing is found twice, and nothing
+/// Every capture of an attack, cut at every tenth of its packets, and every other in the middle: nothing is found twice, and nothing
 /// that one run does not find; what is lacking rests on a flow that was cut.
 ///
 /// Ids are those of one run unless a flow was cut: what it moves is told at other times then, and the
 /// moment when a limit is crossed names the signal.
 #[test]
 fn a_run_in_two_parts_detects_what_one_run_detects() {
-    let attacks: Vec<(String, Capture)> = captures()
-        .into_iter()
-        .filter(has_detections)
-        .filter_map(|attack| Some((attack.name, Capture::read(&attack.path)?)))
-        .collect();
+    let (attacks, others): (Vec<Recorded>, Vec<Recorded>) =
+        captures().into_iter().partition(has_detections);
     assert!(attacks.len() > 8, "{}", attacks.len());
+    let tenths = |captures: Vec<Recorded>, tenths: &'static [usize]| {
+        let read =
+            move |capture: Recorded| Some((capture.name, Capture::read(&capture.path)?, tenths));
+        captures.into_iter().filter_map(read)
+    };
+    let jobs: Vec<_> = tenths(attacks, &[1, 2, 3, 4, 5, 6, 7, 8, 9])
+        .chain(tenths(others, &[5]))
+        .collect();
     let (next, cuts, lacking) = (
         AtomicUsize::new(0),
         AtomicUsize::new(0),
@@ -177,9 +182,9 @@ fn a_run_in_two_parts_detects_what_one_run_detects() {
     );
     let wrong = Mutex::new(Vec::new());
     let work = || {
-        while let Some((name, capture)) = attacks.get(next.fetch_add(1, Relaxed)) {
+        while let Some((name, capture, tenths)) = jobs.get(next.fetch_add(1, Relaxed)) {
             let whole = whole(capture);
-            for tenth in 1..10 {
+            for tenth in *tenths {
                 let at = capture.packets.len() * tenth / 10;
                 let cut = capture.packets[at].micros as f64 / 1e6;
                 cuts.fetch_add(1, Relaxed);
@@ -346,4 +351,54 @@ fn what_cannot_be_gone_on_from_is_said() {
             "{name}: it is left alone"
         );
     }
+}
+
+/// Rows of conn.log of an earlier and a later time.
+#[test]
+fn logs_in_two_parts_tell_what_they_tell_together() {
+    let capture = captures()
+        .into_iter()
+        .find(|capture| capture.name == "horizontal-scan");
+    let capture = Capture::read(&capture.unwrap().path).unwrap();
+    let runs = Runs::new();
+    runs.replay(&capture, &["--no-db"]).exits(0);
+    let dir = runs.0.path();
+    let log = fs::read_to_string(dir.join("conn.log")).unwrap();
+    let (header, mut rows): (Vec<&str>, Vec<&str>) =
+        log.lines().partition(|line| line.starts_with('#'));
+    rows.sort_unstable();
+    let middle = rows.len() / 2;
+    let detections = |db: &str, parts: &[&[&str]], options: &[&str]| {
+        let db = dir.join(db);
+        for part in parts {
+            let log = dir.join("part.log");
+            let begin = header.len() - 1;
+            let lines = [&header[..begin], part, &header[begin..]].concat();
+            fs::write(&log, lines.join("\n") + "\n").unwrap();
+            let mut args = vec!["detect", "-q", "--db", db.to_str().unwrap()];
+            args.extend_from_slice(options);
+            args.push(log.to_str().unwrap());
+            run::ran(args).exits(0);
+        }
+        detections(&db)
+    };
+    let whole = detections("whole.db", &[&rows], &[]);
+    assert_eq!(whole.len(), 1);
+    let state = runs.state();
+    let keep = ["--baseline", state.to_str().unwrap()];
+    let (first, second) = rows.split_at(middle);
+    assert_eq!(detections("parts.db", &[first, second], &keep), whole);
+
+    // The same file, as `live` would find it.
+    let config = dir.join("flowhawk.toml");
+    fs::write(&config, "state_file = \"state\"\n").unwrap();
+    let check = || run::ran(["check", "--config", config.to_str().unwrap()]);
+    let told = check().exits(0).stdout;
+    assert!(told.contains("state: known up to 17"), "{told}");
+    fs::write(&state, "text").unwrap();
+    let told = check().exits(2).stderr;
+    assert!(told.contains("state is no saved state"), "{told}");
+    fs::remove_file(&state).unwrap();
+    let told = check().exits(0).stdout;
+    assert!(told.contains("state: is not there yet"), "{told}");
 }

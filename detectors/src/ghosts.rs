@@ -4,15 +4,16 @@
 //! all that is older, is emptied and takes its turn. A key that never was there is taken for
 //! one that was about once in a hundred times; the latest are never forgotten.
 
-use serde::{Deserialize, Serialize};
+use crate::state::{Loader, Saver, State, Unfit};
 
 /// Bits of a filter for each key it takes.
 const BITS_PER_KEY: usize = 16;
+const KEYS_PER_WORD: usize = u64::BITS as usize / BITS_PER_KEY;
 /// Bits set for a key, all in one word.
 const MARKS: u32 = 4;
 
 /// See the module.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug)]
 pub(crate) struct Ghosts {
     /// The filter being filled, and the one before it. They take no room before the first key.
     filters: [Vec<u64>; 2],
@@ -41,7 +42,7 @@ impl Ghosts {
             filling.resize(self.words, 0);
             before.resize(self.words, 0);
         }
-        if self.keys >= self.words * (u64::BITS as usize / BITS_PER_KEY) {
+        if self.keys >= self.words * KEYS_PER_WORD {
             std::mem::swap(filling, before);
             filling.fill(0);
             self.keys = 0;
@@ -55,25 +56,43 @@ impl Ghosts {
 
     /// Whether something with this hash was there, as far as remembered.
     pub(crate) fn knows(&self, hash: u64) -> bool {
-        if self.filters.iter().all(Vec::is_empty) {
-            return false;
-        }
         let (at, marks) = place(hash, self.words);
         let has = |filter: &Vec<u64>| filter.get(at).is_some_and(|word| word & marks == marks);
         self.filters.iter().any(has)
     }
 
-    /// These are remembered from before, if as many may be.
-    pub(crate) fn take_back(&mut self, saved: Self) {
-        let whole = |filter: &Vec<u64>| filter.is_empty() || filter.len() == self.words;
-        if saved.words == self.words && saved.filters.iter().all(whole) {
-            *self = saved;
-        }
+    pub(crate) const fn is_empty(&self) -> bool {
+        let [filling, _] = &self.filters;
+        filling.is_empty()
     }
 
     /// Bytes on the heap.
     pub(crate) fn heap(&self) -> usize {
         self.filters.iter().map(Vec::len).sum::<usize>() * size_of::<u64>()
+    }
+}
+
+/// Both filters, if there are any. Where they are of another size now, what they remember is of no use,
+/// and little is lost with it.
+impl State for Ghosts {
+    fn save(&self, to: &mut Saver) {
+        let [filling, _] = &self.filters;
+        to.put(&(self.words, self.keys, filling.len()));
+        for word in self.filters.iter().flatten() {
+            to.number(*word);
+        }
+    }
+
+    fn load(&mut self, from: &mut Loader<'_>) -> Result<(), Unfit> {
+        let (words, keys, len): (usize, usize, usize) = from.take()?;
+        let filters = [from.numbers(len)?, from.numbers(len)?];
+        if (len != 0 && len != words) || keys > words.saturating_mul(KEYS_PER_WORD) {
+            return Err(Unfit::Damaged);
+        }
+        if words == self.words {
+            (self.filters, self.keys) = (filters, keys);
+        }
+        Ok(())
     }
 }
 

@@ -65,6 +65,11 @@ impl<T: Serialize + DeserializeOwned> State for T {
 pub(crate) struct Saver(Vec<u8>);
 
 impl Saver {
+    /// After what is filled in later.
+    pub(crate) fn after<const N: usize>(room: [u8; N]) -> Self {
+        Self(room.into())
+    }
+
     pub(crate) fn put(&mut self, value: &(impl Serialize + ?Sized)) {
         let before = self.0.len();
         if postcard::serialize_with_flavor(value, Tail(&mut self.0)).is_err() {

@@ -331,7 +331,7 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
             self.evict();
         }
         let at = self.place(hash, key)?;
-        if self.ghosts.knows(hash) {
+        if !self.ghosts.is_empty() && self.ghosts.knows(hash) {
             self.slot_mut(at)?.rank = Rank::Back;
         }
         self.index.insert(hash, at);

@@ -6,16 +6,38 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use detectors::{Detectors, RestoreError};
 use flow_table::{Span, Timestamp};
 use tempfile::NamedTempFile;
 
+use crate::clock::time_of_day;
 use crate::config::Config;
-use crate::run::make_detectors;
 use crate::say;
+
+/// One part in so many of `memory_limit` that detectors and rules may take.
+const DETECTOR_SHARE: u64 = 4;
+
+/// Detectors that know nothing yet, and rules.
+fn make_detectors(config: &Config) -> Detectors {
+    let rules = config.rulebook.rules();
+    let mut limits = config.detectors.clone();
+    limits.fit(config.memory_limit.0 / DETECTOR_SHARE, rules.len());
+    Detectors::with_threats(&limits, rules, &config.threats.lists)
+}
+
+/// Bytes by which states are known.
+const MAGIC: usize = 8;
+/// Clocks may be set back that far.
+const CLOCK_SET_BACK: Span = Span::from_mins(10);
+
+/// Packets that are heard now are not later than this.
+fn soon() -> Timestamp {
+    time_of_day() + CLOCK_SET_BACK
+}
 
 /// What becomes of a run whose file cannot be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +46,15 @@ pub(crate) enum Unusable {
     Refuse,
     /// It begins anew, and says so: to watch matters more than to remember. The file is put aside.
     BeginAnew,
+}
+
+/// What is asked of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) file: PathBuf,
+    pub(crate) or: Unusable,
+    /// How often in packet time it is written, besides at the end.
+    pub(crate) every: Option<Span>,
 }
 
 /// The file.
@@ -40,7 +71,19 @@ pub(crate) struct Informed {
 }
 
 impl Informed {
-    pub(crate) fn of_nothing(config: &Config) -> Self {
+    /// Before anything is written: a run that cannot know what it should, does not begin.
+    pub(crate) fn begin(
+        wanted: Option<&Wanted>,
+        config: &Config,
+    ) -> anyhow::Result<(Self, Option<Baseline>)> {
+        let Some(wanted) = wanted else {
+            return Ok((Self::of_nothing(config), None));
+        };
+        let file = Baseline::at(&wanted.file)?;
+        Ok((file.inform(config, wanted.or)?, Some(file)))
+    }
+
+    fn of_nothing(config: &Config) -> Self {
         Self {
             detectors: make_detectors(config),
             until: None,
@@ -82,25 +125,25 @@ impl Baseline {
         let Some(state) = self.read(config)? else {
             return Ok(Informed::of_nothing(config));
         };
-        match make_detectors(config).informed(&state) {
-            Ok(detectors) => {
+        let problem = match make_detectors(config).informed(&state) {
+            Ok(detectors) if or == Unusable::Refuse || detectors.watermark() <= soon() => {
                 let until = Some(detectors.watermark());
-                Ok(Informed { detectors, until })
+                return Ok(Informed { detectors, until });
             }
+            Ok(_) => "knows of times to come",
             Err(problem) if or == Unusable::Refuse || problem == RestoreError::Foreign => bail!(
                 "the baseline {} {problem}; name another file, or remove it to begin anew",
                 self.path.display()
             ),
-            Err(problem) => {
-                let aside = self.put_aside()?;
-                say(format_args!(
-                    "the baseline {} {problem}: it is put aside as {}, and detectors begin anew",
-                    self.path.display(),
-                    aside.display()
-                ));
-                Ok(Informed::of_nothing(config))
-            }
-        }
+            Err(problem) => &problem.to_string(),
+        };
+        let aside = self.put_aside()?;
+        say(format_args!(
+            "the baseline {} {problem}: it is put aside as {}, and detectors begin anew",
+            self.path.display(),
+            aside.display()
+        ));
+        Ok(Informed::of_nothing(config))
     }
 
     /// Nothing if there is no file.
@@ -136,6 +179,12 @@ impl Baseline {
 
     /// Replaces the file; it is on disk before the old one is gone.
     pub(crate) fn write(&self, state: &[u8]) -> anyhow::Result<()> {
+        if self.is_foreign(state) {
+            bail!(
+                "cannot write the baseline {}: something else is there by now",
+                self.path.display()
+            );
+        }
         let write = || -> io::Result<()> {
             let mut file = self.beside()?;
             file.write_all(state)?;
@@ -144,6 +193,16 @@ impl Baseline {
             File::open(self.directory())?.sync_all()
         };
         write().with_context(|| format!("cannot write the baseline {}", self.path.display()))
+    }
+
+    /// Whether what is there does not even begin as states do.
+    fn is_foreign(&self, state: &[u8]) -> bool {
+        let mut there = [0; MAGIC];
+        let begins = File::open(&self.path).and_then(|mut file| file.read_exact(&mut there));
+        match begins {
+            Ok(()) => !state.starts_with(&there),
+            Err(error) => error.kind() == io::ErrorKind::UnexpectedEof,
+        }
     }
 
     /// A file that nobody but its owner may read, to take the place of the other.
@@ -159,6 +218,46 @@ impl Baseline {
     }
 }
 
+/// What a run over packets knows in the beginning, and what becomes of what it knows in the end.
+pub(crate) struct Memory {
+    until: Option<Timestamp>,
+    writer: Option<JoinHandle<anyhow::Result<()>>>,
+}
+
+impl Memory {
+    /// With the detectors that go on from there, and what takes what they know then.
+    pub(crate) fn begin(
+        wanted: Option<&Wanted>,
+        config: &Config,
+    ) -> anyhow::Result<(Detectors, Option<Keeper>, Self)> {
+        let (mut informed, file) = Informed::begin(wanted, config)?;
+        informed.detectors.wait_for_flows(config.progress_interval);
+        let begin = |file| {
+            let (keeper, states) = Keeper::new(wanted.and_then(|wanted| wanted.every));
+            let write = move || write_all(&file, &states);
+            let writer = thread::Builder::new().name("state".to_owned());
+            Ok::<_, io::Error>((keeper, writer.spawn(write)?))
+        };
+        let (keeper, writer) = file.map(begin).transpose()?.unzip();
+        let until = informed.until;
+        Ok((informed.detectors, keeper, Self { until, writer }))
+    }
+
+    /// A sentence for everything that was lost.
+    pub(crate) fn end(self, first: Option<Timestamp>, late: u64) -> Vec<String> {
+        let written = self.writer.map(|writer| match writer.join() {
+            Ok(written) => written,
+            Err(_) => Err(anyhow!("cannot write the baseline: its thread panicked")),
+        });
+        let lost = written
+            .and_then(Result::err)
+            .map(|lost| format!("{lost:#}"));
+        lost.into_iter()
+            .chain(overlap(self.until, first, late))
+            .collect()
+    }
+}
+
 /// Hands what detectors know to whoever writes it.
 pub(crate) struct Keeper {
     /// How often in packet time, besides at the end.
@@ -168,8 +267,7 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// With the other end, which [`write_all`] takes.
-    pub(crate) fn new(every: Option<Span>) -> (Self, Receiver<Vec<u8>>) {
+    fn new(every: Option<Span>) -> (Self, Receiver<Vec<u8>>) {
         // While one is written another may wait; more would only be older.
         let (states, to_write) = bounded(1);
         let keeper = Self {
@@ -200,7 +298,7 @@ impl Keeper {
 }
 
 /// Writes what comes, until no more does; the error is that of the last.
-pub(crate) fn write_all(baseline: &Baseline, states: &Receiver<Vec<u8>>) -> anyhow::Result<()> {
+fn write_all(baseline: &Baseline, states: &Receiver<Vec<u8>>) -> anyhow::Result<()> {
     let mut last = Ok(());
     for state in states {
         let written = baseline.write(&state);
@@ -294,6 +392,36 @@ mod tests {
     }
 
     #[test]
+    fn times_to_come_are_for_captures_alone() {
+        let mut detectors = make_detectors(&config());
+        detectors.advance(soon() + Span::from_mins(60));
+        for (or, kept) in [(Unusable::Refuse, true), (Unusable::BeginAnew, false)] {
+            let dir = tempfile::tempdir().unwrap();
+            let baseline = Baseline::at(&dir.path().join("state")).unwrap();
+            baseline.write(&detectors.snapshot()).unwrap();
+            let informed = baseline.inform(&config(), or).unwrap();
+            assert_eq!(informed.until.is_some(), kept, "{or:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_something_else_by_now_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("flowhawk.db");
+        let baseline = Baseline::at(&path).unwrap();
+        for other in ["SQLite format 3", "", "text"] {
+            fs::write(&path, other).unwrap();
+            let error = baseline.write(&known()).unwrap_err();
+            assert!(
+                error
+                    .to_string()
+                    .ends_with("something else is there by now")
+            );
+            assert_eq!(fs::read_to_string(&path).unwrap(), other);
+        }
+    }
+
+    #[test]
     fn where_nothing_can_be_written_is_said_at_once() {
         let dir = tempfile::tempdir().unwrap();
         let error = Baseline::at(&dir.path().join("missing/state")).unwrap_err();
@@ -316,7 +444,7 @@ mod tests {
         keeper.advance(Timestamp::new(2_000, 0), &detectors);
         keeper.advance(Timestamp::new(3_000, 0), &detectors);
         assert_eq!(states.len(), 1);
-        let finished = std::thread::spawn(move || keeper.finish(&detectors));
+        let finished = thread::spawn(move || keeper.finish(&detectors));
         assert_eq!(states.iter().count(), 2);
         finished.join().unwrap();
     }

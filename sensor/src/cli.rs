@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use detectors::Severity;
 use serde::{Deserialize, Serialize};
 
+use crate::baseline::{Unusable, Wanted};
 pub(crate) use live::{InterfacesArgs, LiveArgs};
 pub(crate) use suppress::{SuppressAction, SuppressAddArgs, SuppressArgs};
 
@@ -225,6 +226,16 @@ impl FindingArgs {
     pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
         let json = self.json_file().map(Path::to_owned);
         self.database().into_iter().chain(json)
+    }
+
+    /// What is to be known from the run before, or there is no run.
+    pub(crate) fn baseline(&self) -> Option<Wanted> {
+        let wanted = |file| Wanted {
+            file,
+            or: Unusable::Refuse,
+            every: None,
+        };
+        self.baseline.clone().map(wanted)
     }
 
     /// Where the database is to be, if one is wanted.

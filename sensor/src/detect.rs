@@ -8,7 +8,7 @@ use anyhow::Context;
 use detectors::{Counters, Detectors};
 use flow_table::{FlowEvent, Timestamp};
 
-use crate::baseline::{self, Baseline, Informed, Unusable};
+use crate::baseline::{self, Baseline, Informed};
 use crate::cli::DetectArgs;
 use crate::clock::Stopwatch;
 use crate::config::Config;
@@ -30,14 +30,8 @@ pub(crate) fn detect(args: &DetectArgs, config: &Config) -> anyhow::Result<Outco
     let (files, unlisted) = logged::find(&args.logs);
     let paths: Vec<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
 
-    // Every output is open before the first row is read; nothing is emptied for a run that cannot know
-    // what it should.
-    let baseline = args.output.baseline.as_deref();
-    let baseline = baseline.map(Baseline::at).transpose()?;
-    let informed = match &baseline {
-        Some(file) => file.inform(config, Unusable::Refuse)?,
-        None => Informed::of_nothing(config),
-    };
+    // Every output is open before the first row is read.
+    let (informed, baseline) = Informed::begin(args.output.baseline().as_ref(), config)?;
     if args.output.database().is_some() {
         OutputDir::create(&args.output.out, Existing::Empty)?;
     }

@@ -18,7 +18,7 @@ use anyhow::{Context, bail};
 use crossbeam_channel::bounded;
 use flow_table::{DropReason, Span};
 
-use crate::baseline::Unusable;
+use crate::baseline::{Unusable, Wanted};
 use crate::cli::{LiveArgs, TalkArgs};
 use crate::config::Config;
 use crate::output::{Existing, Upkeep};
@@ -61,8 +61,7 @@ pub(crate) fn run(args: &LiveArgs, config: &Config) -> anyhow::Result<Outcome> {
         existing: Existing::Keep,
         upkeep: Upkeep::with(reopen),
         rotate: args.rotate,
-        baseline: state_file(args, config).map(|file| (file, Unusable::BeginAnew)),
-        checkpoints: Some(config.checkpoint_interval),
+        baseline: wanted(args, config),
         suppressions,
     };
     let begin = |started: &Started| {
@@ -93,10 +92,15 @@ pub(crate) fn run(args: &LiveArgs, config: &Config) -> anyhow::Result<Outcome> {
     })
 }
 
-/// Where what detectors know is kept: the command line wins.
-fn state_file(args: &LiveArgs, config: &Config) -> Option<PathBuf> {
+/// What is to be known from the run before: the command line says where, or else the configuration.
+fn wanted(args: &LiveArgs, config: &Config) -> Option<Wanted> {
     let named = args.common.output.findings.baseline.clone();
-    named.or_else(|| config.state_file.0.clone())
+    let wanted = |file| Wanted {
+        file,
+        or: Unusable::BeginAnew,
+        every: Some(config.checkpoint_interval),
+    };
+    named.or_else(|| config.state_file.0.clone()).map(wanted)
 }
 
 /// All interfaces, before anything is written.

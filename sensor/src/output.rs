@@ -145,6 +145,18 @@ impl Outputs {
         {
             bail!("--json and --db are the same file {}", json.display());
         }
+        for other in args.files() {
+            if args
+                .baseline
+                .as_ref()
+                .is_some_and(|file| same_file(file, &other))
+            {
+                bail!(
+                    "--baseline and another output are the same file {}",
+                    other.display()
+                );
+            }
+        }
         // The database first: opening it harms nothing, while a JSON file is emptied.
         let store = database.as_deref().map(SqliteStore::open).transpose()?;
         let jsonl = args.json.as_deref();

@@ -7,14 +7,12 @@ use std::thread;
 
 use anyhow::{Context, bail};
 use crossbeam_channel::{Receiver, bounded, never};
+use detectors::Counters;
 use detectors::config::Suppression;
-use detectors::{Counters, Detectors};
 use flow_table::protocol::http::Measure;
-use flow_table::{
-    Checksums, End, FlowConfig, FragmentConfig, InspectionConfig, KEY_GROUPS, Links, Span,
-};
+use flow_table::{Checksums, End, FlowConfig, FragmentConfig, InspectionConfig, KEY_GROUPS, Links};
 
-use crate::baseline::{self, Baseline, Informed, Keeper, Unusable};
+use crate::baseline::{Memory, Wanted};
 use crate::capture::{Filter, Input};
 use crate::cli::{CommonArgs, FindingArgs, InputArgs, ReplayArgs};
 use crate::clock::{Stopwatch, time_of_day};
@@ -34,8 +32,6 @@ const REPLAY_SEED: u64 = 0x5eed_0f10_0717_4a3e;
 const QUEUE: usize = 4;
 /// One part in so many of `memory_limit` that flows may take.
 const FLOW_SHARE: u64 = 2;
-/// One part in so many that detectors and rules may take.
-const DETECTOR_SHARE: u64 = 4;
 /// One part in so many that parsers, and what they wait for, may take.
 const PARSER_SHARE: u64 = 8;
 /// One part in so many that fragments may take. The rest is for blocks and queues.
@@ -95,15 +91,21 @@ pub(crate) struct Keeping {
     pub(crate) existing: Existing,
     pub(crate) upkeep: Upkeep,
     pub(crate) rotate: Option<Every>,
-    /// Where what detectors know is kept, and what if that cannot be used.
-    pub(crate) baseline: Option<(PathBuf, Unusable)>,
-    /// How often in packet time it is, besides at the end.
-    pub(crate) checkpoints: Option<Span>,
+    /// Where what detectors know is kept.
+    pub(crate) baseline: Option<Wanted>,
     /// What is known and not to be alerted on, from now on.
     pub(crate) suppressions: Receiver<Vec<Suppression>>,
 }
 
 impl Keeping {
+    /// What is kept, goes on.
+    const fn end(&self) -> End {
+        match self.baseline {
+            Some(_) => End::GoesOn,
+            None => End::Closes,
+        }
+    }
+
     fn archive(&self, dir: &OutputDir) -> anyhow::Result<Option<Archive>> {
         let begin = |every| Archive::begin(dir, every, time_of_day(), Logs::names());
         self.rotate.map(begin).transpose()
@@ -115,11 +117,7 @@ impl Keeping {
             existing: Existing::Empty,
             upkeep: Upkeep::none(),
             rotate: None,
-            baseline: findings
-                .baseline
-                .clone()
-                .map(|file| (file, Unusable::Refuse)),
-            checkpoints: None,
+            baseline: findings.baseline(),
             suppressions: never(),
         }
     }
@@ -150,27 +148,12 @@ impl Job<'_> {
     ) -> anyhow::Result<Outcome> {
         let (common, config) = (self.common, self.config);
         let watch = Stopwatch::start();
-        let open_flows = if keeping.baseline.is_some() {
-            End::GoesOn
-        } else {
-            End::Closes
-        };
-        let settings = self.settings(open_flows);
+        let settings = self.settings(keeping.end());
         let live = Arc::new(Live::default());
 
-        // Every output is open before the first packet is read; nothing is emptied for a run that
-        // cannot know what it should.
-        let baseline = keeping.baseline.as_ref();
-        let baseline = baseline.map(|(path, or)| Baseline::at(path).map(|file| (file, *or)));
-        let baseline = baseline.transpose()?;
-        let mut informed = match &baseline {
-            Some((file, or)) => file.inform(config, *or)?,
-            None => Informed::of_nothing(config),
-        };
-        let dir = OutputDir::create(&common.output.findings.out, keeping.existing)?;
-        let archive = keeping.archive(&dir)?;
-        let log_format = common.output.log_format.unwrap_or(config.log_format);
-        let logs = Logs::create(&dir, log_format, Extra::of(config))?.archived(archive);
+        // Every output is open before the first packet is read.
+        let (detectors, keeper, memory) = Memory::begin(keeping.baseline.as_ref(), config)?;
+        let (dir, logs) = self.logs(&keeping)?;
         let outputs = Outputs::open(&common.output.findings, &self.inputs, keeping.existing)?;
         let sink = Sink::spawn(outputs, Arc::clone(&live))?;
         let progress = Progress::start(&common.talk, self.size, Arc::clone(&live));
@@ -188,24 +171,10 @@ impl Job<'_> {
             findings: sink.sender(),
             spare: give_back,
         };
-        let until = informed.until;
-        informed.detectors.wait_for_flows(config.progress_interval);
-        let mut stage = Stage::new(
-            settings.threads,
-            config.tick,
-            informed.detectors,
-            stage_outputs,
-        )
-        .hearing(keeping.suppressions);
-        let mut state_thread = None;
-        if let Some((file, _)) = baseline {
-            let (keeper, states) = Keeper::new(keeping.checkpoints);
-            stage = stage.kept_by(keeper);
-            let write = move || baseline::write_all(&file, &states);
-            state_thread = Some(named("state").spawn(write)?);
-        }
-        let upkeep = keeping.upkeep;
-        let log_thread = named("logs").spawn(move || logs.run(&batches, &upkeep))?;
+        let stage = Stage::new(settings.threads, config.tick, detectors, stage_outputs)
+            .hearing(keeping.suppressions)
+            .kept_by(keeper);
+        let log_thread = named("logs").spawn(move || logs.run(&batches, &keeping.upkeep))?;
         let stage_thread = named("stage").spawn(move || stage.run(&sealed))?;
         let started = Started {
             live: Arc::clone(&live),
@@ -218,7 +187,6 @@ impl Job<'_> {
         let mut totals = totals.context("cannot start a worker thread")?;
         let heard = end(capturing, &mut totals);
         let logged = joined(log_thread)?;
-        let kept = state_thread.map(joined).transpose()?;
 
         let counted = Counted {
             totals: &totals,
@@ -237,12 +205,21 @@ impl Job<'_> {
         losses.extend(heard.losses);
         losses.extend(logged.err().map(|lost| lost.to_string()));
         losses.extend(report.lost);
-        losses.extend(kept.and_then(Result::err).map(|lost| format!("{lost:#}")));
-        losses.extend(baseline::overlap(until, totals.first, counters.late_events));
+        losses.extend(memory.end(totals.first, counters.late_events));
         Ok(Outcome {
             losses,
             found: report.tally,
         })
+    }
+
+    /// The logs, and where they are.
+    fn logs(&self, keeping: &Keeping) -> anyhow::Result<(OutputDir, Logs)> {
+        let output = &self.common.output;
+        let dir = OutputDir::create(&output.findings.out, keeping.existing)?;
+        let archive = keeping.archive(&dir)?;
+        let format = output.log_format.unwrap_or(self.config.log_format);
+        let logs = Logs::create(&dir, format, Extra::of(self.config))?;
+        Ok((dir, logs.archived(archive)))
     }
 
     fn settings(&self, end: End) -> Settings {
@@ -297,14 +274,6 @@ fn check_stdin(files: &[PathBuf]) -> anyhow::Result<()> {
         bail!("'-' is named {stdin} times, but stdin can be read only once");
     }
     Ok(())
-}
-
-/// Detectors that know nothing yet, and rules, within their share of memory.
-pub(crate) fn make_detectors(config: &Config) -> Detectors {
-    let rules = config.rulebook.rules();
-    let mut limits = config.detectors.clone();
-    limits.fit(config.memory_limit.0 / DETECTOR_SHARE, rules.len());
-    Detectors::with_threats(&limits, rules, &config.threats.lists)
 }
 
 fn named(name: &str) -> thread::Builder {

@@ -60,7 +60,9 @@ impl Board {
     pub(crate) fn close_all(&mut self) {
         let mut open: Vec<OpenSignal> = self.open.drain().collect();
         open.sort_unstable_by_key(OpenSignal::due);
-        open.iter().for_each(|open| self.closed(open));
+        for open in &open {
+            self.closed(open);
+        }
         self.closing.clear();
     }
 }

@@ -14,8 +14,8 @@ use crate::{Config, Rule, SignalKind};
 const MAGIC: &[u8; 8] = b"flhkstat";
 /// Another one whenever something else is saved, or in another way.
 const VERSION: u64 = 1;
-/// Bytes of the sum over all that follow it.
-const SUM: usize = size_of::<u128>();
+/// Where that begins which the sum is over: after it, the version and the magic.
+const BODY: usize = MAGIC.len() + size_of::<u64>() + size_of::<u128>();
 
 /// Why state cannot be restored. Nothing of it is used then.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -47,19 +47,17 @@ impl Detectors {
     /// All that is known now, as bytes: the same state gives the same bytes. Findings that were not
     /// drained yet are not part of it, nor are counters.
     pub fn snapshot(&self) -> Vec<u8> {
-        let mut body = Saver::default();
+        let mut body = Saver::after([0; BODY]);
         body.put(&(kinds(), self.seed_check()));
         self.observer.save(&mut body);
         self.board.save(&mut body);
         for signal in &self.signals {
             body.section(|to| signal.save(to));
         }
-        let body = body.into_bytes();
-        let mut bytes = Vec::with_capacity(MAGIC.len() + size_of::<u64>() + SUM + body.len());
-        bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
-        bytes.extend_from_slice(&sum(&body).to_le_bytes());
-        bytes.extend_from_slice(&body);
+        let mut bytes = body.into_bytes();
+        if let Some((before, body)) = bytes.split_first_chunk_mut() {
+            *before = head(body);
+        }
         bytes
     }
 
@@ -121,6 +119,20 @@ fn body(snapshot: &[u8]) -> Result<&[u8], RestoreError> {
     } else {
         Err(RestoreError::Damaged)
     }
+}
+
+/// What stands before the body.
+fn head(body: &[u8]) -> [u8; BODY] {
+    let mut head = [0; BODY];
+    let parts = [
+        MAGIC.as_slice(),
+        &VERSION.to_le_bytes(),
+        &sum(body).to_le_bytes(),
+    ];
+    for (place, byte) in head.iter_mut().zip(parts.into_iter().flatten()) {
+        *place = *byte;
+    }
+    head
 }
 
 fn sum(body: &[u8]) -> u128 {

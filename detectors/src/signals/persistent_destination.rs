@@ -59,14 +59,18 @@ impl State for Hosts {
         let mut hosts: Vec<u64> = self.0.iter().copied().collect();
         hosts.sort_unstable();
         to.put(&(self.0.capacity(), hosts.len()));
-        hosts.into_iter().for_each(|host| to.number(host));
+        for host in hosts {
+            to.number(host);
+        }
     }
 
     fn load(&mut self, from: &mut Loader<'_>) -> Result<(), Unfit> {
         let (room, len) = from.take()?;
         let hosts = from.numbers(len)?;
         self.0 = HashTable::with_capacity(room::bounded(room, hosts.len()));
-        hosts.into_iter().for_each(|host| self.insert(host));
+        for host in hosts {
+            self.insert(host);
+        }
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! A table as bytes: what has its turn first comes first, so that what is restored evicts in the same
-//! order, and whom it remembers to have evicted. The room that slots and index have is kept, as it counts against the table's memory. Where
-//! there is less room than there was, those whose turn it is are left out, and counted as evicted.
+//! order, and whom it remembers to have evicted. The room that slots and index have is kept, as it
+//! counts against the table's memory. Where there is less room than there was, those whose turn it is
+//! are left out, and counted as evicted.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -14,24 +15,25 @@ where
     V: Held + Serialize + DeserializeOwned,
 {
     fn save(&self, to: &mut Saver) {
-        let Lists { once, back, pinned } = self.lists;
+        let Lists { once, back, pinned } = &self.lists;
+        let lists = [once, back, pinned];
         let room = (self.slots.capacity(), self.index.room());
-        to.put(&(room, once.len, back.len, pinned.len));
-        let all = || {
-            let lists = [once, back, pinned].into_iter();
-            lists.flat_map(|list| self.oldest_first(list))
-        };
+        to.put(&(room, lists.map(|list| list.len)));
+        let all = || lists.into_iter().flat_map(|list| self.oldest_first(list));
         all().for_each(|at| to.number(self.slot(at).map_or(0, |slot| slot.hash)));
         for slot in all().filter_map(|at| self.slot(at)) {
             to.put(&(slot.key, &slot.value));
         }
-        to.put(&self.ghosts);
+        self.ghosts.save(to);
     }
 
     fn load(&mut self, from: &mut Loader<'_>) -> Result<(), Unfit> {
-        let (room, once, back, pinned): ((usize, usize), usize, usize, usize) = from.take()?;
-        let in_turn = once.checked_add(back).ok_or(Unfit::Damaged)?;
-        let hashes = from.numbers(in_turn.checked_add(pinned).ok_or(Unfit::Damaged)?)?;
+        let (room, lens): ((usize, usize), [usize; 3]) = from.take()?;
+        let all = lens
+            .iter()
+            .try_fold(0, |sum: usize, len| sum.checked_add(*len));
+        let hashes = from.numbers(all.ok_or(Unfit::Damaged)?)?;
+        let [once, back, _] = lens;
         let left_out = hashes.len().saturating_sub(self.capacity);
         self.make_room(room);
         let kept = hashes.iter().skip(left_out).copied();
@@ -44,21 +46,22 @@ where
                 self.evicted += 1;
                 continue;
             }
-            let rank = match nth {
-                nth if nth < once => Rank::Once,
-                nth if nth < in_turn => Rank::Back,
-                _ => Rank::Pinned,
+            let rank = if nth < once {
+                Rank::Once
+            } else if nth < once + back {
+                Rank::Back
+            } else {
+                Rank::Pinned
             };
             self.take_back(hash, key, value, rank)
                 .ok_or(Unfit::Damaged)?;
         }
-        self.ghosts.take_back(from.take()?);
-        Ok(())
+        self.ghosts.load(from)
     }
 }
 
 impl<K: Copy + Eq, V: Held> Subjects<K, V> {
-    fn oldest_first(&self, list: List) -> impl Iterator<Item = u32> {
+    fn oldest_first(&self, list: &List) -> impl Iterator<Item = u32> {
         let next = |at: &u32| self.links.get(*at as usize).map(|links| links.newer);
         std::iter::successors(Some(list.oldest), next).take_while(|at| *at != NONE)
     }
@@ -86,7 +89,7 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
             self.rank(at, rank);
         }
         // Somewhat over its bounds is what it may have been: the next update evicts.
-        while self.bytes() / 2 > self.max_bytes && self.len() > 1 {
+        while self.held() / 2 > self.max_bytes && self.len() > 1 {
             self.evict();
         }
         Some(())

@@ -134,9 +134,9 @@ impl Stage {
         self
     }
 
-    /// Keeps what is known: another run goes on from there.
-    pub(crate) fn kept_by(mut self, keeper: Keeper) -> Self {
-        self.keeper = Some(keeper);
+    /// Keeps what is known, if anybody is to: another run goes on from there.
+    pub(crate) fn kept_by(mut self, keeper: Option<Keeper>) -> Self {
+        self.keeper = keeper;
         self
     }
 
@@ -218,7 +218,9 @@ impl Stage {
             detectors.advance(boundary.time);
         }
         self.pass_on_findings();
-        if let Some(keeper) = &mut self.keeper {
+        if let Some(keeper) = &mut self.keeper
+            && boundary < Position::END
+        {
             keeper.advance(boundary.time, &self.detectors);
         }
         self.pass_on_rows(boundary, rows, hosts);
