@@ -12,12 +12,12 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use support::captures;
 use support::frames::{self, connection, datagrams, scan};
 use support::pcap::Capture;
 use support::rows::rows;
 use support::run::{self, Ran};
 use support::summary::Summary;
+use support::{captures, root};
 
 /// A capture and a place for what comes of it.
 struct Sample {
@@ -598,6 +598,191 @@ fn rules_of_the_users_own_are_listed_shown_and_used() {
     let problem = run::ran(["check"].iter().chain(&with)).exits(2).stderr;
     assert!(problem.contains("recon.yml:"), "{problem}");
     assert!(problem.contains("level \"severe\" is unknown"), "{problem}");
+}
+
+#[test]
+fn a_rule_tells_what_it_makes_of_a_capture() {
+    let capture = |name: &str| {
+        let found = captures().into_iter().find(|capture| capture.name == name);
+        found.unwrap().path
+    };
+    let told = |rule: &str, name: &str| {
+        let capture = capture(name);
+        let args = [
+            "rules",
+            "test",
+            rule,
+            "--capture",
+            capture.to_str().unwrap(),
+        ];
+        run::ran(args).exits(0).stdout
+    };
+    let made = told("LM-001", "lateral-movement");
+    for line in [
+        "LM-001  Lateral movement",
+        "needs  PORT_SCAN and CONNECTION_SPIKE and PRIVILEGED_ACCESS within 15min",
+        "10.1.0.66: 3 of 3 parts held at 2026-11-21 00:58:03Z",
+        "  held    PRIVILEGED_ACCESS",
+    ] {
+        assert!(made.contains(line), "{line}\n{made}");
+    }
+    assert!(made.contains("made   2026-11-21"), "{made}");
+
+    let missed = told("LM-001", "near-miss-port-scan");
+    for line in [
+        "made   nothing",
+        "10.1.0.67: 2 of 3 parts held",
+        "  missed  PORT_SCAN\n            nothing was heard of it",
+    ] {
+        assert!(missed.contains(line), "{line}\n{missed}");
+    }
+    let nothing = told("RANSOM-BACKUP-001", "dhcp");
+    assert!(
+        nothing.contains("heard  nothing that it takes"),
+        "{nothing}"
+    );
+    let unknown = run::ran(["rules", "test", "LM-999", "--capture", "x.pcap"]).exits(2);
+    assert!(
+        unknown.stderr.contains("there is no rule LM-999"),
+        "{unknown:#?}"
+    );
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
+fn what_is_known_is_kept_and_applied_to_what_is_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let (config, known) = (dir.path().join("c.toml"), dir.path().join("known.toml"));
+    fs::write(&config, "suppressions = ['known.toml']\n").unwrap();
+    let capture = root().join("captures/lateral-movement.pcap");
+    let replay = |out: &str| {
+        let out = dir.path().join(out);
+        let options = ["-q", "--config", config.to_str().unwrap()];
+        run::replay(&[&capture], &out, &options).exits(0);
+        out.join("flowhawk.db")
+    };
+    let suppress = |args: &[&str]| {
+        let with = ["suppress", "--config", config.to_str().unwrap()];
+        run::ran(with.iter().chain(args))
+    };
+    // Rules and reasons of the detections that are suppressed.
+    let suppressed = |database: &Path| -> Vec<(String, String)> {
+        let connection = rusqlite::Connection::open(database).unwrap();
+        let sql = "SELECT rule_id, suppressed_by FROM detections WHERE suppressed_by IS NOT NULL \
+                   ORDER BY rule_id";
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+        rows.unwrap().map(Result::unwrap).collect()
+    };
+    let database = replay("before");
+    assert_eq!(suppressed(&database), []);
+
+    let add = [
+        "add",
+        "--rule",
+        "LM-001",
+        "--src",
+        "10.1.0.66/32",
+        "--reason",
+        "a drill",
+    ];
+    suppress(&add).exits(0);
+    suppress(&[
+        "add",
+        "--signal",
+        "PORT_SCAN",
+        "--reason",
+        "old",
+        "--expires",
+        "2020-01-01T00:00:00Z",
+    ])
+    .exits(0);
+    let list = suppress(&["list"]).exits(0).stdout;
+    for part in [
+        "LM-001",
+        "a drill",
+        "known.toml",
+        "2020-01-01T00:00:00Z",
+        "nobody has the role",
+    ] {
+        assert!(list.contains(part), "{part}\n{list}");
+    }
+    let want = [("LM-001".to_owned(), "a drill".to_owned())];
+    assert_eq!(suppressed(&replay("after")), want, "replayed");
+    let db = ["apply", "--db", database.to_str().unwrap()];
+    let said = suppress(&db).exits(0).stdout;
+    assert!(
+        said.contains("0 signals and 1 detections are suppressed now"),
+        "{said}"
+    );
+    assert_eq!(suppressed(&database), want, "applied");
+
+    // Of a detection all of whose signals are known, so is it.
+    suppress(&["add", "--signal", "PORT_SCAN", "--reason", "scans"]).exits(0);
+    suppress(&db).exits(0);
+    let recon = ("RECON-001".to_owned(), "scans".to_owned());
+    assert_eq!(suppressed(&database), [want[0].clone(), recon]);
+
+    for _ in 0..3 {
+        suppress(&["remove", "1"]).exits(0);
+    }
+    let said = suppress(&db).exits(0).stdout;
+    assert!(said.contains("1 and 2 no longer are"), "{said}");
+    assert_eq!(suppressed(&database), [], "removed");
+    assert_eq!(fs::read_to_string(&known).unwrap().trim(), "");
+    let nonsense = suppress(&["add", "--signal", "PORT_SCAM", "--reason", "x"])
+        .exits(2)
+        .stderr;
+    assert!(nonsense.contains("did you mean `PORT_SCAN`?"), "{nonsense}");
+    let all = suppress(&["add", "--reason", "x"]).exits(2).stderr;
+    assert!(all.contains("would suppress everything"), "{all}");
+    suppress(&["remove", "1"]).exits(2);
+    suppress(&["apply", "--db", "no.db"]).exits(2);
+}
+
+#[test]
+fn threat_lists_are_read_and_matched() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("c.toml");
+    fs::write(
+        &config,
+        "threat_lists = ['bad.txt', 'bad.csv', 'bad.json']\n",
+    )
+    .unwrap();
+    fs::write(
+        dir.path().join("bad.txt"),
+        "198.51.100.66 # the gate\nnot an indicator\n",
+    )
+    .unwrap();
+    fs::write(dir.path().join("bad.csv"), "seen,domain\n1,files.example\n").unwrap();
+    let stix = r#"{"type": "bundle", "objects": [{"type": "indicator", "pattern_type": "stix",
+        "pattern": "[domain-name:value = 'nowhere.example']"}]}"#;
+    fs::write(dir.path().join("bad.json"), stix).unwrap();
+    let with = ["--config", config.to_str().unwrap()];
+    let checked = run::ran(["check"].iter().chain(&with)).exits(0).stdout;
+    assert!(
+        checked.contains("3 indicators (1 more not understood)"),
+        "{checked}"
+    );
+    let capture = root().join("captures/malware-delivery.pcap");
+    let options = ["-q", "--no-db", "--json", "-", with[0], with[1]];
+    let told = run::replay(&[&capture], &dir.path().join("out"), &options).exits(0);
+    let names: Vec<Value> = { told.stdout.lines() }
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|row| row["signal_type"] == "THREAT_LIST_MATCH" && row["event"] == "opened")
+        .map(|row| row["evidence"]["names"][0].clone())
+        .collect();
+    for want in ["files.example (bad.csv)", "198.51.100.66 (bad.txt)"] {
+        assert!(names.contains(&Value::from(want)), "{names:?}");
+    }
+    assert!(
+        told.stdout.contains(r#""listed":"bad.txt""#),
+        "{}",
+        told.stdout
+    );
+    fs::write(dir.path().join("bad.json"), "{").unwrap();
+    let refused = run::ran(["check"].iter().chain(&with)).exits(2).stderr;
+    assert!(refused.contains("bad.json"), "{refused}");
 }
 
 #[test]

@@ -60,7 +60,13 @@ fn logs_tell_what_their_capture_tells() {
     for capture in captures() {
         for format in ["tsv", "json"] {
             let out = tempfile::tempdir().unwrap();
-            let options = ["--no-db", "--json", "-", "--log-format", format];
+            let config = capture.options();
+            let config: Vec<&str> = config.iter().map(String::as_str).collect();
+            let options = [
+                &["--no-db", "--json", "-", "--log-format", format],
+                &*config,
+            ]
+            .concat();
             let replayed = replay(&[&capture.path], out.path(), &options).exits(0);
             let expected = fs::read_to_string(capture.expectations()).unwrap();
             let told: Vec<&str> = expected
@@ -69,7 +75,7 @@ fn logs_tell_what_their_capture_tells() {
                 .collect();
             let expect = out.path().join("expect");
             fs::write(&expect, told.join("\n")).unwrap();
-            let options = ["--expect", expect.to_str().unwrap()];
+            let options = [&["--expect", expect.to_str().unwrap()], &*config].concat();
             let detected = detect(&[out.path()], &options).exits(0);
             let mut want = found(&replayed.stdout);
             want.retain(|line| is_told(line, &capture));

@@ -29,7 +29,9 @@ fn captures_match_golden() {
     let mut changed = Vec::new();
     for capture in captures() {
         let out = tempfile::tempdir().unwrap();
-        let options = ["--no-db", "--json", "-"];
+        let told = capture.options();
+        let mut options = vec!["--no-db", "--json", "-"];
+        options.extend(told.iter().map(String::as_str));
         let findings = run::replay(&[&capture.path], out.path(), &options).exits(0);
         let logs = logs(out.path());
         let logs = logs
@@ -147,7 +149,9 @@ fn captures_give_the_detections_expected_of_them() {
         for threads in ["1", "2", "4", "8"] {
             let out = tempfile::tempdir().unwrap();
             let expect = expect.to_str().unwrap();
-            let options = ["-q", "--no-db", "--threads", threads, "--expect", expect];
+            let told = capture.options();
+            let mut options = vec!["-q", "--no-db", "--threads", threads, "--expect", expect];
+            options.extend(told.iter().map(String::as_str));
             let ran = run::replay(&[&capture.path], out.path(), &options);
             if ran.code != Some(0) {
                 wrong.push((capture.name.clone(), threads, ran));
@@ -155,4 +159,77 @@ fn captures_give_the_detections_expected_of_them() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Every built-in rule has a page in `docs/detections`, which is what the program says.
+#[test]
+fn pages_of_detections_match_the_program() {
+    let bless = env::var_os("BLESS").is_some();
+    let dir = root().join("docs/detections");
+    let index = run::ran(["rules", "page"]).exits(0).stdout;
+    let rules: Vec<&str> = { index.lines() }
+        .filter_map(|line| line.strip_prefix("| [")?.split(']').next())
+        .collect();
+    assert!(rules.len() >= 10, "{index}");
+    let mut wrong = Vec::new();
+    let page = |rule: &&str| {
+        let page = run::ran(["rules", "page", rule]).exits(0).stdout;
+        (format!("{rule}.md"), page)
+    };
+    let mut pages: BTreeMap<String, String> = rules.iter().map(page).collect();
+    pages.insert("README.md".to_owned(), index.clone());
+    for (name, page) in &pages {
+        let file = dir.join(name);
+        if bless {
+            fs::create_dir_all(&dir).unwrap();
+            fs::write(&file, page).unwrap();
+        } else if fs::read_to_string(&file).ok().as_ref() != Some(page) {
+            wrong.push(file);
+        }
+    }
+    for entry in fs::read_dir(&dir).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(pages.contains_key(&name), "{name} is about no rule");
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}\nif intended: scripts/bless");
+}
+
+/// What the pages say to do by hand can be done, and shows something where there is something.
+#[test]
+fn what_pages_say_to_do_by_hand_can_be_done() {
+    let capture = root().join("captures/lateral-movement.pcap");
+    let out = tempfile::tempdir().unwrap();
+    run::replay(&[&capture], out.path(), &["-q", "--no-db"]).exits(0);
+    for log in ["dns.log", "http.log", "ssh.log", "ftp.log", "files.log"] {
+        let log = out.path().join(log);
+        if !log.exists() {
+            fs::write(log, "").unwrap();
+        }
+    }
+    for entry in fs::read_dir(root().join("docs/detections")).unwrap() {
+        let path = entry.unwrap().path();
+        let page = fs::read_to_string(&path).unwrap();
+        let Some((_, commands)) = page.split_once("In the directory of the logs:\n\n```sh\n")
+        else {
+            continue;
+        };
+        let commands = commands.split("```").next().unwrap();
+        let told = std::process::Command::new("sh")
+            .args(["-e", "-c", commands])
+            .current_dir(out.path())
+            .output()
+            .unwrap();
+        let (shown, error) = (text(&told.stdout), text(&told.stderr));
+        assert!(
+            told.status.success() && error.is_empty(),
+            "{path:?}: {error}"
+        );
+        if path.ends_with("LM-001.md") {
+            // Of the minute of the scan: as many ports as its signal says.
+            assert!(
+                shown.lines().any(|line| line.trim().starts_with("102 ")),
+                "{shown}"
+            );
+        }
+    }
 }

@@ -30,6 +30,15 @@ impl Recorded {
         self.path.with_file_name(format!("{}.expect", self.name))
     }
 
+    /// What the sensor must be told of its hosts; most captures need nothing.
+    pub(crate) fn options(&self) -> Vec<String> {
+        let config = self.path.with_file_name(format!("{}.toml", self.name));
+        if !config.is_file() {
+            return Vec::new();
+        }
+        vec!["--config".to_owned(), config.to_str().unwrap().to_owned()]
+    }
+
     /// What happens in it, and where it comes from.
     pub(crate) fn story(&self) -> PathBuf {
         self.path.with_file_name(format!("{}.md", self.name))

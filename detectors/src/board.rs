@@ -10,6 +10,7 @@ mod saved;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use flow_table::{Span, Timestamp};
@@ -22,6 +23,7 @@ use crate::correlate::{Change, Correlator, Note};
 use crate::hash::join;
 use crate::samples::Samples;
 use crate::suppress::Suppressions;
+use crate::threats::Threats;
 use crate::{
     BaselineEvidence, Config, Finding, Number, Severity, Signal, SignalCounters, SignalKind,
     Subject, Window,
@@ -116,12 +118,13 @@ pub(crate) struct Board {
     max_evidence: usize,
     counts: Vec<SignalCounters>,
     suppressions: Suppressions,
+    threats: Arc<Threats>,
     correlator: Correlator,
     findings: VecDeque<Finding>,
 }
 
 impl Board {
-    pub(crate) fn new(config: &Config, correlator: Correlator) -> Self {
+    pub(crate) fn new(config: &Config, correlator: Correlator, threats: Arc<Threats>) -> Self {
         Self {
             now: Timestamp::ZERO,
             began: None,
@@ -133,7 +136,8 @@ impl Board {
             max_open: config.max_open_signals.size(),
             max_evidence: config.max_evidence.size(),
             counts: SignalKind::ALL.map(SignalCounters::new).to_vec(),
-            suppressions: Suppressions::new(&config.suppressions),
+            suppressions: Suppressions::new(&config.suppressions, &config.roles),
+            threats,
             correlator,
             findings: VecDeque::new(),
         }
@@ -141,7 +145,7 @@ impl Board {
 
     /// What opens or is detected from now on is known, or not, by these.
     pub(crate) fn suppress(&mut self, entries: &[Suppression]) {
-        self.suppressions = Suppressions::new(entries);
+        self.suppressions.replace(entries);
     }
 
     /// A measure is over its limit now.
@@ -172,13 +176,15 @@ impl Board {
         } else {
             return;
         };
-        let (signal, windows) = (signal.signal(self.max_evidence), signal.windows);
+        let windows = signal.windows;
+        let signal = Arc::new(signal.signal(self.max_evidence));
         if signal.suppressed_by.is_none() {
             self.note(change, windows, &signal, over.key);
         }
         if raised {
             self.count(over.kind, |count| count.raised += 1);
-            self.findings.push_back(Finding::SignalRaised(signal));
+            let raised = Finding::SignalRaised(Arc::unwrap_or_clone(signal));
+            self.findings.push_back(raised);
         }
         self.findings.extend(self.correlator.drain());
     }
@@ -190,8 +196,9 @@ impl Board {
         let suppressed_by = self
             .suppressions
             .of_signal(over.kind, &over.subject, self.now);
-        let open = OpenSignal::new(self.now, over, suppressed_by);
-        let signal = open.signal(self.max_evidence);
+        let listed = self.listed(&over.subject);
+        let open = OpenSignal::new(self.now, over, suppressed_by, listed);
+        let signal = Arc::new(open.signal(self.max_evidence));
         let due = Due {
             at: open.closes(),
             kind: over.kind,
@@ -203,13 +210,29 @@ impl Board {
         self.open.insert_unique(hash, open, OpenSignal::hash);
         self.count(over.kind, |count| count.opened += 1);
         self.findings
-            .push_back(Finding::SignalOpened(signal.clone()));
+            .push_back(Finding::SignalOpened(Signal::clone(&signal)));
         if signal.suppressed_by.is_some() {
             self.count(over.kind, |count| count.suppressed += 1);
             return;
         }
         self.note(Change::Opened, 1, &signal, over.key);
         self.findings.extend(self.correlator.drain());
+    }
+
+    /// A signal is there that nobody reported, and that never closes.
+    pub(crate) fn hear(&mut self, signal: &Arc<Signal>) {
+        self.note(Change::Opened, 1, signal, 0);
+        self.findings.extend(self.correlator.drain());
+    }
+
+    /// The threat list that names one of the two.
+    fn listed(&self, subject: &Subject) -> Option<Arc<str>> {
+        let named = |addr: IpAddr| self.threats.of(addr);
+        let list = subject
+            .dst
+            .and_then(named)
+            .or_else(|| subject.src.and_then(named));
+        list.map(|list| self.threats.name(list))
     }
 
     /// Asks for [`Task::Wake`] at a later moment; moments that have come are not later.
@@ -278,12 +301,13 @@ impl Board {
     }
 
     fn closed(&mut self, open: &OpenSignal) {
-        let signal = open.signal(self.max_evidence);
+        let signal = Arc::new(open.signal(self.max_evidence));
         let heard = signal.suppressed_by.is_none();
         if heard {
             self.note(Change::Closed, open.windows, &signal, open.key);
         }
-        self.findings.push_back(Finding::SignalClosed(signal));
+        let closed = Finding::SignalClosed(Arc::unwrap_or_clone(signal));
+        self.findings.push_back(closed);
         self.findings.extend(self.correlator.drain());
     }
 
@@ -312,7 +336,7 @@ impl Board {
         }
     }
 
-    fn note(&mut self, change: Change, windows: u32, signal: &Signal, key: u64) {
+    fn note(&mut self, change: Change, windows: u32, signal: &Arc<Signal>, key: u64) {
         self.correlator.note(&Note {
             now: self.now,
             change,

@@ -12,11 +12,12 @@
 //! | tables of the first fifteen signals: `max_memory` each | 15 × 32 MiB |
 //! | tables of the other signals | 36 MiB |
 //! | tables of LONG_BEACON and STROBE | 40 MiB |
+//! | tables of SMB_FAN_OUT, THREAT_LIST_MATCH and the signals of backup hosts | 18 MiB |
 //! | destinations outside: `destinations.max_memory` | 32 MiB |
 //! | flows FAN_OUT_SCAN has yet to judge: `max_undecided` × 96 bytes | 24 MiB |
 //! | open signals: `max_open_signals` × 2 KiB | 32 MiB |
-//! | groups of the built-in rules: `rules.max_memory` each | 9 × 8 MiB |
-//! | all | 716 MiB |
+//! | groups of the built-in rules: `rules.max_memory` each | 10 × 8 MiB |
+//! | all | 742 MiB |
 //!
 //! [`Config::fit`] scales all of these down into one budget. A quarter of each table's `max_memory`
 //! is kept for what subjects hold beside their place in it, so it may be full with fewer than
@@ -25,6 +26,7 @@
 mod budget;
 mod limits;
 mod per_signal;
+mod roles;
 mod steps;
 
 use flow_table::Span;
@@ -34,12 +36,15 @@ use serde::{Deserialize, Serialize};
 pub(crate) use budget::PER_UNDECIDED;
 pub use limits::{Bytes, Count, Moment, Positive, Ratio, WindowSpan};
 pub use per_signal::{
-    BruteForce, CommandExchange, ConnectionSpike, DataStaging, DestinationDiversity, Destinations,
-    DnsQueryBurst, EncodedTunnelingPattern, ExecutableFileDownload, FanInDdos, FanOutScan,
-    HighEntropyDns, IcmpTunnel, LongBeacon, LongConnection, OutboundSpike, PeriodicBeacon,
-    PersistentDestination, PortScan, PostDownloadBeacon, PrivilegedAccess, ProtocolOnWrongPort,
-    RareExternalSource, Strobe, SynBurst,
+    AdminManagementProtocol, BackupServerContact, BruteForce, CommandExchange, ConnectionSpike,
+    DataStaging, DestinationDiversity, Destinations, DestructiveRecoveryAction, DnsQueryBurst,
+    EncodedTunnelingPattern, ExecutableFileDownload, FanInDdos, FanOutScan, HighEntropyDns,
+    IcmpTunnel, LongBeacon, LongConnection, OutboundSpike, PeriodicBeacon, PersistentDestination,
+    PortScan, PostDownloadBeacon, PrivilegedAccess, ProtocolOnWrongPort, RareExternalSource,
+    SmbFanOut, Strobe, SynBurst, ThreatListMatch,
 };
+
+pub use roles::{Network, Role, Roles};
 
 use crate::SignalKind;
 
@@ -59,6 +64,8 @@ pub struct Config {
     pub max_open_signals: Count,
     /// Keys the hashes over addresses, so that nobody can choose addresses that collide.
     pub hash_seed: u64,
+    /// Which hosts are there for what.
+    pub roles: Roles,
     /// What is known of destinations outside.
     pub destinations: Destinations,
     /// PORT_SCAN.
@@ -109,6 +116,16 @@ pub struct Config {
     pub long_connection: LongConnection,
     /// STROBE.
     pub strobe: Strobe,
+    /// SMB_FAN_OUT.
+    pub smb_fan_out: SmbFanOut,
+    /// BACKUP_SERVER_CONTACT.
+    pub backup_server_contact: BackupServerContact,
+    /// ADMIN_MANAGEMENT_PROTOCOL.
+    pub admin_management_protocol: AdminManagementProtocol,
+    /// DESTRUCTIVE_RECOVERY_ACTION.
+    pub destructive_recovery_action: DestructiveRecoveryAction,
+    /// THREAT_LIST_MATCH.
+    pub threat_list_match: ThreatListMatch,
     /// What holds for all correlation rules.
     pub rules: RulesConfig,
     /// What is known and not to be alerted on.
@@ -124,6 +141,7 @@ impl Default for Config {
             max_exact: Count::new(4_096),
             max_open_signals: Count::new(16_384),
             hash_seed: 0x666c_6f77_6861_776b,
+            roles: Roles::default(),
             destinations: Destinations::default(),
             port_scan: PortScan::default(),
             connection_spike: ConnectionSpike::default(),
@@ -149,6 +167,11 @@ impl Default for Config {
             long_beacon: LongBeacon::default(),
             long_connection: LongConnection::default(),
             strobe: Strobe::default(),
+            smb_fan_out: SmbFanOut::default(),
+            backup_server_contact: BackupServerContact::default(),
+            admin_management_protocol: AdminManagementProtocol::default(),
+            destructive_recovery_action: DestructiveRecoveryAction::default(),
+            threat_list_match: ThreatListMatch::default(),
             rules: RulesConfig::default(),
             suppressions: Vec::new(),
         }
@@ -175,6 +198,7 @@ impl Config {
     /// What does not fit together, each as a sentence that starts with the dotted key.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = self.out_of_order();
+        problems.extend(self.odd_roles());
         if self.allowed_lateness > Span::from_mins(10) {
             problems.push(format!(
                 "allowed_lateness: {} is longer than windows can bear; allowed are \"0s\" to \"10min\"",
@@ -253,6 +277,12 @@ pub struct Suppression {
     /// Only this destination network.
     #[serde(default)]
     pub dst: Option<IpNet>,
+    /// Only sources with this role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub src_role: Option<Role>,
+    /// Only destinations with this role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dst_role: Option<Role>,
     /// Only this destination port.
     #[serde(default)]
     pub port: Option<u16>,
@@ -264,15 +294,19 @@ pub struct Suppression {
 }
 
 impl Suppression {
-    fn problem(&self) -> Option<&'static str> {
+    /// Why it cannot be meant, if it cannot.
+    pub fn problem(&self) -> Option<&'static str> {
         let given = self.signal.is_some()
             || self.rule.is_some()
             || self.src.is_some()
             || self.dst.is_some()
+            || self.src_role.is_some()
+            || self.dst_role.is_some()
             || self.port.is_some();
         if !given {
             return Some(
-                "would suppress everything; name at least one of signal, rule, src, dst, port",
+                "would suppress everything; name at least one of signal, rule, src, dst, src_role, \
+                 dst_role, port",
             );
         }
         if self.signal.is_some() && self.rule.is_some() {

@@ -2,10 +2,12 @@
 //!
 //! A group is what one rule knows about one subject: the signals that count now, and the detection
 //! already made of them. A signal counts while it is open and for the rule's timespan after it was
-//! last over its limit. Groups are bounded: the one touched longest ago is evicted, but one with two
-//! signals or a detection only when no other is left; evictions are counted.
+//! last over its limit; what another rule detected, for the timespan after its last signal. Groups
+//! are bounded, and those that are worth least are evicted first (`groups.rs`), counted.
 
 mod group;
+mod groups;
+mod member;
 mod saved;
 
 use std::net::IpAddr;
@@ -18,11 +20,12 @@ use serde::{Deserialize, Serialize};
 use crate::board::OpenNow;
 use crate::config::RulesConfig;
 use crate::hash::{IdHash, KeyedHash, join};
-use crate::rule::{Field, Input, Rule};
-use crate::subjects::{Pin, Subjects};
+use crate::rule::{Field, Input, Rule, Source, depths};
 use crate::suppress::Suppressions;
 use crate::{Detection, Finding, RuleCounters, Signal, SignalKind, StableId, Subject};
-use group::{Group, Member, Outcome};
+use group::{Complete, Group, Outcome};
+use groups::Groups;
+use member::Member;
 
 /// What became of a signal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,7 +39,10 @@ pub(crate) enum Change {
 
 /// See the module.
 pub(crate) struct Correlator {
+    /// Each after those whose detections it takes.
     rules: Vec<RuleState>,
+    /// Whether a rule takes what another detects.
+    chained: bool,
     hash: KeyedHash,
     out: Vec<Finding>,
     /// Rules whose state was saved and is of no use: they are others now, or gone.
@@ -46,8 +52,12 @@ pub(crate) struct Correlator {
 struct RuleState {
     rule: Rule,
     limits: Limits,
-    groups: Subjects<GroupKey, Group>,
+    groups: Groups,
     counters: RuleCounters,
+    /// For each kind of signal, which input takes it.
+    input_of: [Option<usize>; SignalKind::ALL.len()],
+    /// Whether it takes what another rule detects.
+    chained: bool,
 }
 
 /// The port that all signals which name one agree on.
@@ -73,7 +83,7 @@ pub(crate) struct Note<'a> {
     pub(crate) change: Change,
     /// For how many windows it has been over its limit.
     pub(crate) windows: u32,
-    pub(crate) signal: &'a Signal,
+    pub(crate) signal: &'a Arc<Signal>,
     /// Its subject's keyed hash.
     pub(crate) key: u64,
     /// The signals open now, itself among them unless it closed.
@@ -97,14 +107,23 @@ impl Correlator {
         hash: KeyedHash,
         rules: Vec<Rule>,
     ) -> Self {
-        let mut states: Vec<RuleState> = Vec::new();
+        let mut latest: Vec<Rule> = Vec::new();
         for rule in rules {
-            states.retain(|state| state.rule.info.id != rule.info.id);
-            states.push(RuleState::new(config, max_evidence, rule));
+            latest.retain(|known| known.info.id != rule.info.id);
+            latest.push(rule);
         }
-        states.sort_by(|a, b| a.rule.info.id.cmp(&b.rule.info.id));
+        // Rules that wait for themselves have no depth: none of them is told what another detects.
+        let depths = depths(&latest);
+        let mut ordered: Vec<(Option<usize>, Rule)> = depths.into_iter().zip(latest).collect();
+        ordered.sort_by(|a, b| (a.0, &a.1.info.id).cmp(&(b.0, &b.1.info.id)));
+        let state = |(depth, rule): (Option<usize>, Rule)| {
+            let chained = depth.is_some_and(|depth| depth > 0);
+            RuleState::new(config, max_evidence, rule, chained)
+        };
+        let rules: Vec<RuleState> = ordered.into_iter().map(state).collect();
         Self {
-            rules: states,
+            chained: rules.iter().any(|state| state.chained),
+            rules,
             hash,
             out: Vec::new(),
             dropped: 0,
@@ -113,33 +132,33 @@ impl Correlator {
 
     /// Whether a rule waits for signals of this kind to last so long.
     pub(crate) fn wants(&self, kind: SignalKind, windows: u32) -> bool {
-        let waits =
-            |input: &Input| input.kind == kind && input.windows > 1 && input.windows <= windows;
-        self.rules
-            .iter()
-            .any(|state| state.rule.inputs.iter().any(waits))
+        let waits = |input: &Input| input.windows > 1 && input.windows <= windows;
+        let inputs = self.rules.iter().filter_map(|state| state.input(kind));
+        inputs.map(|(_, input)| input).any(waits)
     }
 
     /// Something became of a signal.
     pub(crate) fn note(&mut self, note: &Note<'_>) {
+        // What rules have detected of it.
+        let mut detected: Vec<Arc<Detection>> = Vec::new();
         for state in &mut self.rules {
-            let takes = |(_, input): &(usize, &Input)| input.kind == note.signal.kind;
-            let inputs = state.rule.inputs.iter().enumerate();
-            let Some((index, input)) = inputs.into_iter().find(takes) else {
-                continue;
-            };
-            let Some(key) = group_key(input, &note.signal.subject) else {
-                continue;
-            };
-            if note.signal.severity < input.minimum || note.windows < input.windows {
+            let before = self.out.len();
+            self.out.extend(state.note(&self.hash, note));
+            if !self.chained {
                 continue;
             }
-            let hash = key_hash(&self.hash, &key);
-            self.out.extend(state.note(hash, key, index, note));
+            if state.chained {
+                let found = { detected.iter() }
+                    .filter_map(|detection| state.chain(&self.hash, detection, note));
+                self.out.extend(found);
+            }
+            let found = self.out.get(before..).unwrap_or_default();
+            detected.extend(found.iter().filter_map(to_chain));
         }
     }
 
-    /// What came of what was noted, in the order of rule ids.
+    /// What came of what was noted, in the order of rule ids, those that take what others detect
+    /// after the others.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Finding> + '_ {
         self.out.drain(..)
     }
@@ -150,59 +169,108 @@ impl Correlator {
     }
 
     pub(crate) fn counters(&self) -> Vec<RuleCounters> {
-        self.rules.iter().map(RuleState::counters).collect()
+        let mut counters: Vec<RuleCounters> = self.rules.iter().map(RuleState::counters).collect();
+        counters.sort_by(|a, b| a.rule_id.cmp(&b.rule_id));
+        counters
+    }
+}
+
+/// What other rules may take: detections that no suppression marks.
+fn to_chain(finding: &Finding) -> Option<Arc<Detection>> {
+    match finding {
+        Finding::DetectionMade(made) | Finding::DetectionUpdated(made) => {
+            made.suppressed_by.is_none().then(|| Arc::new(made.clone()))
+        }
+        Finding::SignalOpened(_) | Finding::SignalRaised(_) | Finding::SignalClosed(_) => None,
     }
 }
 
 impl RuleState {
-    fn new(config: &RulesConfig, max_evidence: usize, rule: Rule) -> Self {
+    fn new(config: &RulesConfig, max_evidence: usize, rule: Rule, chained: bool) -> Self {
+        let input_of = SignalKind::ALL.map(|kind| {
+            let mut inputs = rule.inputs.iter();
+            inputs.position(|input| input.source == Source::Signal(kind))
+        });
         Self {
             limits: Limits {
                 dedup: rule.dedup_window.unwrap_or(config.dedup_window.get()),
                 max_signals: config.max_signals.size(),
                 max_evidence,
             },
-            groups: Subjects::new(config.max_partial.size(), config.max_memory.size()),
+            groups: Groups::new(config.max_partial.size(), config.max_memory.size()),
             counters: RuleCounters {
                 rule_id: rule.info.id.clone(),
                 ..RuleCounters::default()
             },
+            input_of,
+            chained,
             rule,
         }
     }
 
-    fn note(&mut self, hash: u64, key: GroupKey, input: usize, note: &Note<'_>) -> Option<Finding> {
+    fn input(&self, kind: SignalKind) -> Option<(usize, &Input)> {
+        let number = (*self.input_of.get(kind as usize)?)?;
+        Some((number, self.rule.inputs.get(number)?))
+    }
+
+    /// Something became of a signal.
+    fn note(&mut self, hash: &KeyedHash, note: &Note<'_>) -> Option<Finding> {
+        let (number, input) = self.input(note.signal.kind)?;
+        if note.signal.severity < input.minimum || note.windows < input.windows {
+            return None;
+        }
+        let key = group_key(input, &note.signal.subject)?;
+        let hash = key_hash(hash, &key);
+        if note.change == Change::Closed {
+            self.expire(note.now);
+            let max_evidence = self.limits.max_evidence;
+            let close = |group: &mut Group| group.close(note.signal, max_evidence);
+            let update = self.groups.amend(hash, key, close).flatten()?;
+            self.counters.updated += 1;
+            return Some(Finding::DetectionUpdated(update));
+        }
+        self.take(hash, key, Member::of(note, number), note)
+    }
+
+    /// A rule before this one made or updated a detection.
+    fn chain(
+        &mut self,
+        hash: &KeyedHash,
+        detection: &Arc<Detection>,
+        note: &Note<'_>,
+    ) -> Option<Finding> {
+        let from =
+            |input: &Input| matches!(&input.source, Source::Rule(id) if *id == detection.rule.id);
+        let number = self.rule.inputs.iter().position(from)?;
+        let input = self.rule.inputs.get(number)?;
+        if detection.severity < input.minimum {
+            return None;
+        }
+        let key = group_key(input, &detection.subject)?;
+        let member = Member::of_detection(note.now, detection, number);
+        self.take(key_hash(hash, &key), key, member, note)
+    }
+
+    fn take(
+        &mut self,
+        hash: u64,
+        key: GroupKey,
+        member: Member,
+        note: &Note<'_>,
+    ) -> Option<Finding> {
         self.expire(note.now);
         let (rule, limits) = (&self.rule, self.limits);
-        if note.change == Change::Closed {
-            let close = |group: &mut Group| group.close(note.signal, limits.max_evidence);
-            return self.groups.amend(hash, key, close).flatten().map(|update| {
-                self.counters.updated += 1;
-                Finding::DetectionUpdated(update)
-            });
-        }
-        let outcome = self.groups.update(hash, key, |group| {
-            let outcome = group.take(Member::of(note, input), note, rule, limits);
-            let pin = if group.matters() {
-                Pin::Last
-            } else {
-                Pin::InTurn
-            };
-            (outcome, pin)
-        });
-        let (outcome, pin) = outcome?;
-        self.groups.pin(hash, key, pin);
-        match outcome {
+        let take = |group: &mut Group| group.take(member, note, rule, limits);
+        match self.groups.update(hash, key, take)? {
             Outcome::Nothing => None,
             Outcome::Updated(detection) => {
                 self.counters.updated += 1;
                 Some(Finding::DetectionUpdated(detection))
             }
-            Outcome::Complete(signals) => {
+            Outcome::Complete(Complete { ids, signals }) => {
                 let detection = self.detection(&key, &signals, note.now, note.suppressions);
                 let made = detection.clone();
-                self.groups.amend(hash, key, |group| group.made(made));
-                self.groups.pin(hash, key, Pin::Last);
+                self.groups.update(hash, key, |group| group.made(made, ids));
                 Some(Finding::DetectionMade(detection))
             }
         }
@@ -210,23 +278,9 @@ impl RuleState {
 
     /// Drops groups nothing can come of any more; a few at a time keeps pace with those that arise.
     fn expire(&mut self, now: Timestamp) {
-        for pin in [Pin::InTurn, Pin::Last] {
-            for _ in 0..4 {
-                let Some((hash, key, group)) = self.groups.oldest(pin) else {
-                    break;
-                };
-                if !group.is_spent(now, self.rule.timespan, self.limits.dedup) {
-                    // An open signal keeps its group: it is looked at again after the others.
-                    if group.is_old(now, self.rule.timespan, self.limits.dedup) {
-                        self.groups.update(hash, key, |_| ());
-                        continue;
-                    }
-                    break;
-                }
-                self.groups.remove(hash, key);
-                self.counters.expired += 1;
-            }
-        }
+        let (timespan, dedup) = (self.rule.timespan, self.limits.dedup);
+        let age = |group: &Group| group.age(now, timespan, dedup);
+        self.counters.expired += self.groups.expire(age);
     }
 
     fn detection(
@@ -247,7 +301,14 @@ impl RuleState {
         let mut detection = Detection {
             id: detection_id(&self.rule.info.id, key, &signals),
             rule: Arc::clone(&self.rule.info),
-            severity: self.rule.level,
+            severity: if signals
+                .iter()
+                .any(|signal| signal.evidence.listed.is_some())
+            {
+                self.rule.level.raised()
+            } else {
+                self.rule.level
+            },
             subject,
             first: now,
             last: Timestamp::ZERO,

@@ -214,13 +214,20 @@ mod tests {
     use super::*;
     use crate::config::{Bytes, Count};
     use crate::hash::KeyedHash;
+    use crate::roles::HasRoles;
     use crate::seen::Side;
     use crate::testing::at;
 
     fn party(addr: &str, side: Side) -> Party {
         let addr: IpAddr = addr.parse().unwrap();
         let key = KeyedHash::new(1).addr(addr);
-        Party { addr, key, side }
+        Party {
+            addr,
+            key,
+            side,
+            roles: HasRoles::NONE,
+            listed: None,
+        }
     }
 
     fn inside(number: u8) -> Party {

@@ -2,6 +2,8 @@
 
 mod saved;
 
+use std::sync::Arc;
+
 use flow_table::{FlowEvent, ProtocolRow, Span, Timestamp};
 
 use crate::board::{Board, Task};
@@ -10,9 +12,10 @@ use crate::correlate::Correlator;
 use crate::hash::KeyedHash;
 use crate::seen::{Observer, Seen};
 use crate::signals::{self, Detector};
-use crate::told::Listeners;
+use crate::threats::Threats;
+use crate::told::{Listeners, Told};
 use crate::wants::{Set, Takers, Wants};
-use crate::{Config, Counters, Finding, Rule, SignalKind};
+use crate::{Config, Counters, Finding, Rule, Signal, SignalKind, ThreatLists};
 pub use saved::RestoreError;
 
 /// Events that are looked at together before any is put.
@@ -40,21 +43,27 @@ pub struct Detectors {
 impl Detectors {
     /// Detectors for every signal, joined by these rules. Of two rules with one id the later holds.
     pub fn new(config: &Config, rules: Vec<Rule>) -> Self {
+        Self::with_threats(config, rules, &ThreatLists::default())
+    }
+
+    /// The same, where these lists say what is malicious.
+    pub fn with_threats(config: &Config, rules: Vec<Rule>, lists: &ThreatLists) -> Self {
         let hash = KeyedHash::new(config.hash_seed);
+        let threats = Arc::new(Threats::new(lists, &hash));
         let correlator = Correlator::new(
             &config.rules,
             config.max_evidence.size(),
             hash.clone(),
             rules,
         );
-        let signals = signals::all(config, &hash);
+        let signals = signals::all(config, &hash, &threats);
         let wants: Vec<Wants> = signals.iter().map(|detector| detector.wants()).collect();
         Self {
             takers: Takers::new(&wants),
             listeners: Listeners::new(signals.iter().map(|detector| detector.topic())),
             signals,
-            observer: Observer::new(config, hash),
-            board: Board::new(config, correlator),
+            observer: Observer::new(config, hash, Arc::clone(&threats)),
+            board: Board::new(config, correlator, threats),
             allowed_lateness: config.allowed_lateness,
             events: 0,
             late_events: 0,
@@ -138,16 +147,22 @@ impl Detectors {
         }
         self.observer.destinations.watch(row.time);
         self.advance(row.time);
-        let Some(told) = self.observer.told(row) else {
-            return;
-        };
-        let mut takers = self.listeners.to(told.topic()) & self.on;
-        while takers != 0 {
-            if let Some(detector) = self.signals.get_mut(takers.trailing_zeros() as usize) {
-                detector.told(&told, &mut self.board);
-            }
-            takers &= takers - 1;
+        if let Some(matched) = self.observer.matched(row) {
+            let takers = self.listeners.to(matched.topic()) & self.on;
+            tell(&mut self.signals, takers, &matched, &mut self.board);
         }
+        if let Some(told) = self.observer.told(row) {
+            let takers = self.listeners.to(told.topic()) & self.on;
+            tell(&mut self.signals, takers, &told, &mut self.board);
+        }
+    }
+
+    /// Puts a signal before the rules as if it had opened at the end of its window, to tell what they
+    /// cost.
+    #[doc(hidden)]
+    pub fn correlate(&mut self, signal: &Arc<Signal>) {
+        self.advance(signal.window.end);
+        self.board.hear(signal);
     }
 
     /// Has detectors fetch what they will need for what is seen.
@@ -212,8 +227,10 @@ impl Detectors {
     /// Bytes held now, findings not drained yet aside; [`Config::fit`] bounds it.
     pub fn bytes(&self) -> u64 {
         let tables: u64 = self.signals.iter().map(|signal| signal.usage().bytes).sum();
-        let channels = self.observer.channels.bytes();
-        let rest = self.board.bytes() + self.board.correlator().bytes() + channels;
+        let observed = self.observer.channels.bytes()
+            + self.observer.roles.bytes()
+            + self.observer.threats.bytes();
+        let rest = self.board.bytes() + self.board.correlator().bytes() + observed;
         let (_, destinations, _) = self.observer.destinations.usage();
         tables + destinations + u64::try_from(rest).unwrap_or(u64::MAX)
     }
@@ -239,6 +256,16 @@ impl Detectors {
             signals,
             rules: self.board.correlator().counters(),
         }
+    }
+}
+
+/// Tells those that want to hear of it.
+fn tell(signals: &mut [Box<dyn Detector>], mut takers: Set, told: &Told<'_>, board: &mut Board) {
+    while takers != 0 {
+        if let Some(detector) = signals.get_mut(takers.trailing_zeros() as usize) {
+            detector.told(told, board);
+        }
+        takers &= takers - 1;
     }
 }
 

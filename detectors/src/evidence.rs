@@ -36,6 +36,9 @@ pub struct Evidence {
     /// fetched, and from where, as in http.log and ftp.log; a service, as in conn.log.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<Arc<str>>,
+    /// The threat list that names whom it is about; where there is one, the severity is one step higher.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listed: Option<Arc<str>>,
 }
 
 /// The baseline a measure was held against.
@@ -68,4 +71,5 @@ pub(crate) struct Whole {
     uids: Vec<Uid>,
     domain: Option<Arc<str>>,
     names: Vec<Arc<str>>,
+    listed: Option<Arc<str>>,
 }

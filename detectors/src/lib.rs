@@ -27,6 +27,7 @@ pub mod config;
 mod content;
 mod correlate;
 mod counters;
+mod deleted;
 mod destinations;
 mod detection;
 mod detectors;
@@ -37,6 +38,8 @@ mod ghosts;
 mod hash;
 mod misplaced;
 mod names;
+mod networks;
+mod roles;
 mod rule;
 mod samples;
 mod seen;
@@ -48,6 +51,7 @@ mod subjects;
 mod suppress;
 #[cfg(test)]
 mod testing;
+mod threats;
 mod told;
 mod wants;
 mod window;
@@ -58,5 +62,11 @@ pub use counters::{Counters, RuleCounters, SignalCounters};
 pub use detection::{Confidence, Detection, Finding, RuleInfo};
 pub use detectors::{Detectors, RestoreError};
 pub use evidence::{BaselineEvidence, Evidence, Number};
-pub use rule::{BUILTIN_RULES, Rule, RuleError, builtin_rules};
+pub use rule::{
+    BUILTIN_RULES, ChainProblem, Explanation, Heard, Part, Rule, RuleError, Source, Verdict,
+    builtin_rules, chain_problems,
+};
 pub use signal::{Severity, Signal, SignalKind, StableId, Subject, Window};
+pub use signals::Guide;
+pub use suppress::Suppressions;
+pub use threats::{Indicator, ThreatLists};

@@ -3,11 +3,16 @@
 //! A rule is data: a Sigma correlation rule (specification 2.1) over our signals, with a `flowhawk:`
 //! block for what Sigma has no words for. The format is described in rules/README.md.
 
+mod chain;
 mod document;
+mod explain;
 mod parse;
 
 use std::sync::Arc;
 
+pub(crate) use chain::depths;
+pub use chain::{ChainProblem, chain_problems};
+pub use explain::{Explanation, Heard, Part, Verdict};
 use flow_table::Span;
 
 use serde::Serialize;
@@ -21,18 +26,34 @@ pub struct Rule {
     pub info: Arc<RuleInfo>,
     /// Its title, for people.
     pub title: String,
+    /// What it means, for people.
+    #[serde(skip)]
+    pub description: String,
+    /// What it may take for it, for people.
+    #[serde(skip)]
+    pub false_positives: Vec<String>,
     /// The severity of its detections.
     pub level: Severity,
     /// How its inputs combine.
     pub(crate) logic: Logic,
-    /// The signals it takes, in the order of the file.
+    /// What it takes, in the order of the file.
     pub(crate) inputs: Vec<Input>,
-    /// What must be there, in order where order matters: for each step one of these inputs.
-    pub(crate) steps: Vec<Vec<usize>>,
+    /// What must be there, in order where order matters.
+    pub(crate) steps: Vec<Step>,
+    /// How many of the steps suffice.
+    pub(crate) at_least: usize,
     /// For how long a signal counts after it was last over its limit.
     pub(crate) timespan: Span,
     /// How long a repeat updates the detection, if the rule says so itself.
     pub(crate) dedup_window: Option<Span>,
+}
+
+/// One of these inputs.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(crate) struct Step {
+    pub(crate) any_of: Vec<usize>,
+    /// Where order matters: steps of one stage may come in any order, after those of stages before.
+    pub(crate) stage: usize,
 }
 
 /// How inputs combine.
@@ -48,10 +69,32 @@ pub(crate) enum Logic {
     Values { field: Field, least: u64 },
 }
 
-/// One kind of signal that a rule takes.
+/// What a rule takes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub enum Source {
+    /// Signals of this kind.
+    Signal(SignalKind),
+    /// Detections of the rule with this id.
+    Rule(String),
+}
+
+impl Source {
+    /// The name in rule files.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Signal(kind) => kind.name(),
+            Self::Rule(id) => id,
+        }
+    }
+}
+
+/// One kind of signal, or the detections of one rule, that a rule takes.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub(crate) struct Input {
-    pub(crate) kind: SignalKind,
+    pub(crate) source: Source,
+    /// Where the file names it.
+    #[serde(skip)]
+    pub(crate) line: u64,
     /// Less severe ones do not count.
     pub(crate) minimum: Severity,
     /// It counts once it has been over its limit for this many windows.
@@ -81,7 +124,11 @@ pub struct RuleError {
 }
 
 /// The files of the rules shipped with the sensor: name and text.
-pub const BUILTIN_RULES: [(&str, &str); 9] = [
+pub const BUILTIN_RULES: [(&str, &str); 10] = [
+    (
+        "backup_targeting.yml",
+        include_str!("../rules/backup_targeting.yml"),
+    ),
     (
         "c2_beaconing.yml",
         include_str!("../rules/c2_beaconing.yml"),
@@ -132,9 +179,15 @@ impl Rule {
         parse::rules(file_name, yaml)
     }
 
-    /// The signals it takes.
-    pub fn signals(&self) -> impl Iterator<Item = SignalKind> {
-        self.inputs.iter().map(|input| input.kind)
+    /// The fields in which all that it joins agrees, as the first input has them.
+    pub fn grouped_by(&self) -> Vec<&'static str> {
+        let fields = self.inputs.first().map_or(&[][..], |input| &input.group_by);
+        fields.iter().map(|field| field.name()).collect()
+    }
+
+    /// What it takes.
+    pub fn inputs(&self) -> impl Iterator<Item = &Source> {
+        self.inputs.iter().map(|input| &input.source)
     }
 }
 

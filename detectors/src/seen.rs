@@ -1,6 +1,7 @@
 //! A flow event as detectors see it: addresses made canonical, placed inside or outside, hashed once.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use flow_table::{FlowEvent, FlowEventKind, IpProto, Timestamp};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -9,7 +10,10 @@ use crate::Config;
 use crate::channels::Channels;
 use crate::destinations::{Destinations, Known};
 use crate::hash::{KeyedHash, join};
+use crate::networks::Networks;
+use crate::roles::{self, HasRoles};
 use crate::state::state;
+use crate::threats::{ListId, Threats};
 
 /// Where an address belongs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +31,9 @@ pub(crate) struct Party {
     pub(crate) addr: IpAddr,
     pub(crate) key: u64,
     pub(crate) side: Side,
+    pub(crate) roles: HasRoles,
+    /// The threat list that names it.
+    pub(crate) listed: Option<ListId>,
 }
 
 impl Party {
@@ -85,11 +92,14 @@ pub(crate) struct Observer {
     pub(crate) hash: KeyedHash,
     pub(crate) destinations: Destinations,
     pub(crate) channels: Channels,
+    pub(crate) threats: Arc<Threats>,
+    /// Who is there for what.
+    pub(crate) roles: Networks<HasRoles>,
     /// Addresses seen lately, each where [`place`] says: the next event is mostly of one of them.
     lately: Vec<Party>,
 }
 
-state!(Observer { destinations, channels } of { v4, v6, hash, lately });
+state!(Observer { destinations, channels } of { v4, v6, hash, threats, roles, lately });
 
 /// How many addresses are known at once.
 const LATELY: usize = 512;
@@ -114,7 +124,7 @@ struct Masked<T> {
 }
 
 impl Observer {
-    pub(crate) fn new(config: &Config, hash: KeyedHash) -> Self {
+    pub(crate) fn new(config: &Config, hash: KeyedHash, threats: Arc<Threats>) -> Self {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for network in &config.internal_networks {
             match network {
@@ -133,6 +143,8 @@ impl Observer {
         let mut this = Self {
             v4: v4.collect(),
             v6: v6.collect(),
+            threats,
+            roles: roles::networks(&config.roles, &hash),
             hash,
             // One host more than would make a destination rare.
             destinations: Destinations::new(
@@ -182,8 +194,13 @@ impl Observer {
     }
 
     fn meet(&self, addr: IpAddr) -> Party {
-        let (key, side) = (self.hash.addr(addr), self.side(addr));
-        Party { addr, key, side }
+        Party {
+            addr,
+            key: self.hash.addr(addr),
+            side: self.side(addr),
+            roles: self.roles.of(addr).fold(HasRoles::NONE, HasRoles::and),
+            listed: self.threats.of(addr),
+        }
     }
 
     fn side(&self, addr: IpAddr) -> Side {
@@ -223,7 +240,9 @@ mod tests {
     #[test]
     fn sides() {
         let config = Config::default();
-        let observer = Observer::new(&config, KeyedHash::new(1));
+        let (hash, lists) = (KeyedHash::new(1), crate::ThreatLists::default());
+        let threats = Arc::new(Threats::new(&lists, &hash));
+        let observer = Observer::new(&config, hash, threats);
         let cases = [
             ("10.1.2.3", Side::Inside),
             ("172.16.0.1", Side::Inside),

@@ -24,6 +24,15 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// One step more severe.
+    pub(crate) const fn raised(self) -> Self {
+        match self {
+            Self::Low => Self::Medium,
+            Self::Medium => Self::High,
+            Self::High | Self::Critical => Self::Critical,
+        }
+    }
+
     /// The word in every output.
     pub const fn name(self) -> &'static str {
         match self {
@@ -167,11 +176,16 @@ pub enum SignalKind {
     LongBeacon,
     LongConnection,
     Strobe,
+    SmbFanOut,
+    BackupServerContact,
+    AdminManagementProtocol,
+    DestructiveRecoveryAction,
+    ThreatListMatch,
 }
 
 impl SignalKind {
     /// Every kind, in the order of all outputs.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 29] = [
         Self::PortScan,
         Self::ConnectionSpike,
         Self::PrivilegedAccess,
@@ -196,6 +210,11 @@ impl SignalKind {
         Self::LongBeacon,
         Self::LongConnection,
         Self::Strobe,
+        Self::SmbFanOut,
+        Self::BackupServerContact,
+        Self::AdminManagementProtocol,
+        Self::DestructiveRecoveryAction,
+        Self::ThreatListMatch,
     ];
 
     /// The kind of this name.
@@ -230,6 +249,11 @@ impl SignalKind {
             Self::LongBeacon => "LONG_BEACON",
             Self::LongConnection => "LONG_CONNECTION",
             Self::Strobe => "STROBE",
+            Self::SmbFanOut => "SMB_FAN_OUT",
+            Self::BackupServerContact => "BACKUP_SERVER_CONTACT",
+            Self::AdminManagementProtocol => "ADMIN_MANAGEMENT_PROTOCOL",
+            Self::DestructiveRecoveryAction => "DESTRUCTIVE_RECOVERY_ACTION",
+            Self::ThreatListMatch => "THREAT_LIST_MATCH",
         }
     }
 }

@@ -2,16 +2,20 @@
 //! measure is then over its limit, the board is told, and what the board makes of it is no concern
 //! of the detector's.
 
+mod admin_management_protocol;
+mod backup_server_contact;
 mod brute_force;
 mod command_exchange;
 mod connection_spike;
 mod data_staging;
 mod destination_diversity;
+mod destructive_recovery_action;
 mod dns_query_burst;
 mod encoded_tunneling_pattern;
 mod executable_file_download;
 mod fan_in_ddos;
 mod fan_out_scan;
+mod guide;
 mod high_entropy_dns;
 mod icmp_tunnel;
 mod long_beacon;
@@ -24,11 +28,19 @@ mod post_download_beacon;
 mod privileged_access;
 mod protocol_on_wrong_port;
 mod rare_external_source;
+mod smb_fan_out;
 mod strobe;
 mod syn_burst;
+pub(crate) mod threat_list_match;
+
+use std::sync::Arc;
+
+pub use guide::Guide;
+pub(crate) use threat_list_match::Matched;
 
 use crate::asked::Asked;
 use crate::board::{Board, Facts};
+use crate::deleted::Deleted;
 use crate::echoed::Echoed;
 use crate::fetched::Fetched;
 use crate::hash::KeyedHash;
@@ -37,6 +49,7 @@ use crate::seen::Seen;
 use crate::signed_in::SignedIn;
 use crate::state::State;
 use crate::subjects::{Held, Subjects};
+use crate::threats::Threats;
 use crate::told::{Told, Topic};
 use crate::wants::Wants;
 use crate::{Config, Severity, SignalKind, Subject};
@@ -61,6 +74,8 @@ pub(crate) trait Detector: Send + State {
             Told::SignedIn(signed_in) => self.signed_in(signed_in, board),
             Told::Echoed(echoed) => self.echoed(echoed, board),
             Told::Misplaced(misplaced) => self.misplaced(misplaced, board),
+            Told::Deleted(deleted) => self.deleted(deleted, board),
+            Told::Matched(matched) => self.matched(matched, board),
         }
     }
     /// A host inside asked for a name.
@@ -73,6 +88,10 @@ pub(crate) trait Detector: Send + State {
     fn echoed(&mut self, _echoed: &Echoed<'_>, _board: &mut Board) {}
     /// A service is on a port that is not its own.
     fn misplaced(&mut self, _misplaced: &Misplaced<'_>, _board: &mut Board) {}
+    /// A host with the role `backup` was told to delete something.
+    fn deleted(&mut self, _deleted: &Deleted<'_>, _board: &mut Board) {}
+    /// A row names what a threat list names.
+    fn matched(&mut self, _matched: &Matched<'_>, _board: &mut Board) {}
     /// The subject's signal is no longer open.
     fn closed(&mut self, subject: &Subject, key: u64);
     /// A moment came that [`Board::wake_at`] was asked for.
@@ -118,14 +137,23 @@ pub(crate) struct General {
     max_evidence: usize,
     max_exact: usize,
     hash: KeyedHash,
+    /// Whether a host has the role `backup`.
+    backups: bool,
+    threats: Arc<Threats>,
 }
 
 /// Every detector, in the order of [`SignalKind::ALL`].
-pub(crate) fn all(config: &Config, hash: &KeyedHash) -> Vec<Box<dyn Detector>> {
+pub(crate) fn all(
+    config: &Config,
+    hash: &KeyedHash,
+    threats: &Arc<Threats>,
+) -> Vec<Box<dyn Detector>> {
     let general = General {
         max_evidence: config.max_evidence.size(),
         max_exact: config.max_exact.size(),
         hash: hash.clone(),
+        backups: !config.roles.backup.is_empty(),
+        threats: Arc::clone(threats),
     };
     let make = |kind| make(kind, config, general.clone());
     SignalKind::ALL.map(make).into()
@@ -204,6 +232,27 @@ fn make(kind: SignalKind, config: &Config, general: General) -> Box<dyn Detector
             general,
         )),
         SignalKind::Strobe => Box::new(strobe::Strobes::new(&config.strobe, general)),
+        SignalKind::SmbFanOut => Box::new(smb_fan_out::Shares::new(&config.smb_fan_out, general)),
+        SignalKind::BackupServerContact => Box::new(backup_server_contact::Contacts::new(
+            &config.backup_server_contact,
+            general,
+        )),
+        SignalKind::AdminManagementProtocol => {
+            Box::new(admin_management_protocol::Administrators::new(
+                &config.admin_management_protocol,
+                general,
+            ))
+        }
+        SignalKind::DestructiveRecoveryAction => {
+            Box::new(destructive_recovery_action::Deletions::new(
+                &config.destructive_recovery_action,
+                general,
+            ))
+        }
+        SignalKind::ThreatListMatch => Box::new(threat_list_match::Matches::new(
+            &config.threat_list_match,
+            general,
+        )),
     }
 }
 
@@ -234,6 +283,11 @@ pub(crate) fn clause(kind: SignalKind) -> fn(&Facts<'_>) -> String {
         SignalKind::LongBeacon => long_beacon::clause,
         SignalKind::LongConnection => long_connection::clause,
         SignalKind::Strobe => strobe::clause,
+        SignalKind::SmbFanOut => smb_fan_out::clause,
+        SignalKind::BackupServerContact => backup_server_contact::clause,
+        SignalKind::AdminManagementProtocol => admin_management_protocol::clause,
+        SignalKind::DestructiveRecoveryAction => destructive_recovery_action::clause,
+        SignalKind::ThreatListMatch => threat_list_match::clause,
     }
 }
 

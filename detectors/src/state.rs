@@ -155,12 +155,6 @@ impl<'a> Loader<'a> {
         Ok(Self(bytes))
     }
 
-    /// Fills `state` with all there is.
-    pub(crate) fn fill(mut self, state: &mut impl State) -> Result<(), Unfit> {
-        state.load(&mut self)?;
-        self.end()
-    }
-
     pub(crate) const fn end(&self) -> Result<(), Unfit> {
         if self.0.is_empty() {
             Ok(())

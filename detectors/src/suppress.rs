@@ -6,24 +6,34 @@ use std::sync::Arc;
 use flow_table::Timestamp;
 use ipnet::IpNet;
 
-use crate::config::Suppression;
+use crate::config::{Role, Roles, Suppression};
 use crate::{SignalKind, Subject};
 
 /// The configured entries, in their order: the first that applies is named.
-pub(crate) struct Suppressions(Vec<(Suppression, Arc<str>)>);
+pub struct Suppressions {
+    entries: Vec<(Suppression, Arc<str>)>,
+    roles: Roles,
+}
 
 impl Suppressions {
-    pub(crate) fn new(entries: &[Suppression]) -> Self {
-        Self(
-            entries
-                .iter()
-                .map(|entry| (entry.clone(), Arc::from(entry.reason.as_str())))
-                .collect(),
-        )
+    /// These, where hosts have these roles.
+    pub fn new(entries: &[Suppression], roles: &Roles) -> Self {
+        let mut this = Self {
+            entries: Vec::new(),
+            roles: roles.clone(),
+        };
+        this.replace(entries);
+        this
+    }
+
+    /// From now on it is these.
+    pub(crate) fn replace(&mut self, entries: &[Suppression]) {
+        let with_reason = |entry: &Suppression| (entry.clone(), entry.reason.as_str().into());
+        self.entries = entries.iter().map(with_reason).collect();
     }
 
     /// The reason why a signal is known. Entries for a rule do not apply to signals.
-    pub(crate) fn of_signal(
+    pub fn of_signal(
         &self,
         kind: SignalKind,
         subject: &Subject,
@@ -36,12 +46,7 @@ impl Suppressions {
 
     /// The reason why a detection is known. Entries for one signal do not apply to detections: what
     /// they suppress never reaches a rule.
-    pub(crate) fn of_rule(
-        &self,
-        rule: &str,
-        subject: &Subject,
-        now: Timestamp,
-    ) -> Option<Arc<str>> {
+    pub fn of_rule(&self, rule: &str, subject: &Subject, now: Timestamp) -> Option<Arc<str>> {
         let applies = |entry: &Suppression| {
             entry.signal.is_none() && entry.rule.as_ref().is_none_or(|name| name == rule)
         };
@@ -54,14 +59,23 @@ impl Suppressions {
         now: Timestamp,
         applies: impl Fn(&Suppression) -> bool,
     ) -> Option<Arc<str>> {
-        let found = self.0.iter().find(|(entry, _)| {
+        let found = self.entries.iter().find(|(entry, _)| {
             applies(entry)
                 && entry.expires.is_none_or(|expires| now < expires.get())
                 && within(entry.src, subject.src)
                 && within(entry.dst, subject.dst)
+                && self.has(entry.src_role, subject.src)
+                && self.has(entry.dst_role, subject.dst)
                 && entry.port.is_none_or(|port| subject.dst_port == Some(port))
         });
         found.map(|(_, reason)| Arc::clone(reason))
+    }
+
+    fn has(&self, role: Option<Role>, addr: Option<IpAddr>) -> bool {
+        role.is_none_or(|role| {
+            let networks = self.roles.of(role);
+            addr.is_some_and(|addr| networks.iter().any(|network| network.get().contains(&addr)))
+        })
     }
 }
 

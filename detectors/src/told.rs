@@ -7,13 +7,18 @@ use flow_table::protocol::Record;
 use flow_table::protocol::dns::DnsRecord;
 
 use crate::asked::{Asked, Question, registered};
+use crate::config::Role;
+use crate::deleted::{Deleted, deletes};
 use crate::destinations::Destinations;
 use crate::echoed::Echoed;
 use crate::fetched::{Fetch, Fetched, name_of};
 use crate::hash::KeyedHash;
 use crate::misplaced::Misplaced;
 use crate::seen::{Observer, Party, Side};
+use crate::signals::Matched;
+use crate::signals::threat_list_match::label;
 use crate::signed_in::SignedIn;
+use crate::threats::Match;
 use crate::wants::Set;
 
 /// What a row is about, as far as detectors care.
@@ -29,6 +34,10 @@ pub(crate) enum Topic {
     Echoes,
     /// [`Told::Misplaced`].
     Misplaced,
+    /// [`Told::Deleted`].
+    Deletions,
+    /// [`Told::Matched`].
+    Threats,
 }
 
 /// One row with what every detector asks about it.
@@ -43,6 +52,10 @@ pub(crate) enum Told<'a> {
     Echoed(Echoed<'a>),
     /// A service is on a port that is not its own.
     Misplaced(Misplaced<'a>),
+    /// A host with the role `backup` was told to delete something, and did.
+    Deleted(Deleted<'a>),
+    /// A row names what a threat list names.
+    Matched(Matched<'a>),
 }
 
 impl Told<'_> {
@@ -53,13 +66,15 @@ impl Told<'_> {
             Self::SignedIn(_) => Topic::SignIns,
             Self::Echoed(_) => Topic::Echoes,
             Self::Misplaced(_) => Topic::Misplaced,
+            Self::Deleted(_) => Topic::Deletions,
+            Self::Matched(_) => Topic::Threats,
         }
     }
 }
 
 /// For each topic the detectors that want to hear of it.
 #[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct Listeners([Set; 5]);
+pub(crate) struct Listeners([Set; 7]);
 
 impl Listeners {
     /// Of detectors that want to hear of these, in this order.
@@ -117,6 +132,21 @@ impl Observer {
         }
     }
 
+    /// What a row names that a threat list names.
+    pub(crate) fn matched<'a>(&mut self, row: &'a ProtocolRow) -> Option<Told<'a>> {
+        if !self.threats.has_texts() {
+            return None;
+        }
+        let Match { list, what } = self.threats.of_row(row)?;
+        let label = label(&self.threats, &what.to_ascii_lowercase(), list);
+        Some(Told::Matched(Matched {
+            row,
+            client: self.party(row.id.orig.addr),
+            server: self.party(row.id.resp.addr),
+            label,
+        }))
+    }
+
     /// What a row tells of a client inside.
     fn told_of_inside<'a>(
         &'a mut self,
@@ -130,6 +160,14 @@ impl Observer {
                 let asked = Asked::new(row, Question::of(dns)?, (client, server), &self.hash);
                 self.answered(client, dns, asked.domain);
                 Some(Told::Asked(asked))
+            }
+            Record::Http(http) if server.roles.has(Role::Backup) && deletes(http) => {
+                Some(Told::Deleted(Deleted {
+                    row,
+                    client,
+                    server,
+                    path: http.uri.as_deref().unwrap_or_default(),
+                }))
             }
             Record::Http(http) => {
                 let host = http.host.as_deref().unwrap_or_default();

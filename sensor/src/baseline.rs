@@ -21,25 +21,12 @@ use crate::say;
 /// One part in so many of `memory_limit` that detectors and rules may take.
 const DETECTOR_SHARE: u64 = 4;
 
-/// What detectors are told, within their share of memory.
-struct Limits {
-    detectors: detectors::Config,
-    rules: Vec<detectors::Rule>,
-}
-
-impl Limits {
-    fn of(config: &Config) -> Self {
-        let rules = config.rulebook.rules();
-        let mut detectors = config.detectors.clone();
-        detectors.fit(config.memory_limit.0 / DETECTOR_SHARE, rules.len());
-        Self { detectors, rules }
-    }
-}
-
-/// Detectors that know nothing yet.
+/// Detectors that know nothing yet, and rules.
 fn make_detectors(config: &Config) -> Detectors {
-    let Limits { detectors, rules } = Limits::of(config);
-    Detectors::new(&detectors, rules)
+    let rules = config.rulebook.rules();
+    let mut limits = config.detectors.clone();
+    limits.fit(config.memory_limit.0 / DETECTOR_SHARE, rules.len());
+    Detectors::with_threats(&limits, rules, &config.threats.lists)
 }
 
 /// Bytes by which states are known.
@@ -138,8 +125,7 @@ impl Baseline {
         let Some(state) = self.read(config)? else {
             return Ok(Informed::of_nothing(config));
         };
-        let Limits { detectors, rules } = Limits::of(config);
-        let problem = match Detectors::restore(&detectors, rules, &state) {
+        let problem = match make_detectors(config).informed(&state) {
             Ok(detectors) if or == Unusable::Refuse || detectors.watermark() <= soon() => {
                 let until = Some(detectors.watermark());
                 return Ok(Informed { detectors, until });

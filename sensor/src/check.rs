@@ -7,6 +7,7 @@ use crate::baseline::{Baseline, Unusable};
 use crate::cli::CheckArgs;
 use crate::config::{self, Config};
 use crate::exit::Exit;
+use crate::threats::Known;
 
 /// What is kept from an earlier run, if that is wanted.
 fn kept(config: &Config) -> anyhow::Result<String> {
@@ -40,9 +41,20 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     };
     let settings = document.settings;
     let kept = kept(&document.value)?;
+    let threats = threats(&document.value.threats);
     let told = write!(
         io::stdout().lock(),
-        "ok: {what}: {settings} settings, {rules} rules\n{kept}"
+        "ok: {what}: {settings} settings, {rules} rules{threats}\n{kept}"
     );
     Ok(answered(told.map_err(Into::into)))
+}
+
+/// What threat lists hold, if any are named.
+fn threats(known: &Known) -> String {
+    let (understood, not) = (known.lists.len(), known.not_understood);
+    match (understood, not) {
+        (0, 0) => String::new(),
+        (_, 0) => format!(", {understood} indicators"),
+        _ => format!(", {understood} indicators ({not} more not understood)"),
+    }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::baseline::{Unusable, Wanted};
 pub(crate) use live::{InterfacesArgs, LiveArgs};
+pub(crate) use suppress::{SuppressAction, SuppressAddArgs, SuppressArgs};
 
 /// Of commands that look at traffic; part of several help texts.
 macro_rules! exit_codes {
@@ -36,6 +37,7 @@ Exit codes:
 }
 
 mod live;
+mod suppress;
 
 /// Where outputs go unless told otherwise.
 pub(crate) const DEFAULT_OUT: &str = "flowhawk-out";
@@ -66,6 +68,7 @@ pub(crate) enum Command {
     Interfaces(InterfacesArgs),
     Detections(DetectionsArgs),
     Rules(RulesArgs),
+    Suppress(SuppressArgs),
     Check(CheckArgs),
 }
 
@@ -399,6 +402,22 @@ pub(crate) enum RulesAction {
         /// Its id, such as LM-001
         rule: String,
     },
+    /// A page about a rule, in Markdown: what it means, how to check it by hand, how to tune it
+    Page {
+        /// Its id, such as LM-001; without it, a table of all rules
+        rule: Option<String>,
+    },
+    /// What one rule makes of captures: which parts held for whom, and what missed
+    Test(RulesTestArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RulesTestArgs {
+    /// Its id, such as LM-001
+    pub(crate) rule: String,
+    /// Captures to replay for it, as for replay
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(crate) capture: Vec<PathBuf>,
 }
 
 const RULES_EXAMPLES: &str = concat!(
@@ -408,6 +427,8 @@ Examples:
       Which rules there are, built in and those of the default configuration.
   flowhawk rules --config flowhawk.toml show LM-001 > rules/lm.yml
       What the configuration makes of a rule, as a file to change.
+  flowhawk rules --config flowhawk.toml test LM-001 --capture office.pcap
+      Which parts of the rule held, with the signals that were seen, and what was missing.
 
 ",
     answer_codes!()
@@ -476,6 +497,7 @@ mod tests {
             "interfaces",
             "detections",
             "rules",
+            "suppress",
             "check",
         ] {
             let help = command
@@ -502,6 +524,7 @@ mod tests {
             "interfaces",
             "detections",
             "rules",
+            "suppress",
             "check",
         ] {
             let help = command

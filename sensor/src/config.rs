@@ -10,14 +10,17 @@ use std::fs;
 use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 
+use detectors::config::Suppression;
 use flow_table::Span;
 use serde::{Deserialize, Deserializer, Serialize};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::rulebook::RuleBook;
+use super::suppressions;
+use super::threats;
 use crate::cli::LogFormat;
 pub(crate) use defaults::commented_defaults;
-pub(crate) use problems::{Document, Problem, Problems};
+pub(crate) use problems::{Document, Problem, Problems, read as read_document};
 pub(crate) use size::ByteSize;
 
 /// What the detectors can be told.
@@ -44,15 +47,38 @@ pub(crate) struct Config {
     pub(crate) log_mac: bool,
     /// Rule files, or directories of them; relative to the file that names them.
     pub(crate) rules: Vec<PathBuf>,
+    /// Files of what is known and not to be alerted on; relative to the file that names them.
+    pub(crate) suppressions: Vec<PathBuf>,
+    /// Whether what is known in every network is known here.
+    pub(crate) built_in_suppressions: bool,
+    /// Files of addresses, names and fingerprints that are called malicious; relative to the file that
+    /// names them.
+    pub(crate) threat_lists: Vec<PathBuf>,
     /// Where `live` keeps what detectors know, relative to the file that names it; nowhere if empty.
     pub(crate) state_file: StateFile,
     /// How often it does, in packet time.
     #[serde(deserialize_with = "more_than_zero")]
     pub(crate) checkpoint_interval: Span,
+    /// With what stands in the files that `suppressions` names, once they are read.
     pub(crate) detectors: DetectorConfig,
+    /// What stands in the threat lists.
+    #[serde(skip)]
+    pub(crate) threats: threats::Known,
+    /// Where each of `detectors.suppressions` comes from.
+    #[serde(skip)]
+    pub(crate) known_from: Vec<KnownFrom>,
     /// What stands in them, beside what is built in; read once all else is sound.
     #[serde(skip)]
     pub(crate) rulebook: RuleBook,
+}
+
+/// Where a suppression comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum KnownFrom {
+    BuiltIn,
+    Configuration,
+    /// A file, and the number there, from 1.
+    File(PathBuf, usize),
 }
 
 /// A file, or none: written as its path, or as nothing.
@@ -83,9 +109,14 @@ impl Default for Config {
             log_vlan: false,
             log_mac: false,
             rules: Vec::new(),
+            suppressions: Vec::new(),
+            built_in_suppressions: true,
+            threat_lists: Vec::new(),
             state_file: StateFile::default(),
             checkpoint_interval: Span::from_secs(60),
             detectors: DetectorConfig::default(),
+            threats: threats::Known::default(),
+            known_from: Vec::new(),
             rulebook: RuleBook::default(),
         }
     }
@@ -101,12 +132,51 @@ impl Config {
             .collect()
     }
 
+    /// Adds what is known to what the configuration says is: what is built in and can apply, then what
+    /// stands in files.
+    fn with_known(&mut self, files: &[PathBuf]) -> Result<(), Problems> {
+        let own = std::mem::take(&mut self.detectors.suppressions);
+        if self.built_in_suppressions {
+            for entry in suppressions::built_in() {
+                if suppressions::can_apply(&entry, &self.detectors.roles) {
+                    self.know(entry, KnownFrom::BuiltIn);
+                }
+            }
+        }
+        for entry in own {
+            self.know(entry, KnownFrom::Configuration);
+        }
+        let mut problems = Vec::new();
+        for file in files {
+            match suppressions::read(file) {
+                Err(more) => problems.extend(more.0),
+                Ok(entries) => {
+                    for (n, entry) in entries.into_iter().enumerate() {
+                        self.know(entry, KnownFrom::File(file.clone(), n + 1));
+                    }
+                }
+            }
+        }
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(Problems(problems))
+    }
+
+    fn know(&mut self, entry: Suppression, from: KnownFrom) {
+        self.detectors.suppressions.push(entry);
+        self.known_from.push(from);
+    }
+
     /// 32 hex digits that change with any setting and any rule.
     pub(crate) fn digest(&self) -> String {
         let mut hasher = SipHasher13::new();
         hasher.write(toml::to_string(self).unwrap_or_default().as_bytes());
         for known in self.rulebook.iter() {
             hasher.write(known.text.as_bytes());
+        }
+        for (indicator, list) in self.threats.lists.iter() {
+            hasher.write(format!("{indicator:?} {list}\n").as_bytes());
         }
         format!("{:032x}", hasher.finish128().as_u128())
     }
@@ -150,7 +220,17 @@ pub(crate) fn load(file: Option<&Path>) -> Result<Document<Config>, Problems> {
     let config = &mut document.value;
     let beside = |path: &PathBuf| file.parent().unwrap_or(Path::new("")).join(path);
     let paths: Vec<PathBuf> = config.rules.iter().map(beside).collect();
-    config.rulebook = RuleBook::with(&paths)?;
     config.state_file.0 = config.state_file.0.as_ref().map(beside);
-    Ok(document)
+    config.suppressions = config.suppressions.iter().map(beside).collect();
+    let files = config.suppressions.clone();
+    let known = config.with_known(&files);
+    let lists: Vec<PathBuf> = config.threat_lists.iter().map(beside).collect();
+    let read = (RuleBook::with(&paths), known, threats::Known::read(&lists));
+    if let (Ok(book), Ok(()), Ok(threats)) = read {
+        (config.rulebook, config.threats) = (book, threats);
+        return Ok(document);
+    }
+    let problems = [read.0.err(), read.1.err(), read.2.err()];
+    let problems = problems.into_iter().flatten();
+    Err(Problems(problems.flat_map(|some| some.0).collect()))
 }

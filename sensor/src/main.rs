@@ -23,7 +23,10 @@ mod run;
 #[cfg(test)]
 mod samples;
 mod summary;
+mod suppress;
+mod suppressions;
 mod text;
+mod threats;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Interfaces(_) => Ok(interfaces::run()),
         Command::Detections(args) => detections::run(args),
         Command::Rules(args) => rules::run(args),
+        Command::Suppress(args) => suppress::run(args),
         Command::Check(args) => check::run(args),
     };
     let exit = result.unwrap_or_else(|error| {

@@ -46,7 +46,7 @@ pub(crate) use conn::Extra;
 pub(crate) use logs::{LogBatch, LogRow, Logs};
 pub(crate) use run_record::RunRecord;
 pub(crate) use sink::{FindingSender, Sink};
-pub(crate) use sqlite::open_for_reading;
+pub(crate) use sqlite::{mark_again, open_for_reading};
 pub(crate) use upkeep::{Every, Upkeep};
 
 pub(crate) use archive::Archive;
@@ -179,9 +179,9 @@ mod tests {
         FindingArgs {
             out: out.to_owned(),
             db: None,
+            baseline: None,
             no_db: false,
             json: None,
-            baseline: None,
         }
     }
 

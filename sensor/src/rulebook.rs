@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use detectors::Rule;
+use detectors::{ChainProblem, Rule};
 
 use super::config::{Problem, Problems};
 
@@ -57,10 +57,28 @@ impl RuleBook {
             }
         }
         if problems.is_empty() {
+            problems = book.chain_problems();
+        }
+        if problems.is_empty() {
             Ok(book)
         } else {
             Err(Problems(problems))
         }
+    }
+
+    /// Inputs of rules that no rule makes.
+    fn chain_problems(&self) -> Vec<Problem> {
+        let found = detectors::chain_problems(&self.rules()).into_iter();
+        let problem = |found: ChainProblem| {
+            let file = match self.get(&found.rule_id).map(|known| &known.origin) {
+                Some(Origin::File(file)) => file.as_path(),
+                Some(Origin::BuiltIn) | None => Path::new("built-in"),
+            };
+            let mut problem = Problem::of_file(file, found.problem);
+            problem.line = usize::try_from(found.line).unwrap_or_default();
+            problem
+        };
+        found.map(problem).collect()
     }
 
     fn read(&mut self, file: &Path) -> Result<(), Problem> {
@@ -124,6 +142,8 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
+    use detectors::Source;
+
     use super::*;
 
     const OWN: &str = "\
@@ -173,5 +193,27 @@ flowhawk:
             .map(|p| (p.file.clone(), p.line))
             .collect();
         assert_eq!(at, [(one, 5), (two, 2), (missing, 0)]);
+    }
+
+    #[test]
+    fn rules_may_take_what_others_detect_if_there_are_such() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = dir.path().join("own.yml");
+        let text = OWN.replace("RULE_ID", "OWN-001");
+        fs::write(&own, text.replace("[PORT_SCAN]", "[LM-001, PORT_SCAN]")).unwrap();
+        let book = RuleBook::with(std::slice::from_ref(&own)).unwrap();
+        let takes: Vec<&str> = book
+            .get("OWN-001")
+            .unwrap()
+            .rule
+            .inputs()
+            .map(Source::name)
+            .collect();
+        assert_eq!(takes, ["LM-001", "PORT_SCAN"]);
+        fs::write(&own, text.replace("[PORT_SCAN]", "[LM-002, PORT_SCAN]")).unwrap();
+        let problems = RuleBook::with(std::slice::from_ref(&own)).unwrap_err();
+        let problem = &problems.0[0];
+        assert_eq!((&problem.file, problem.line), (&own, 5));
+        assert_eq!(problem.message, "there is no rule LM-002");
     }
 }

@@ -1,38 +1,64 @@
-//! `flowhawk rules`: which rules there are, and what they say.
+//! `flowhawk rules`: which rules there are, what they say, and what they make of a capture.
+
+mod checks;
+mod explain;
+mod page;
 
 use std::io::{self, Write};
 
-use anyhow::bail;
+use anyhow::Context;
 use comfy_table::{Table, presets};
 
 use crate::answered;
 use crate::cli::{RulesAction, RulesArgs};
 use crate::config;
 use crate::exit::Exit;
-use crate::rulebook::{Origin, RuleBook};
+use crate::rulebook::{Known, Origin, RuleBook};
 
 /// Answers on stdout.
 pub(crate) fn run(args: &RulesArgs) -> anyhow::Result<Exit> {
     let config = config::load(args.settings.config.as_deref())?.value;
     let book = &config.rulebook;
+    if let Some(RulesAction::Test(args)) = &args.action {
+        let known = known(book, &args.rule)?;
+        let (report, losses) = explain::explain(&known.rule, args, &config)?;
+        losses.iter().for_each(crate::say);
+        let exit = answered(
+            io::stdout()
+                .lock()
+                .write_all(report.as_bytes())
+                .map_err(Into::into),
+        );
+        return Ok(if losses.is_empty() { exit } else { Exit::Lost });
+    }
     let mut out = io::stdout().lock();
     let written = match &args.action {
-        None | Some(RulesAction::List) => list(book)
+        None | Some(RulesAction::List | RulesAction::Test(_)) => list(book)
             .lines()
             .try_for_each(|line| writeln!(out, "{}", line.trim_end())),
+        Some(RulesAction::Page { rule: None }) => out.write_all(page::index(book).as_bytes()),
+        Some(RulesAction::Page { rule: Some(rule) }) => {
+            out.write_all(page::page(&known(book, rule)?.rule).as_bytes())
+        }
         Some(RulesAction::Show { rule }) => {
-            let Some(known) = book.get(rule) else {
-                let ids: Vec<&str> = book
-                    .iter()
-                    .map(|known| known.rule.info.id.as_str())
-                    .collect();
-                bail!("there is no rule {rule}; there are {}", ids.join(", "));
-            };
+            let known = known(book, rule)?;
             writeln!(out, "# {}", origin(&known.origin))
                 .and_then(|()| out.write_all(known.text.as_bytes()))
         }
     };
     Ok(answered(written.map_err(Into::into)))
+}
+
+fn known<'a>(book: &'a RuleBook, rule: &str) -> anyhow::Result<&'a Known> {
+    let ids = || {
+        let ids: Vec<&str> = book
+            .iter()
+            .map(|known| known.rule.info.id.as_str())
+            .collect();
+        ids.join(", ")
+    };
+    let known = book.get(rule);
+    known.with_context(|| format!("there is no rule {rule}; there are {}", ids()))
 }
 
 fn origin(origin: &Origin) -> String {
@@ -45,10 +71,10 @@ fn origin(origin: &Origin) -> String {
 fn list(book: &RuleBook) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["RULE", "SEVERITY", "TITLE", "SIGNALS", "FROM"]);
+    table.set_header(["RULE", "SEVERITY", "TITLE", "TAKES", "FROM"]);
     for known in book.iter() {
         let rule = &known.rule;
-        let signals: Vec<&str> = rule.signals().map(detectors::SignalKind::name).collect();
+        let signals: Vec<&str> = rule.inputs().map(detectors::Source::name).collect();
         table.add_row([
             rule.info.id.clone(),
             rule.level.name().to_owned(),

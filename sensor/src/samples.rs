@@ -39,6 +39,7 @@ pub(crate) fn signal(id: u128, src: &str) -> Signal {
             uids: vec![Uid::from_bits(7), Uid::from_bits(8)],
             domain: None,
             names: Vec::new(),
+            listed: None,
         },
         suppressed_by: None,
     }

@@ -34,6 +34,8 @@ pub(super) struct OpenSignal {
     lasting: Span,
     peak: Peak,
     suppressed_by: Option<Arc<str>>,
+    /// The threat list that names whom it is about.
+    listed: Option<Arc<str>>,
     /// One when it opens, and one more for every full window for which it has stayed over.
     pub(super) windows: u32,
 }
@@ -70,19 +72,25 @@ struct Peak {
 }
 
 impl OpenSignal {
-    pub(super) fn new(now: Timestamp, over: &Over<'_>, suppressed_by: Option<Arc<str>>) -> Self {
+    pub(super) fn new(
+        now: Timestamp,
+        over: &Over<'_>,
+        suppressed_by: Option<Arc<str>>,
+        listed: Option<Arc<str>>,
+    ) -> Self {
         Self {
             id: id(over, now),
             kind: over.kind,
             subject: over.subject,
             key: over.key,
-            severity: over.severity,
+            severity: severity(over, listed.as_ref()),
             opened: now,
             window: over.window,
             closes: now + over.lasting,
             lasting: over.lasting,
             peak: Peak::of(over),
             suppressed_by,
+            listed,
             windows: 1,
         }
     }
@@ -126,10 +134,11 @@ impl OpenSignal {
         self.closes = self.closes.max(now + over.lasting);
         let lasted = now.since(self.opened).as_nanos() / self.lasting.as_nanos().max(1);
         self.windows = u32::try_from(lasted).unwrap_or(u32::MAX).saturating_add(1);
-        let raised = over.severity > self.severity;
+        let severity = severity(over, self.listed.as_ref());
+        let raised = severity > self.severity;
         if raised || over.rank > self.peak.rank {
             self.peak.rise_to(over);
-            self.severity = self.severity.max(over.severity);
+            self.severity = self.severity.max(severity);
         }
         raised
     }
@@ -144,9 +153,21 @@ impl OpenSignal {
             window: self.window,
             value: self.peak.value,
             threshold: self.peak.threshold,
-            evidence: self.peak.evidence(self, max_evidence),
+            evidence: Evidence {
+                listed: self.listed.clone(),
+                ..self.peak.evidence(self, max_evidence)
+            },
             suppressed_by: self.suppressed_by.clone(),
         }
+    }
+}
+
+/// Whatever is about somebody on a list weighs more; that it is on a list is said by its own signal.
+fn severity(over: &Over<'_>, listed: Option<&Arc<str>>) -> Severity {
+    if listed.is_some() && over.kind != SignalKind::ThreatListMatch {
+        over.severity.raised()
+    } else {
+        over.severity
     }
 }
 
@@ -239,6 +260,7 @@ impl Peak {
             uids: unique(samples.iter().map(Sample::uid).collect(), max),
             domain: (!self.domain.is_empty()).then(|| self.domain.clone()),
             names: unique(self.names.clone(), max),
+            listed: None,
         }
     }
 }

@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::{Bytes, Count, Positive, Ratio, WindowSpan};
 
 pub use of_days::{LongBeacon, LongConnection, Strobe};
+pub use of_roles::{
+    AdminManagementProtocol, BackupServerContact, DestructiveRecoveryAction, SmbFanOut,
+    ThreatListMatch,
+};
 pub use of_rows::{
     BruteForce, Destinations, ExecutableFileDownload, IcmpTunnel, PostDownloadBeacon,
     ProtocolOnWrongPort, RareExternalSource,
@@ -48,6 +52,7 @@ macro_rules! signal_config {
 }
 
 mod of_days;
+mod of_roles;
 mod of_rows;
 
 signal_config! {

@@ -9,6 +9,7 @@ impl Config {
             .into_iter()
             .chain(self.steps_of_rows())
             .chain(self.steps_of_days())
+            .chain(self.steps_of_roles())
             .filter(|(_, steps)| !steps.is_sorted())
             .map(|(key, steps)| {
                 format!("{key}: the limits must ascend with severity, but are {steps:?}")
@@ -39,6 +40,13 @@ impl Config {
                 counts(&[self.brute_force.limit, self.brute_force.high]),
             ),
         ]
+    }
+
+    /// The steps of SMB_FAN_OUT.
+    fn steps_of_roles(&self) -> [(&'static str, Vec<f64>); 1] {
+        let smb = &self.smb_fan_out;
+        let counts = [smb.limit, smb.high, smb.critical].map(|count| count.get() as f64);
+        [("smb_fan_out.limit, high, critical", counts.to_vec())]
     }
 
     /// The steps of the signals that take hours.

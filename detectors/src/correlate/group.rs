@@ -6,10 +6,11 @@ use flow_table::{Span, Timestamp, Uid};
 
 use serde::{Deserialize, Serialize};
 
+use super::groups::{Age, Worth};
+use super::member::{Member, What, weight_of};
 use super::{Limits, Note, value};
-use crate::rule::{Logic, Rule};
-use crate::subjects::Held;
-use crate::{Detection, Number, RuleInfo, Signal, StableId};
+use crate::rule::{Logic, Rule, Step};
+use crate::{Detection, RuleInfo, Severity, Signal, StableId};
 
 /// How many signals of one kind a temporal rule remembers of a subject.
 const PER_INPUT: usize = 8;
@@ -23,6 +24,8 @@ pub(super) struct Group {
     #[serde(with = "crate::state::room")]
     members: Vec<Member>,
     made: Option<Box<Made>>,
+    /// How many parts of the rule it holds, as far as that makes a difference.
+    parts: usize,
     #[serde(skip)]
     heap: usize,
 }
@@ -33,29 +36,20 @@ struct Kept {
     #[serde(with = "crate::state::room")]
     members: Vec<Member>,
     made: Option<Box<Made>>,
+    parts: usize,
 }
 
 impl From<Kept> for Group {
-    fn from(Kept { members, made }: Kept) -> Self {
+    fn from(kept: Kept) -> Self {
         let mut group = Self {
-            members,
-            made,
+            members: kept.members,
+            made: kept.made,
+            parts: kept.parts,
             heap: 0,
         };
         group.weigh();
         group
     }
-}
-
-/// A signal that counts.
-#[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Member {
-    input: usize,
-    key: u64,
-    opened: Timestamp,
-    last: Timestamp,
-    open: bool,
-    signal: Arc<Signal>,
 }
 
 /// The latest detection, to which repeats are added.
@@ -64,7 +58,7 @@ struct Made {
     detection: Detection,
     /// When the rule last completed.
     completed: Timestamp,
-    /// Signals that took part, the latest of them.
+    /// What took part, the latest of it.
     ids: Vec<StableId>,
 }
 
@@ -72,35 +66,20 @@ struct Made {
 pub(super) enum Outcome {
     Nothing,
     Updated(Detection),
-    /// The rule is complete with these signals, and there is no detection to add them to.
-    Complete(Vec<Arc<Signal>>),
+    /// The rule is complete with these, and there is no detection to add them to.
+    Complete(Complete),
 }
 
-impl Held for Group {
-    fn heap(&self) -> usize {
-        self.heap
-    }
-}
-
-impl Member {
-    pub(super) fn of(note: &Note<'_>, input: usize) -> Self {
-        Self {
-            input,
-            key: note.key,
-            opened: note.now,
-            last: note.signal.window.end,
-            open: true,
-            signal: Arc::new(note.signal.clone()),
-        }
-    }
-
-    fn counts(&self, now: Timestamp, timespan: Span) -> bool {
-        self.open || now.since(self.last) <= timespan
-    }
+/// What makes a rule complete.
+pub(super) struct Complete {
+    /// Of the members that take part.
+    pub(super) ids: Vec<StableId>,
+    /// The signals that these are or rest on, ordered by kind.
+    pub(super) signals: Vec<Arc<Signal>>,
 }
 
 impl Group {
-    /// Takes a signal that opened, rose or lasted.
+    /// Takes a signal that opened, rose or lasted, or a detection that was made or updated.
     pub(super) fn take(
         &mut self,
         member: Member,
@@ -110,19 +89,21 @@ impl Group {
     ) -> Outcome {
         self.members
             .retain(|member| member.counts(note.now, rule.timespan));
+        let id = member.what.id();
         self.place(member, rule);
+        self.parts = self.parts(rule);
         let complete = self.complete(rule).is_some();
         if complete {
             self.refresh(note);
         }
         let outcome = match (self.complete(rule), &mut self.made) {
             (None, _) => Outcome::Nothing,
-            (Some(signals), Some(made))
+            (Some(complete), Some(made))
                 if made.takes_repeats(note.now, limits.dedup, &self.members) =>
             {
-                made.repeat(note, &signals, limits)
+                made.repeat(note.now, id, &complete, limits)
             }
-            (Some(signals), _) => Outcome::Complete(signals),
+            (Some(complete), _) => Outcome::Complete(complete),
         };
         self.weigh();
         outcome
@@ -131,9 +112,11 @@ impl Group {
     /// Signals were told when they opened or rose; a detection says how they stand when it is made.
     fn refresh(&mut self, note: &Note<'_>) {
         for member in self.members.iter_mut().filter(|member| member.open) {
-            if let Some(signal) = note.open.signal(&member.signal, member.key) {
+            if let What::Signal(known) = &member.what
+                && let Some(signal) = note.open.signal(known, member.key)
+            {
                 member.last = signal.window.end;
-                member.signal = Arc::new(signal);
+                member.what = What::Signal(Arc::new(signal));
             }
         }
     }
@@ -142,10 +125,10 @@ impl Group {
         if let Some(known) = self
             .members
             .iter_mut()
-            .find(|known| known.signal.id == member.signal.id)
+            .find(|known| known.what.id() == member.what.id())
         {
             known.last = member.last;
-            known.signal = member.signal;
+            known.what = member.what;
             return;
         }
         let most = match rule.logic {
@@ -163,8 +146,18 @@ impl Group {
         self.members.push(member);
     }
 
-    /// The signals that make the rule complete, ordered by kind.
-    fn complete(&self, rule: &Rule) -> Option<Vec<Arc<Signal>>> {
+    /// Different inputs, where those are what the rule waits for.
+    fn parts(&self, rule: &Rule) -> usize {
+        let first = self.members.first().map(|first| first.input);
+        let another = |member: &Member| Some(member.input) != first;
+        match rule.logic {
+            Logic::Temporal | Logic::Ordered => 1 + usize::from(self.members.iter().any(another)),
+            Logic::Events { .. } | Logic::Values { .. } => self.members.len(),
+        }
+    }
+
+    /// What makes the rule complete.
+    fn complete(&self, rule: &Rule) -> Option<Complete> {
         let members: Vec<&Member> = match rule.logic {
             Logic::Temporal => self.latest_of_all(rule)?,
             Logic::Ordered => self.in_order(rule)?,
@@ -174,7 +167,7 @@ impl Group {
             Logic::Values { field, least } => {
                 let mut values = Vec::new();
                 for member in &self.members {
-                    let value = value(field, &member.signal.subject);
+                    let value = value(field, member.what.subject());
                     if value.is_some() && !values.contains(&value) {
                         values.push(value);
                     }
@@ -184,13 +177,15 @@ impl Group {
         };
         let mut signals: Vec<Arc<Signal>> = members
             .iter()
-            .map(|member| Arc::clone(&member.signal))
+            .flat_map(|member| member.what.signals())
             .collect();
         signals.sort_by_key(|signal| (signal.kind, signal.window.start, signal.id));
-        Some(signals)
+        signals.dedup_by_key(|signal| signal.id);
+        let ids = members.iter().map(|member| member.what.id()).collect();
+        Some(Complete { ids, signals })
     }
 
-    /// The latest signal of every input that has one, if every step has one.
+    /// The latest of every input that has one, if enough steps have one.
     fn latest_of_all(&self, rule: &Rule) -> Option<Vec<&Member>> {
         let latest = |input: &usize| {
             self.members
@@ -199,43 +194,46 @@ impl Group {
                 .find(|member| member.input == *input)
         };
         let mut all = Vec::new();
+        let mut held = 0;
         for step in &rule.steps {
             let before = all.len();
-            all.extend(step.iter().filter_map(latest));
-            if all.len() == before {
-                return None;
-            }
+            all.extend(step.any_of.iter().filter_map(latest));
+            held += usize::from(all.len() > before);
         }
-        Some(all)
+        (held >= rule.at_least).then_some(all)
     }
 
-    /// For each step the first signal that opened no earlier than the step before it.
+    /// For each step the first that opened no earlier than what was found for the stages before.
     fn in_order(&self, rule: &Rule) -> Option<Vec<&Member>> {
         let mut from = Timestamp::ZERO;
         let mut all = Vec::new();
-        for step in &rule.steps {
-            let fits = |member: &&Member| step.contains(&member.input) && member.opened >= from;
-            let first = self
-                .members
-                .iter()
-                .filter(fits)
-                .min_by_key(|member| member.opened)?;
-            from = first.opened;
-            all.push(first);
+        for stage in rule.steps.chunk_by(|a, b| a.stage == b.stage) {
+            let mut until = from;
+            for step in stage {
+                let first = self.first_since(step, from)?;
+                until = until.max(first.opened);
+                all.push(first);
+            }
+            from = until;
         }
         Some(all)
     }
 
+    fn first_since(&self, step: &Step, from: Timestamp) -> Option<&Member> {
+        let fits = |member: &&Member| step.any_of.contains(&member.input) && member.opened >= from;
+        { self.members.iter().filter(fits) }.min_by_key(|member| member.opened)
+    }
+
     /// A signal has closed. If that moves the end of the detection it is part of: the detection.
-    pub(super) fn close(&mut self, signal: &Signal, max_evidence: usize) -> Option<Detection> {
+    pub(super) fn close(&mut self, signal: &Arc<Signal>, max_evidence: usize) -> Option<Detection> {
         let member = self
             .members
             .iter_mut()
-            .find(|member| member.signal.id == signal.id);
+            .find(|member| member.what.id() == signal.id);
         if let Some(member) = member {
             member.open = false;
             member.last = signal.window.end;
-            member.signal = Arc::new(signal.clone());
+            member.what = What::Signal(Arc::clone(signal));
         }
         let update = self.made_closes(signal, max_evidence);
         self.weigh();
@@ -257,9 +255,8 @@ impl Group {
         Some(made.detection.clone())
     }
 
-    /// The detection that its signals have become.
-    pub(super) fn made(&mut self, detection: Detection) {
-        let ids = detection.signals.iter().map(|signal| signal.id).collect();
+    /// The detection that these members have become.
+    pub(super) fn made(&mut self, detection: Detection, ids: Vec<StableId>) {
         self.made = Some(Box::new(Made {
             completed: detection.detected,
             detection,
@@ -275,56 +272,51 @@ impl Group {
         }
     }
 
-    /// Whether losing it would lose more than one signal.
-    pub(super) fn matters(&self) -> bool {
-        self.made.is_some() || self.members.len() > 1
+    /// What it would take to come by it again. A detection is a part: without it a repeat would be
+    /// told as something new.
+    pub(super) fn worth(&self) -> Worth {
+        let parts = if self.made.is_some() { 2 } else { self.parts };
+        let worst = self
+            .members
+            .iter()
+            .map(|member| member.what.severity())
+            .max();
+        let made = self.made.as_ref().map(|made| made.detection.severity);
+        Worth::of(parts, worst.max(made).unwrap_or(Severity::Low))
     }
 
-    /// Whether nothing in it counts any more.
-    pub(super) fn is_spent(&self, now: Timestamp, timespan: Span, dedup: Span) -> bool {
+    /// Bytes held.
+    pub(super) fn heap(&self) -> usize {
+        self.heap
+    }
+
+    /// Whether anything can still come of it.
+    pub(super) fn age(&self, now: Timestamp, timespan: Span, dedup: Span) -> Age {
         let repeats = self
             .made
             .as_ref()
             .is_some_and(|made| made.takes_repeats(now, dedup, &self.members));
-        !repeats
-            && !self
-                .members
-                .iter()
-                .any(|member| member.counts(now, timespan))
-    }
-
-    /// Whether only signals still open keep it.
-    pub(super) fn is_old(&self, now: Timestamp, timespan: Span, dedup: Span) -> bool {
+        let counts = |member: &Member| member.counts(now, timespan);
+        if !repeats && !self.members.iter().any(counts) {
+            return Age::Spent;
+        }
         let last = self.members.iter().map(|member| member.last).max();
         let made = self.made.as_ref().map(|made| made.last());
-        now.since(last.max(made).unwrap_or_default()) > timespan.max(dedup)
+        if now.since(last.max(made).unwrap_or_default()) > timespan.max(dedup) {
+            Age::Waiting
+        } else {
+            Age::Young
+        }
     }
 
     fn weigh(&mut self) {
-        let members: usize = self
-            .members
-            .iter()
-            .map(|member| weight(&member.signal))
-            .sum();
+        let members: usize = self.members.iter().map(|member| member.what.weight()).sum();
         let made = self.made.as_ref().map_or(0, |made| {
-            let signals: usize = made.detection.signals.iter().map(weight).sum();
-            size_of::<Made>() + IDS * size_of::<StableId>() + made.detection.summary.len() + signals
+            let ids = IDS.max(made.ids.capacity()) * size_of::<StableId>();
+            size_of::<Made>() + ids + weight_of(&made.detection)
         });
         self.heap = self.members.capacity() * size_of::<Member>() + members + made;
     }
-}
-
-/// Bytes of a signal.
-fn weight(signal: &Signal) -> usize {
-    let evidence = &signal.evidence;
-    size_of::<Signal>()
-        + evidence.measure.len()
-        + evidence.numbers.len() * size_of::<Number>()
-        + evidence.peers.len() * size_of::<std::net::IpAddr>()
-        + evidence.ports.len() * size_of::<u16>()
-        + evidence.uids.len() * size_of::<Uid>()
-        + evidence.domain.as_ref().map_or(0, |domain| domain.len())
-        + crate::names::heap(&evidence.names)
 }
 
 impl Made {
@@ -336,15 +328,21 @@ impl Made {
         let open = || {
             members
                 .iter()
-                .any(|member| member.open && self.ids.contains(&member.signal.id))
+                .any(|member| member.open && self.ids.contains(&member.what.id()))
         };
         now.since(self.last()) <= dedup || open()
     }
 
-    /// Adds to the count if the signal is a new one, not just one of those known that rose.
-    fn repeat(&mut self, note: &Note<'_>, signals: &[Arc<Signal>], limits: Limits) -> Outcome {
+    /// Adds to the count if what came is new, not just one of those known that rose.
+    fn repeat(
+        &mut self,
+        now: Timestamp,
+        id: StableId,
+        complete: &Complete,
+        limits: Limits,
+    ) -> Outcome {
         let detection = &mut self.detection;
-        for signal in signals {
+        for signal in &complete.signals {
             let mut known = detection.signals.iter();
             let known = known.position(|known| known.id == signal.id);
             if let Some(known) = known.and_then(|at| detection.signals.get_mut(at)) {
@@ -357,8 +355,7 @@ impl Made {
             .signals
             .sort_by_key(|signal| (signal.kind, signal.window.start, signal.id));
         conclude(detection, limits.max_evidence);
-        let id = note.signal.id;
-        if self.ids.contains(&id) || !signals.iter().any(|signal| signal.id == id) {
+        if self.ids.contains(&id) || !complete.ids.contains(&id) {
             return Outcome::Nothing;
         }
         if self.ids.len() >= IDS {
@@ -366,7 +363,7 @@ impl Made {
         }
         self.ids.push(id);
         detection.count = detection.count.saturating_add(1);
-        self.completed = note.now;
+        self.completed = now;
         Outcome::Updated(detection.clone())
     }
 }

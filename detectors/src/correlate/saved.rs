@@ -1,10 +1,9 @@
 //! What rules know as bytes. Groups of a rule that says something else by now, or is gone, are of no
 //! use: they are left out, counted.
 
-use std::sync::Arc;
-
-use super::{Correlator, RuleState};
-use crate::hash::IdHash;
+use super::group::Group;
+use super::{Correlator, GroupKey, RuleState, key_hash};
+use crate::hash::{IdHash, KeyedHash};
 use crate::state::{Loader, Saver, State, Unfit};
 
 impl State for Correlator {
@@ -12,7 +11,12 @@ impl State for Correlator {
         to.put(&self.rules.len());
         for state in &self.rules {
             to.put(&(&state.rule.info.id, state.version()));
-            to.section(|to| state.groups.save(to));
+            to.section(|to| {
+                to.put(&state.groups.len());
+                for group in state.groups.iter() {
+                    to.put(&group);
+                }
+            });
         }
     }
 
@@ -22,7 +26,7 @@ impl State for Correlator {
             let groups = from.section()?;
             let mut rules = self.rules.iter_mut();
             match rules.find(|state| state.rule.info.id == id && state.version() == version) {
-                Some(state) => state.take_back(groups)?,
+                Some(state) => state.take_back(&self.hash, groups)?,
                 None => self.dropped += 1,
             }
         }
@@ -44,13 +48,17 @@ impl RuleState {
         IdHash::new("rule").bytes(&rule.into_bytes()).finish().0
     }
 
-    fn take_back(&mut self, groups: Loader<'_>) -> Result<(), Unfit> {
+    fn take_back(&mut self, hash: &KeyedHash, mut from: Loader<'_>) -> Result<(), Unfit> {
         if self.groups.len() > 0 {
             return Err(Unfit::Damaged);
         }
-        groups.fill(&mut self.groups)?;
-        let info = Arc::clone(&self.rule.info);
-        self.groups.change_all(|group| group.belongs_to(&info));
-        Ok(())
+        for _ in 0..from.take::<usize>()? {
+            let (key, mut group): (GroupKey, Group) = from.take()?;
+            group.belongs_to(&self.rule.info);
+            let hash = key_hash(hash, &key);
+            let taken = self.groups.take_back(hash, key, group);
+            taken.ok_or(Unfit::Damaged)?;
+        }
+        from.end()
     }
 }

@@ -1,5 +1,8 @@
 //! Every built-in rule: completes, out of its timespan, about another subject. And what repeats do.
 
+mod floods;
+mod logic;
+
 use crate::config::{Count, RulesConfig, Suppression};
 use crate::testing::{Flow, detections, findings, tcp};
 use crate::{Config, Detection, Finding, Rule, Severity, SignalKind};
@@ -281,6 +284,8 @@ fn suppressed_signals_are_kept_but_feed_no_rule() {
             rule: rule.map(str::to_owned),
             src: Some("10.0.0.0/24".parse().unwrap()),
             dst: None,
+            src_role: None,
+            dst_role: None,
             port: None,
             reason: "our scanner".to_owned(),
             expires: None,
@@ -304,6 +309,35 @@ fn suppressed_signals_are_kept_but_feed_no_rule() {
     );
     let by_rule = detections(&suppress(None, Some("LM-001")), &flows);
     assert_eq!(by_rule[0].suppressed_by.as_deref(), Some("our scanner"));
+}
+
+#[test]
+fn suppressions_may_be_of_roles() {
+    let flows = join(&[scan(0, "10.0.0.1"), scan(0, "10.0.0.2")]);
+    let config = |entry: &str| -> Config {
+        let text = format!(
+            r#"{{"roles": {{"scanner": ["10.0.0.1"], "resolver": ["10.0.9.9"]}}, "suppressions": [{entry}]}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    };
+    let cases = [
+        (r#"{"src_role": "scanner", "reason": "r"}"#, 2),
+        (
+            r#"{"src_role": "scanner", "signal": "PORT_SCAN", "reason": "r"}"#,
+            1,
+        ),
+        (r#"{"src_role": "backup", "reason": "r"}"#, 0),
+        // The subject of both signals is the source.
+        (r#"{"dst_role": "resolver", "reason": "r"}"#, 0),
+    ];
+    for (entry, want) in cases {
+        let found = findings(&config(entry), Vec::new(), &flows);
+        let suppressed = found.iter().filter(|finding| match finding {
+            Finding::SignalOpened(signal) => signal.suppressed_by.is_some(),
+            _ => false,
+        });
+        assert_eq!(suppressed.count(), want, "{entry}");
+    }
 }
 
 /// A rule over SYN_BURST and FAN_OUT_SCAN of one source, of some type.

@@ -70,8 +70,14 @@ impl Detectors {
         rules: Vec<Rule>,
         snapshot: &[u8],
     ) -> Result<Self, RestoreError> {
+        Self::new(config, rules).informed(snapshot)
+    }
+
+    /// The same detectors, which must know nothing yet, knowing what was known then;
+    /// see [`Detectors::restore`].
+    pub fn informed(self, snapshot: &[u8]) -> Result<Self, RestoreError> {
         let mut body = Loader::new(body(snapshot)?);
-        let mut this = Self::new(config, rules);
+        let mut this = self;
         let (kinds_then, seed_then): (u128, u64) = body.take()?;
         if kinds_then != kinds() {
             return Err(RestoreError::Version { found: VERSION });

@@ -19,8 +19,8 @@ pub(super) struct Document {
     pub(super) _name: Option<String>,
     #[serde(rename = "status")]
     pub(super) _status: Option<IgnoredAny>,
-    #[serde(rename = "description")]
-    pub(super) _description: Option<IgnoredAny>,
+    #[serde(default)]
+    pub(super) description: String,
     #[serde(rename = "references")]
     pub(super) _references: Option<IgnoredAny>,
     #[serde(rename = "author")]
@@ -33,8 +33,8 @@ pub(super) struct Document {
     pub(super) _license: Option<IgnoredAny>,
     #[serde(rename = "tags")]
     pub(super) _tags: Option<Vec<String>>,
-    #[serde(rename = "falsepositives")]
-    pub(super) _falsepositives: Option<IgnoredAny>,
+    #[serde(default)]
+    pub(super) falsepositives: Vec<String>,
     pub(super) level: Spanned<String>,
     pub(super) correlation: Correlation,
     pub(super) flowhawk: Flowhawk,
@@ -74,6 +74,10 @@ pub(super) struct Flowhawk {
     pub(super) minimum_severity: Option<Spanned<BTreeMap<String, Severity>>>,
     #[serde(default)]
     pub(super) any_of: Vec<Vec<Spanned<String>>>,
+    #[serde(default)]
+    pub(super) in_any_order: Vec<Vec<Spanned<String>>>,
+    #[serde(default)]
+    pub(super) at_least: Option<Spanned<u32>>,
     #[serde(default)]
     pub(super) sustained_windows: Option<Spanned<u32>>,
     #[serde(default)]

@@ -1,14 +1,16 @@
 //! From YAML to a rule, refusing whatever is not understood.
 
-use std::collections::BTreeMap;
+mod inputs;
+mod steps;
+
 use std::sync::Arc;
 
 use flow_table::Span;
 use serde_saphyr::Spanned;
 
-use super::document::{Condition, Correlation, Document, Flowhawk};
-use super::{Field, Input, Logic, Rule, RuleError};
-use crate::{RuleInfo, Severity, SignalKind};
+use super::document::{Condition, Correlation, Document};
+use super::{Field, Logic, Rule, RuleError};
+use crate::{RuleInfo, Severity};
 
 /// A problem and its line.
 type Problem = (u64, String);
@@ -51,10 +53,9 @@ impl Document {
             condition,
         } = self.correlation;
         let own = self.flowhawk;
-        let kinds = kinds(&rules)?;
-        let aliases = resolve_aliases(&aliases, &rules)?;
-        let minimum = minimum(&own, &rules)?;
-        let inputs = inputs(&kinds, &group_by, &aliases, windows(&own)?, &minimum)?;
+        let logic = logic(&kind, condition)?;
+        let inputs = inputs::read(&rules, &group_by, &aliases, &own)?;
+        let (steps, at_least) = steps::read(&inputs, &own, logic)?;
         let info = RuleInfo {
             id: word(&own.rule_id, "rule_id", "LM-001")?,
             detection_type: word(&own.detection_type, "detection_type", "LATERAL_MOVEMENT")?,
@@ -65,9 +66,12 @@ impl Document {
         Ok(Rule {
             info: Arc::new(info),
             title: self.title,
+            description: self.description.trim().to_owned(),
+            false_positives: self.falsepositives,
             level: level(&self.level)?,
-            logic: logic(&kind, condition)?,
-            steps: steps(&inputs, &own.any_of)?,
+            logic,
+            steps,
+            at_least,
             inputs,
             timespan: span(&timespan, "timespan")?,
             dedup_window: own
@@ -78,9 +82,13 @@ impl Document {
     }
 }
 
+/// What the ids of rules and types of detections are made of.
+fn in_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-' || c == '_'
+}
+
 fn word(text: &Spanned<String>, what: &str, example: &str) -> Result<String, Problem> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if !text.value.is_empty() && text.value.chars().all(fits) {
+    if !text.value.is_empty() && text.value.chars().all(in_word) {
         return Ok(text.value.clone());
     }
     let problem = format!(
@@ -109,16 +117,6 @@ fn level(text: &Spanned<String>) -> Result<Severity, Problem> {
                 ),
             )
         })
-}
-
-fn signal(name: &Spanned<String>) -> Result<SignalKind, Problem> {
-    SignalKind::named(&name.value).ok_or_else(|| {
-        let names = SignalKind::ALL.map(SignalKind::name).join(", ");
-        (
-            at(name),
-            format!("signal {:?} is unknown; known are {names}", name.value),
-        )
-    })
 }
 
 fn field(name: &Spanned<String>) -> Result<Field, Problem> {
@@ -232,146 +230,4 @@ fn least(condition: &Spanned<Condition>) -> Result<u64, Problem> {
         at(condition),
         format!("the condition asks for {least} signals; allowed are 1 to {MOST}"),
     ))
-}
-
-/// For each alias and signal, the field it stands for.
-type Aliases<'a> = BTreeMap<&'a str, BTreeMap<SignalKind, Field>>;
-
-fn resolve_aliases<'a>(
-    aliases: &'a BTreeMap<String, BTreeMap<String, Spanned<String>>>,
-    rules: &Spanned<Vec<Spanned<String>>>,
-) -> Result<Aliases<'a>, Problem> {
-    let mut resolved = Aliases::new();
-    for (alias, fields) in aliases {
-        let mut by_signal = BTreeMap::new();
-        for (name, target) in fields {
-            let listed = rules.value.iter().any(|rule| rule.value == *name);
-            let kind = SignalKind::named(name).filter(|_| listed).ok_or_else(|| {
-                (
-                    at(target),
-                    format!("alias {alias} names {name:?}, which is not among the rules"),
-                )
-            })?;
-            by_signal.insert(kind, field(target)?);
-        }
-        resolved.insert(alias, by_signal);
-    }
-    Ok(resolved)
-}
-
-/// The signals named, each once.
-fn kinds(rules: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<SignalKind>, Problem> {
-    if rules.value.is_empty() {
-        return Err((at(rules), "rules must name at least one signal".to_owned()));
-    }
-    let mut kinds = Vec::new();
-    for name in &rules.value {
-        let kind = signal(name)?;
-        if kinds.contains(&kind) {
-            return Err((at(name), format!("{kind} is named twice")));
-        }
-        kinds.push(kind);
-    }
-    Ok(kinds)
-}
-
-fn windows(own: &Flowhawk) -> Result<u32, Problem> {
-    match &own.sustained_windows {
-        None => Ok(1),
-        Some(windows) if windows.value > 0 => Ok(windows.value),
-        Some(windows) => Err((
-            at(windows),
-            "sustained_windows must be 1 or more".to_owned(),
-        )),
-    }
-}
-
-fn inputs(
-    kinds: &[SignalKind],
-    group_by: &Spanned<Vec<Spanned<String>>>,
-    aliases: &Aliases<'_>,
-    windows: u32,
-    minimum: &BTreeMap<SignalKind, Severity>,
-) -> Result<Vec<Input>, Problem> {
-    if !(1..=3).contains(&group_by.value.len()) {
-        return Err((
-            at(group_by),
-            "group-by must name one to three fields".to_owned(),
-        ));
-    }
-    let input = |kind: &SignalKind| {
-        let place = |name: &Spanned<String>| match aliases.get(name.value.as_str()) {
-            None => field(name),
-            Some(fields) => fields.get(kind).copied().ok_or_else(|| {
-                (
-                    at(name),
-                    format!("alias {} does not say what it is for {kind}", name.value),
-                )
-            }),
-        };
-        Ok(Input {
-            kind: *kind,
-            minimum: minimum.get(kind).copied().unwrap_or(Severity::Low),
-            windows,
-            group_by: group_by.value.iter().map(place).collect::<Result<_, _>>()?,
-        })
-    };
-    kinds.iter().map(input).collect()
-}
-
-fn minimum(
-    own: &Flowhawk,
-    rules: &Spanned<Vec<Spanned<String>>>,
-) -> Result<BTreeMap<SignalKind, Severity>, Problem> {
-    let mut minimum = BTreeMap::new();
-    let Some(given) = &own.minimum_severity else {
-        return Ok(minimum);
-    };
-    for (name, severity) in &given.value {
-        let listed = rules.value.iter().any(|rule| rule.value == *name);
-        let kind = SignalKind::named(name).filter(|_| listed).ok_or_else(|| {
-            (
-                at(given),
-                format!("minimum_severity names {name:?}, which is not among the rules"),
-            )
-        })?;
-        minimum.insert(kind, *severity);
-    }
-    Ok(minimum)
-}
-
-/// Inputs of an any-of group share the step of the first of them; every other one is a step.
-fn steps(inputs: &[Input], any_of: &[Vec<Spanned<String>>]) -> Result<Vec<Vec<usize>>, Problem> {
-    let mut step_of: Vec<usize> = (0..inputs.len()).collect();
-    for group in any_of {
-        let mut members = Vec::new();
-        for name in group {
-            let kind = signal(name)?;
-            let member = inputs.iter().position(|input| input.kind == kind);
-            members.push(member.ok_or_else(|| {
-                (
-                    at(name),
-                    format!("any_of names {kind}, which is not among the rules"),
-                )
-            })?);
-        }
-        let first = members.iter().min().copied().unwrap_or(0);
-        for member in members {
-            if let Some(step) = step_of.get_mut(member) {
-                *step = first;
-            }
-        }
-    }
-    let of_step = |step: usize| -> Vec<usize> {
-        step_of
-            .iter()
-            .enumerate()
-            .filter(|(_, own)| **own == step)
-            .map(|(input, _)| input)
-            .collect()
-    };
-    Ok((0..inputs.len())
-        .map(of_step)
-        .filter(|step| !step.is_empty())
-        .collect())
 }

@@ -38,9 +38,15 @@ fn builtin_rules_are_sound() {
         "EXFIL-001",
         "LM-001",
         "MALWARE-DELIVERY-001",
+        "RANSOM-BACKUP-001",
         "RECON-001",
     ];
     assert_eq!(ids, want);
+}
+
+/// For each step which inputs satisfy it.
+fn any_of(rule: &Rule) -> Vec<Vec<usize>> {
+    rule.steps.iter().map(|step| step.any_of.clone()).collect()
 }
 
 #[test]
@@ -49,7 +55,7 @@ fn reads_aliases_steps_and_conditions() {
     let fields: Vec<&[Field]> = rule.inputs.iter().map(|input| &*input.group_by).collect();
     assert_eq!(fields, [&[Field::SrcIp][..], &[Field::DstIp]]);
     assert_eq!(
-        (rule.steps, rule.timespan),
+        (any_of(&rule), rule.timespan),
         (vec![vec![0], vec![1]], Span::from_mins(15))
     );
     let counted = RULE.replace(

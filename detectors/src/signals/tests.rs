@@ -3,8 +3,10 @@
 mod days;
 mod delivery;
 mod names;
+mod roles;
 mod sign_ins;
 mod strays;
+mod threats;
 
 use std::fmt::Write as _;
 

@@ -94,11 +94,4 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
         }
         Some(())
     }
-
-    /// Changes all states by something that they do not hold themselves.
-    pub(crate) fn change_all(&mut self, mut change: impl FnMut(&mut V)) {
-        self.slots
-            .iter_mut()
-            .for_each(|slot| change(&mut slot.value));
-    }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Config;
 
 /// What each setting outside the detectors is for.
-const NOTES: [(&str, &str); 8] = [
+const NOTES: [(&str, &str); 11] = [
     (
         "memory_limit",
         "Divided among flow tables, fragments, parsers, detectors and queues.",
@@ -29,6 +29,18 @@ const NOTES: [(&str, &str); 8] = [
     (
         "rules",
         "Rule files, or directories of them, beside the built-in rules; relative to this file.",
+    ),
+    (
+        "suppressions",
+        "Files of suppressions, kept by `flowhawk suppress`; relative to this file.",
+    ),
+    (
+        "built_in_suppressions",
+        "Take what scanners, resolvers and time servers always do for known, once roles say who they are.",
+    ),
+    (
+        "threat_lists",
+        "Threat lists: plain text, .csv, or .json as STIX 2.1; relative to this file.",
     ),
     (
         "state_file",

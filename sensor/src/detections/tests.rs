@@ -15,9 +15,9 @@ fn database() -> (TempDir, PathBuf) {
     let args = FindingArgs {
         out: dir.path().to_owned(),
         db: None,
+        baseline: None,
         no_db: false,
         json: None,
-        baseline: None,
     };
     let outputs = Outputs::open(&args, &[], Existing::Empty).unwrap();
     let sink = Sink::spawn(outputs, Arc::new(progress::Live::default())).unwrap();

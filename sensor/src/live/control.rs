@@ -87,6 +87,9 @@ impl Reach {
         let suppressions = document.value.detectors.suppressions.clone();
         let mut same = self.config.clone();
         same.detectors.suppressions.clone_from(&suppressions);
+        same.suppressions.clone_from(&document.value.suppressions);
+        same.known_from.clone_from(&document.value.known_from);
+        same.built_in_suppressions = document.value.built_in_suppressions;
         let more = if same == document.value {
             ""
         } else {

@@ -231,9 +231,9 @@ mod tests {
         let args = FindingArgs {
             out: dir.to_owned(),
             db: None,
+            baseline: None,
             no_db: false,
             json: Some(json.into()),
-            baseline: None,
         };
         Outputs::open(&args, &[], Existing::Empty).unwrap()
     }

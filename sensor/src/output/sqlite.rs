@@ -3,6 +3,7 @@
 //! Rows are upserted by their stable ids and hold no time of day, so the same capture replayed
 //! again changes nothing. `status` belongs to people: it is set once and never touched again.
 
+mod marking;
 mod reading;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use super::RunRecord;
 use super::batch::Batch;
 use super::locks;
 use super::rows::{IdText, STATUS_NEW};
+pub(crate) use marking::mark_again;
 pub(crate) use reading::open_for_reading;
 
 /// Version of the tables, in `PRAGMA user_version`.

@@ -1,0 +1,238 @@
+//! THREAT_LIST_MATCH, and what is more severe as it is about somebody on a list.
+
+use flow_table::ProtocolRow;
+use flow_table::protocol::Record;
+use flow_table::protocol::tls::SslRecord;
+
+use super::Severity::{Critical, High, Medium};
+use crate::testing::{Flow, at, events, question, row, tcp};
+use crate::{
+    Config, Detection, Detectors, Finding, Indicator, Signal, SignalKind, ThreatLists,
+    builtin_rules,
+};
+
+const JA3: &str = "e7d705a3286e19ea42f587b344ee6865";
+
+fn lists() -> ThreatLists {
+    let mut lists = ThreatLists::default();
+    let indicators = ["203.0.113.0/24", "2001:db8:66::/48", "evil.example", JA3];
+    lists.add(
+        "bad.txt",
+        indicators.into_iter().filter_map(Indicator::parse),
+    );
+    lists
+}
+
+fn play(flows: &[Flow], rows: &[ProtocolRow]) -> Vec<Finding> {
+    let mut detectors = Detectors::with_threats(&Config::default(), builtin_rules(), &lists());
+    rows.iter().for_each(|row| detectors.put_row(row));
+    events(flows).iter().for_each(|event| detectors.put(event));
+    detectors.finish();
+    detectors.drain().collect()
+}
+
+fn matches(flows: &[Flow], rows: &[ProtocolRow]) -> Vec<Signal> {
+    let found = play(flows, rows).into_iter();
+    found
+        .filter_map(|finding| match finding {
+            Finding::SignalClosed(signal) if signal.kind == SignalKind::ThreatListMatch => {
+                Some(signal)
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+fn hello(name: Option<&str>, ja3: Option<&str>) -> ProtocolRow {
+    let ssl = SslRecord {
+        ts: at(0),
+        version: None,
+        cipher: None,
+        curve: None,
+        server_name: name.map(|name| name.as_bytes().into()),
+        resumed: false,
+        last_alert: None,
+        next_protocol: None,
+        established: false,
+        ssl_history: String::new(),
+        cert_chain_fps: None,
+        client_cert_chain_fps: None,
+        sni_matches_cert: None,
+        ja3: ja3.map(str::to_owned),
+        ja3s: None,
+        ja4: None,
+    };
+    row(
+        0,
+        ("10.0.0.1", "198.51.100.7", 443),
+        Record::Ssl(Box::new(ssl)),
+    )
+}
+
+#[test]
+fn threat_list_match() {
+    let (inside, outside) = ("10.0.0.1", "198.51.100.7");
+    let cases: [(&str, Vec<Flow>, Vec<ProtocolRow>, &[&str]); 12] = [
+        (
+            "to an address",
+            vec![tcp(0, inside, "203.0.113.9", 80)],
+            vec![],
+            &["203.0.113.9 (bad.txt)"],
+        ),
+        (
+            "from one",
+            vec![tcp(0, "203.0.113.9", inside, 22)],
+            vec![],
+            &["203.0.113.9 (bad.txt)"],
+        ),
+        (
+            "UDP",
+            vec![tcp(0, inside, "203.0.113.9", 80).udp()],
+            vec![],
+            &["203.0.113.9 (bad.txt)"],
+        ),
+        (
+            "IPv6",
+            vec![tcp(0, "fd00::1", "2001:db8:66::9", 80)],
+            vec![],
+            &["2001:db8:66::9 (bad.txt)"],
+        ),
+        (
+            "midstream",
+            vec![tcp(0, inside, "203.0.113.9", 80).midstream()],
+            vec![],
+            &[],
+        ),
+        (
+            "to another",
+            vec![tcp(0, inside, "203.0.114.9", 80)],
+            vec![],
+            &[],
+        ),
+        (
+            "asked for",
+            vec![],
+            vec![question(0, inside, "a.evil.example", 1)],
+            &["a.evil.example (bad.txt)"],
+        ),
+        (
+            "another name",
+            vec![],
+            vec![question(0, inside, "notevil.example", 1)],
+            &[],
+        ),
+        (
+            "server's name",
+            vec![],
+            vec![hello(Some("Evil.example"), None)],
+            &["evil.example (bad.txt)"],
+        ),
+        (
+            "fingerprint",
+            vec![],
+            vec![hello(Some("good.example"), Some(JA3))],
+            &[&format!("{JA3} (bad.txt)")],
+        ),
+        (
+            "another fingerprint",
+            vec![],
+            vec![hello(None, Some("0123"))],
+            &[],
+        ),
+        (
+            "outside",
+            vec![tcp(0, outside, "203.0.113.9", 80)],
+            vec![],
+            &["203.0.113.9 (bad.txt)"],
+        ),
+    ];
+    for (name, flows, rows, want) in cases {
+        let found = matches(&flows, &rows);
+        let names: Vec<&str> = { found.iter() }
+            .flat_map(|signal| signal.evidence.names.iter().map(|name| &**name))
+            .collect();
+        assert_eq!(names, want, "{name}");
+        assert!(found.iter().all(|signal| signal.severity == High), "{name}");
+    }
+    let again: Vec<Flow> = (0..3)
+        .map(|n| tcp(n * 1_000, inside, "203.0.113.9", 80))
+        .collect();
+    let found = matches(&again, &[]);
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        found[0].evidence.measure,
+        "dealt 3 times with what threat lists name: 203.0.113.9 (bad.txt), in 10min"
+    );
+}
+
+#[test]
+fn what_is_about_somebody_on_a_list_is_more_severe() {
+    // Six beats are high; about somebody on a list, critical.
+    let beacon = |dst: &str| -> Vec<Flow> {
+        (0..6)
+            .map(|n| tcp(n * 20_000, "10.0.0.1", dst, 443))
+            .collect()
+    };
+    let severity = |dst: &str| {
+        let found = play(&beacon(dst), &[]);
+        let beacons = found.into_iter().filter_map(|finding| match finding {
+            Finding::SignalClosed(signal) if signal.kind == SignalKind::PeriodicBeacon => {
+                Some(signal)
+            }
+            _ => None,
+        });
+        let beacon = beacons.last().unwrap();
+        (
+            beacon.severity,
+            beacon.evidence.listed.as_deref().map(str::to_owned),
+        )
+    };
+    assert_eq!(severity("198.51.100.7"), (High, None));
+    assert_eq!(
+        severity("203.0.113.9"),
+        (Critical, Some("bad.txt".to_owned()))
+    );
+
+    let sweep = |src: &str| -> Vec<Flow> {
+        (0..60)
+            .map(|n| tcp(n, src, &format!("10.0.8.{n}"), 80).unanswered())
+            .collect()
+    };
+    let made = |src: &str| -> Vec<Detection> {
+        let found = play(&sweep(src), &[]).into_iter();
+        found
+            .filter_map(|finding| match finding {
+                Finding::DetectionMade(made) => Some(made),
+                _ => None,
+            })
+            .collect()
+    };
+    let severities = |src: &str| {
+        made(src)
+            .iter()
+            .map(|made| made.severity)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(severities("198.51.100.7"), [Medium]);
+    assert_eq!(severities("203.0.113.9"), [High]);
+}
+
+#[test]
+fn what_matched_is_known_after_a_restart() {
+    let make = || Detectors::with_threats(&Config::default(), builtin_rules(), &lists());
+    let mut before = make();
+    for event in events(&[tcp(0, "10.0.0.1", "203.0.113.9", 80)]) {
+        before.put(&event);
+    }
+    let mut after = make().informed(&before.snapshot()).unwrap();
+    for detectors in [&before, &after] {
+        let counters = detectors.counters().signals;
+        let matches = { counters.iter() }.find(|it| it.kind == SignalKind::ThreatListMatch);
+        assert_eq!(matches.unwrap().subjects, 1);
+    }
+    after.finish();
+    let closed = after.drain().any(|finding| {
+        matches!(finding, Finding::SignalClosed(signal) if signal.evidence.listed.is_some())
+    });
+    assert!(closed, "it was open, and by which list is known");
+}
