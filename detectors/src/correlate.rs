@@ -97,18 +97,40 @@ impl Correlator {
         hash: KeyedHash,
         rules: Vec<Rule>,
     ) -> Self {
-        let mut states: Vec<RuleState> = Vec::new();
-        for rule in rules {
-            states.retain(|state| state.rule.info.id != rule.info.id);
-            states.push(RuleState::new(config, max_evidence, rule));
-        }
-        states.sort_by(|a, b| a.rule.info.id.cmp(&b.rule.info.id));
-        Self {
-            rules: states,
+        let mut this = Self {
+            rules: Vec::new(),
             hash,
             out: Vec::new(),
             dropped: 0,
+        };
+        this.replace(config, max_evidence, rules);
+        this
+    }
+
+    /// From now on these are the rules. What is known of groups stays with those that are as they were.
+    pub(crate) fn replace(&mut self, config: &RulesConfig, max_evidence: usize, rules: Vec<Rule>) {
+        let mut before = std::mem::take(&mut self.rules);
+        for rule in rules {
+            self.rules
+                .retain(|state| state.rule.info.id != rule.info.id);
+            let mut state = RuleState::new(config, max_evidence, rule);
+            let known = before
+                .iter()
+                .position(|known| known.rule.info.id == state.rule.info.id);
+            if let Some(known) = known.map(|at| before.swap_remove(at)) {
+                if known.rule == state.rule {
+                    state = known;
+                } else {
+                    state.counters = RuleCounters {
+                        groups: 0,
+                        ..known.counters
+                    };
+                }
+            }
+            self.rules.push(state);
         }
+        self.rules
+            .sort_by(|a, b| a.rule.info.id.cmp(&b.rule.info.id));
     }
 
     /// Whether a rule waits for signals of this kind to last so long.

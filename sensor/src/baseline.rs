@@ -22,13 +22,13 @@ use crate::say;
 const DETECTOR_SHARE: u64 = 4;
 
 /// What detectors are told, within their share of memory.
-struct Limits {
-    detectors: detectors::Config,
-    rules: Vec<detectors::Rule>,
+pub(crate) struct Limits {
+    pub(crate) detectors: detectors::Config,
+    pub(crate) rules: Vec<detectors::Rule>,
 }
 
 impl Limits {
-    fn of(config: &Config) -> Self {
+    pub(crate) fn of(config: &Config) -> Self {
         let rules = config.rulebook.rules();
         let mut detectors = config.detectors.clone();
         detectors.fit(config.memory_limit.0 / DETECTOR_SHARE, rules.len());

@@ -1,9 +1,12 @@
 //! What can be set in the file given with `--config`.
 
 mod defaults;
+mod live;
+mod metrics_at;
 mod place;
 mod problems;
 mod size;
+mod target;
 mod wording;
 
 use std::fs;
@@ -17,8 +20,11 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 use super::rulebook::RuleBook;
 use crate::cli::LogFormat;
 pub(crate) use defaults::commented_defaults;
+pub(crate) use live::LiveConfig;
+pub(crate) use metrics_at::MetricsAt;
 pub(crate) use problems::{Document, Problem, Problems};
 pub(crate) use size::ByteSize;
+pub(crate) use target::Target;
 
 /// What the detectors can be told.
 pub(crate) type DetectorConfig = detectors::Config;
@@ -49,6 +55,7 @@ pub(crate) struct Config {
     /// How often it does, in packet time.
     #[serde(deserialize_with = "more_than_zero")]
     pub(crate) checkpoint_interval: Span,
+    pub(crate) live: LiveConfig,
     pub(crate) detectors: DetectorConfig,
     /// What stands in them, beside what is built in; read once all else is sound.
     #[serde(skip)]
@@ -85,6 +92,7 @@ impl Default for Config {
             rules: Vec::new(),
             state_file: StateFile::default(),
             checkpoint_interval: Span::from_secs(60),
+            live: LiveConfig::default(),
             detectors: DetectorConfig::default(),
             rulebook: RuleBook::default(),
         }
