@@ -526,8 +526,8 @@ fn a_log_that_cannot_be_written_is_a_loss() {
     let file = place.file("scan.pcap", &scan().write_usual());
     let options = ["-q", "--json", findings.to_str().unwrap()];
     let ran = place.replay(&[&file], &options).exits(1);
-    let want = "flowhawk: conn.log: cannot write on: No space left on device (os error 28); rows \
-                were lost\n";
+    let want = "flowhawk: conn.log: cannot write on: No space left on device (os error 28); 200 \
+                rows were lost\n";
     assert_eq!(ran.stderr, want);
     assert!(!fs::read(&findings).unwrap().is_empty());
 }

@@ -167,24 +167,29 @@ fn what_is_heard_is_what_is_read() {
     });
 }
 
-/// With one thread and with two, at the same time, while tcpdump records what is sent.
+/// With one thread and with two, and with two that capture, at the same time, while tcpdump records what is
+/// sent.
 fn heard_as_read(name: &str) {
     let dir = tempfile::tempdir().unwrap();
     let wires = Wires::new(1);
     let record = dir.path().join("recorded.pcap");
     let recorder = wires.record(&record);
     let config = with_links(dir.path());
-    let ears = ["1", "2"].map(|threads| {
-        let out = dir.path().join(threads);
-        wires.listen(&out, &["--threads", threads, "--config", &config])
+    let ears = [("1", "1"), ("2", "1"), ("1", "2"), ("2", "2")].map(|(threads, rings)| {
+        let out = dir.path().join(format!("{threads}-{rings}"));
+        let many = ["--threads", threads, "--capture-threads", rings];
+        let ear = wires.listen(&out, &[&many[..], &["--config", &config]].concat());
+        (
+            format!("{name}, {threads} threads, {rings} that capture"),
+            ear,
+        )
     });
     let sent = wires.send(&capture(name), &[]);
     recorder.finish();
     let (want, recorded) = (replayed(&capture(name)), replayed(&record));
-    for (threads, ear) in (1..).zip(ears) {
+    for (what, ear) in ears {
         let out = ear.out.clone();
         complete(&ear.stop(), sent);
-        let what = format!("{name}, {threads} threads");
         let found = Found::by(&out);
         found.assert_is(&want, &what);
         found.assert_is(&recorded, &what);

@@ -376,6 +376,10 @@ impl Board {
         self.counts.clone()
     }
 
+    pub(crate) fn correlator_mut(&mut self) -> &mut Correlator {
+        &mut self.correlator
+    }
+
     pub(crate) fn correlator(&self) -> &Correlator {
         &self.correlator
     }

@@ -107,27 +107,39 @@ impl Correlator {
         hash: KeyedHash,
         rules: Vec<Rule>,
     ) -> Self {
-        let mut latest: Vec<Rule> = Vec::new();
-        for rule in rules {
-            latest.retain(|known| known.info.id != rule.info.id);
-            latest.push(rule);
-        }
-        // Rules that wait for themselves have no depth: none of them is told what another detects.
-        let depths = depths(&latest);
-        let mut ordered: Vec<(Option<usize>, Rule)> = depths.into_iter().zip(latest).collect();
-        ordered.sort_by(|a, b| (a.0, &a.1.info.id).cmp(&(b.0, &b.1.info.id)));
-        let state = |(depth, rule): (Option<usize>, Rule)| {
-            let chained = depth.is_some_and(|depth| depth > 0);
-            RuleState::new(config, max_evidence, rule, chained)
-        };
-        let rules: Vec<RuleState> = ordered.into_iter().map(state).collect();
-        Self {
-            chained: rules.iter().any(|state| state.chained),
-            rules,
+        let mut this = Self {
+            chained: false,
+            rules: Vec::new(),
             hash,
             out: Vec::new(),
             dropped: 0,
+        };
+        this.replace(config, max_evidence, rules);
+        this
+    }
+
+    /// From now on these are the rules. What is known of groups stays with those that are as they were.
+    pub(crate) fn replace(&mut self, config: &RulesConfig, max_evidence: usize, rules: Vec<Rule>) {
+        let mut before = std::mem::take(&mut self.rules);
+        for (depth, rule) in in_order(rules) {
+            let chained = depth.is_some_and(|depth| depth > 0);
+            let mut state = RuleState::new(config, max_evidence, rule, chained);
+            let known = before
+                .iter()
+                .position(|known| known.rule.info.id == state.rule.info.id);
+            if let Some(known) = known.map(|at| before.swap_remove(at)) {
+                if known.rule == state.rule && known.chained == chained {
+                    state = known;
+                } else {
+                    state.counters = RuleCounters {
+                        groups: 0,
+                        ..known.counters
+                    };
+                }
+            }
+            self.rules.push(state);
         }
+        self.chained = self.rules.iter().any(|state| state.chained);
     }
 
     /// Whether a rule waits for signals of this kind to last so long.
@@ -173,6 +185,20 @@ impl Correlator {
         counters.sort_by(|a, b| a.rule_id.cmp(&b.rule_id));
         counters
     }
+}
+
+/// The latest rule of each id with how deep it is in a chain: who takes what others detect comes after them.
+fn in_order(rules: Vec<Rule>) -> Vec<(Option<usize>, Rule)> {
+    let mut latest: Vec<Rule> = Vec::new();
+    for rule in rules {
+        latest.retain(|known| known.info.id != rule.info.id);
+        latest.push(rule);
+    }
+    // Rules that wait for themselves have no depth: none of them is told what another detects.
+    let depths = depths(&latest);
+    let mut ordered: Vec<(Option<usize>, Rule)> = depths.into_iter().zip(latest).collect();
+    ordered.sort_by(|a, b| (a.0, &a.1.info.id).cmp(&(b.0, &b.1.info.id)));
+    ordered
 }
 
 /// What other rules may take: detections that no suppression marks.

@@ -180,6 +180,13 @@ impl Detectors {
         self.board.suppress(entries);
     }
 
+    /// From now on these rules join signals. A rule that is as it was keeps what it knows; one that is new
+    /// or changed takes the signals that come from now on. Of `config` only what is said of rules counts.
+    pub fn replace_rules(&mut self, config: &Config, rules: Vec<Rule>) {
+        let correlator = self.board.correlator_mut();
+        correlator.replace(&config.rules, config.max_evidence.size(), rules);
+    }
+
     /// Packet time has reached `watermark`: no event will come that is earlier.
     pub fn advance(&mut self, watermark: Timestamp) {
         while let Some(task) = self.board.next(watermark) {

@@ -21,12 +21,25 @@ use crate::say;
 /// One part in so many of `memory_limit` that detectors and rules may take.
 const DETECTOR_SHARE: u64 = 4;
 
+/// What detectors are told, within their share of memory.
+pub(crate) struct Limits {
+    pub(crate) detectors: detectors::Config,
+    pub(crate) rules: Vec<detectors::Rule>,
+}
+
+impl Limits {
+    pub(crate) fn of(config: &Config) -> Self {
+        let rules = config.rulebook.rules();
+        let mut detectors = config.detectors.clone();
+        detectors.fit(config.memory_limit.0 / DETECTOR_SHARE, rules.len());
+        Self { detectors, rules }
+    }
+}
+
 /// Detectors that know nothing yet, and rules.
 fn make_detectors(config: &Config) -> Detectors {
-    let rules = config.rulebook.rules();
-    let mut limits = config.detectors.clone();
-    limits.fit(config.memory_limit.0 / DETECTOR_SHARE, rules.len());
-    Detectors::with_threats(&limits, rules, &config.threats.lists)
+    let Limits { detectors, rules } = Limits::of(config);
+    Detectors::with_threats(&detectors, rules, &config.threats.lists)
 }
 
 /// Bytes by which states are known.

@@ -1,9 +1,12 @@
 //! What can be set in the file given with `--config`.
 
 mod defaults;
+mod live;
+mod metrics_at;
 mod place;
 mod problems;
 mod size;
+mod target;
 mod wording;
 
 use std::fs;
@@ -20,8 +23,11 @@ use super::suppressions;
 use super::threats;
 use crate::cli::LogFormat;
 pub(crate) use defaults::commented_defaults;
+pub(crate) use live::LiveConfig;
+pub(crate) use metrics_at::MetricsAt;
 pub(crate) use problems::{Document, Problem, Problems, read as read_document};
 pub(crate) use size::ByteSize;
+pub(crate) use target::Target;
 
 /// What the detectors can be told.
 pub(crate) type DetectorConfig = detectors::Config;
@@ -59,6 +65,7 @@ pub(crate) struct Config {
     /// How often it does, in packet time.
     #[serde(deserialize_with = "more_than_zero")]
     pub(crate) checkpoint_interval: Span,
+    pub(crate) live: LiveConfig,
     /// With what stands in the files that `suppressions` names, once they are read.
     pub(crate) detectors: DetectorConfig,
     /// What stands in the threat lists.
@@ -114,6 +121,7 @@ impl Default for Config {
             threat_lists: Vec::new(),
             state_file: StateFile::default(),
             checkpoint_interval: Span::from_secs(60),
+            live: LiveConfig::default(),
             detectors: DetectorConfig::default(),
             threats: threats::Known::default(),
             known_from: Vec::new(),

@@ -16,13 +16,18 @@ mod known;
 mod line;
 mod local;
 mod locks;
+mod log_file;
+mod log_queue;
 mod logs;
+mod notice;
 mod ntp;
 mod protocols;
 mod quic;
+mod receiver;
 mod recent;
 mod rows;
 mod run_record;
+mod shelf;
 mod sink;
 mod smtp;
 mod sqlite;
@@ -38,20 +43,29 @@ mod zeek;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
+use flow_table::Span;
+
 use crate::cli::FindingArgs;
 pub(crate) use conn::Extra;
+pub(crate) use log_file::LogTally;
+pub(crate) use log_queue::{Crowd, LogSender, log_queue};
 pub(crate) use logs::{LogBatch, LogRow, Logs};
+pub(crate) use notice::{Note, Notice, QUIET};
+pub(crate) use receiver::{ReceiverTally, Receivers};
 pub(crate) use run_record::RunRecord;
 pub(crate) use sink::{FindingSender, Sink};
 pub(crate) use sqlite::{mark_again, open_for_reading};
 pub(crate) use upkeep::{Every, Upkeep};
 
-pub(crate) use archive::Archive;
+pub(crate) use archive::{Archive, Rotation};
+pub(crate) use shelf::Keep;
 
 use jsonl::JsonLines;
+use log_file::LogFile;
 use sqlite::SqliteStore;
 
 /// What becomes of files that are there already.
@@ -75,11 +89,17 @@ impl Existing {
     }
 }
 
+/// A file that is there for a moment, to see whether there is room, and its size.
+const PROBE: &str = ".flowhawk-probe";
+const PROBE_BYTES: usize = 64 * 1024;
+
 /// The directory that logs go into.
 #[derive(Clone, Debug)]
 pub(crate) struct OutputDir {
     path: PathBuf,
     existing: Existing,
+    /// Of the rows that are written in it.
+    tally: Arc<LogTally>,
 }
 
 impl OutputDir {
@@ -87,13 +107,34 @@ impl OutputDir {
     pub(crate) fn create(path: &Path, existing: Existing) -> anyhow::Result<Self> {
         fs::create_dir_all(path)
             .with_context(|| format!("cannot make the output directory {}", path.display()))?;
-        let path = path.to_owned();
-        Ok(Self { path, existing })
+        Ok(Self {
+            path: path.to_owned(),
+            existing,
+            tally: Arc::default(),
+        })
+    }
+
+    /// Counts rows there.
+    pub(crate) fn counting(mut self, tally: &Arc<LogTally>) -> Self {
+        self.tally = Arc::clone(tally);
+        self
     }
 
     /// Creates a file in it, or opens it to be written.
-    pub(crate) fn create_file(&self, name: &str) -> anyhow::Result<File> {
-        self.existing.open(&self.path.join(name))
+    pub(crate) fn create_file(&self, name: &str) -> anyhow::Result<LogFile> {
+        let file = self.existing.open(&self.path.join(name))?;
+        Ok(LogFile::new(file, &self.tally))
+    }
+
+    pub(super) fn tally(&self) -> &LogTally {
+        &self.tally
+    }
+
+    /// Whether more can be written in it, as far as a small file tells.
+    fn has_room(&self) -> bool {
+        let probe = self.path.join(PROBE);
+        let written = fs::write(&probe, vec![0; PROBE_BYTES]).is_ok();
+        written & fs::remove_file(&probe).is_ok()
     }
 
     /// Removes what an earlier run left of a file in it, if that is not to be kept.
@@ -120,6 +161,9 @@ impl OutputDir {
 pub(crate) struct Outputs {
     jsonl: Option<JsonLines>,
     store: Option<SqliteStore>,
+    receivers: Receivers,
+    /// How long the database keeps findings.
+    keep: Option<Span>,
 }
 
 impl Outputs {
@@ -162,7 +206,24 @@ impl Outputs {
         let jsonl = args.json.as_deref();
         let jsonl = jsonl.map(|path| JsonLines::create(path, existing));
         let jsonl = jsonl.transpose()?;
-        Ok(Self { jsonl, store })
+        Ok(Self {
+            jsonl,
+            store,
+            receivers: Receivers::default(),
+            keep: None,
+        })
+    }
+
+    /// With findings forgotten that are older.
+    pub(crate) const fn keeping(mut self, age: Option<Span>) -> Self {
+        self.keep = age;
+        self
+    }
+
+    /// With other programs that are told.
+    pub(crate) fn with(mut self, receivers: Receivers) -> Self {
+        self.receivers = receivers;
+        self
     }
 }
 

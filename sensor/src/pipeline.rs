@@ -8,6 +8,8 @@
 
 mod decode;
 mod feed;
+mod missing;
+mod now;
 mod odd;
 mod protocols;
 mod ranges;
@@ -25,7 +27,9 @@ use flow_table::{
 
 use crate::capture::CaptureError;
 
-pub(crate) use feed::{Fed, Feeder, feed};
+pub(crate) use feed::{Depth, Fed, Feeder, feed};
+pub(crate) use missing::Missing;
+pub(crate) use now::{Now, StageNow};
 pub(crate) use reports::{Lost, Reports, Stats};
 pub(crate) use stage::{Position, Sealed, Stage, StageOutputs, StageTotals};
 pub(crate) use work::{Source, run};

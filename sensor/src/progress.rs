@@ -12,6 +12,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::{ProgressWhen, TalkArgs};
 use crate::clock::Stopwatch;
+use crate::output::LogTally;
+use crate::pipeline::Now;
 use crate::summary::Unit;
 use crate::text::rough;
 
@@ -26,6 +28,10 @@ pub(crate) struct Live {
     pub(crate) flows: AtomicU64,
     /// Kept up to date by the outputs' thread.
     pub(crate) detections: AtomicU64,
+    /// What the stage tells, in a run without an end.
+    pub(crate) now: Arc<Now>,
+    /// Rows of logs.
+    pub(crate) logs: Arc<LogTally>,
 }
 
 impl Live {

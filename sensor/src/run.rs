@@ -8,19 +8,19 @@ use std::thread;
 use anyhow::{Context, bail};
 use crossbeam_channel::{Receiver, bounded, never};
 use detectors::Counters;
-use detectors::config::Suppression;
 use flow_table::protocol::http::Measure;
 use flow_table::{Checksums, End, FlowConfig, FragmentConfig, InspectionConfig, KEY_GROUPS, Links};
 
+use crate::baseline::Limits;
 use crate::baseline::{Memory, Wanted};
 use crate::capture::{Filter, Input};
 use crate::cli::{CommonArgs, FindingArgs, InputArgs, ReplayArgs};
 use crate::clock::{Stopwatch, time_of_day};
-use crate::config::Config;
+use crate::config::{Config, Target};
 use crate::findings::Tally;
 use crate::output::{
-    Archive, Every, Existing, Extra, FindingSender, Logs, OutputDir, Outputs, RunRecord, Sink,
-    Upkeep,
+    Archive, Crowd, Existing, Extra, FindingSender, Keep, Logs, OutputDir, Outputs, ReceiverTally,
+    Receivers, Rotation, RunRecord, Sink, Upkeep, log_queue,
 };
 use crate::pipeline::{self, Settings, Source, Stage, StageOutputs, StageTotals, ToStage, Totals};
 use crate::progress::{Live, Progress};
@@ -90,11 +90,25 @@ pub(crate) struct Job<'a> {
 pub(crate) struct Keeping {
     pub(crate) existing: Existing,
     pub(crate) upkeep: Upkeep,
-    pub(crate) rotate: Option<Every>,
+    pub(crate) rotation: Rotation,
+    /// How long findings and logs that were put away are kept.
+    pub(crate) keep: Keep,
     /// Where what detectors know is kept.
     pub(crate) baseline: Option<Wanted>,
-    /// What is known and not to be alerted on, from now on.
-    pub(crate) suppressions: Receiver<Vec<Suppression>>,
+    /// What detectors are to do otherwise from some time on.
+    pub(crate) reloads: Receiver<Limits>,
+    pub(crate) telling: Telling,
+    /// Rows of logs that come faster than they are written.
+    pub(crate) crowd: Crowd,
+    /// Other programs that are told what is found.
+    pub(crate) send: Vec<Target>,
+}
+
+/// Whether anybody may ask how it goes before the end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Telling {
+    WhileItRuns,
+    AtTheEnd,
 }
 
 impl Keeping {
@@ -107,8 +121,8 @@ impl Keeping {
     }
 
     fn archive(&self, dir: &OutputDir) -> anyhow::Result<Option<Archive>> {
-        let begin = |every| Archive::begin(dir, every, time_of_day(), Logs::names());
-        self.rotate.map(begin).transpose()
+        let begin = || Archive::begin(dir, self.rotation, self.keep, time_of_day(), Logs::names());
+        self.rotation.is_some().then(begin).transpose()
     }
 
     /// For what can be run again, and ends by itself.
@@ -116,17 +130,26 @@ impl Keeping {
         Self {
             existing: Existing::Empty,
             upkeep: Upkeep::none(),
-            rotate: None,
+            rotation: Rotation::default(),
+            keep: Keep::default(),
             baseline: findings.baseline(),
-            suppressions: never(),
+            reloads: never(),
+            telling: Telling::AtTheEnd,
+            crowd: Crowd::Waits,
+            send: Vec::new(),
         }
     }
 }
+
+/// What became of findings, by the URL of whom they were for.
+pub(crate) type Tallies = Vec<(String, Arc<ReceiverTally>)>;
 
 /// What there is once outputs are open.
 pub(crate) struct Started {
     pub(crate) live: Arc<Live>,
     pub(crate) findings: FindingSender,
+    /// What became of what other programs were sent.
+    pub(crate) receivers: Tallies,
 }
 
 /// What is known only when capturing is over.
@@ -153,15 +176,14 @@ impl Job<'_> {
 
         // Every output is open before the first packet is read.
         let (detectors, keeper, memory) = Memory::begin(keeping.baseline.as_ref(), config)?;
-        let (dir, logs) = self.logs(&keeping)?;
-        let outputs = Outputs::open(&common.output.findings, &self.inputs, keeping.existing)?;
-        let sink = Sink::spawn(outputs, Arc::clone(&live))?;
+        let (dir, logs) = self.logs(&keeping, &live)?;
+        let (sink, receivers) = self.findings(&keeping, &live)?;
         let progress = Progress::start(&common.talk, self.size, Arc::clone(&live));
 
         // Source → workers → stage → logs, findings.
         let (to_sealed, sealed) = bounded(QUEUE);
         let (give_back, spare) = bounded(QUEUE);
-        let (to_logs, batches) = bounded(QUEUE);
+        let (to_logs, batches) = log_queue(keeping.crowd, &live.logs);
         let to_stage = ToStage {
             sealed: to_sealed,
             spare,
@@ -172,13 +194,15 @@ impl Job<'_> {
             spare: give_back,
         };
         let stage = Stage::new(settings.threads, config.tick, detectors, stage_outputs)
-            .hearing(keeping.suppressions)
+            .hearing(keeping.reloads)
+            .telling((keeping.telling == Telling::WhileItRuns).then(|| Arc::clone(&live.now)))
             .kept_by(keeper);
         let log_thread = named("logs").spawn(move || logs.run(&batches, &keeping.upkeep))?;
         let stage_thread = named("stage").spawn(move || stage.run(&sealed))?;
         let started = Started {
             live: Arc::clone(&live),
             findings: sink.sender(),
+            receivers,
         };
         let (source, capturing) = begin(&started)?;
         let totals = pipeline::run(source, &settings, &to_stage, &live);
@@ -193,6 +217,7 @@ impl Job<'_> {
             stage: stage_totals,
             detectors: &counters,
             heard: &heard,
+            live: &live,
         };
         let report = sink.finish(counted.record(self));
         progress.finish();
@@ -213,13 +238,24 @@ impl Job<'_> {
     }
 
     /// The logs, and where they are.
-    fn logs(&self, keeping: &Keeping) -> anyhow::Result<(OutputDir, Logs)> {
+    fn logs(&self, keeping: &Keeping, live: &Live) -> anyhow::Result<(OutputDir, Logs)> {
         let output = &self.common.output;
         let dir = OutputDir::create(&output.findings.out, keeping.existing)?;
+        let dir = dir.counting(&live.logs);
         let archive = keeping.archive(&dir)?;
         let format = output.log_format.unwrap_or(self.config.log_format);
         let logs = Logs::create(&dir, format, Extra::of(self.config))?;
         Ok((dir, logs.archived(archive)))
+    }
+
+    /// Where findings go, and what is counted of those that other programs get.
+    fn findings(&self, keeping: &Keeping, live: &Arc<Live>) -> anyhow::Result<(Sink, Tallies)> {
+        let args = &self.common.output.findings;
+        let outputs = Outputs::open(args, &self.inputs, keeping.existing)?;
+        let receivers = Receivers::start(&keeping.send).context("cannot start a thread")?;
+        let tallies = receivers.tallies();
+        let outputs = outputs.with(receivers).keeping(keeping.keep.age);
+        Ok((Sink::spawn(outputs, Arc::clone(live))?, tallies))
     }
 
     fn settings(&self, end: End) -> Settings {
@@ -315,6 +351,7 @@ struct Counted<'a> {
     stage: StageTotals,
     detectors: &'a Counters,
     heard: &'a Heard,
+    live: &'a Live,
 }
 
 impl Counted<'_> {
@@ -384,6 +421,8 @@ impl Counted<'_> {
             ("inspections given up".to_owned(), self.stage.given_up),
             ("early segments not held".to_owned(), self.stage.not_held),
         ];
+        let logs = &self.live.logs;
+        counters.push(("log rows left out".to_owned(), logs.lost()));
         let inner = self.totals.inner_dropped.iter();
         let inner = inner.filter(|(_, packets, _)| *packets > 0);
         counters.extend(

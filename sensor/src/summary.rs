@@ -181,11 +181,12 @@ fn write_counters(
 
 /// Whether a counter tells that something was left out; the others are for the curious.
 fn matters(name: &str) -> bool {
-    const TELLING: [&str; 11] = [
+    const TELLING: [&str; 12] = [
         "processed",
         "evicted",
         "given up",
         "not held",
+        "left out",
         "late_events",
         "closed_early",
         "hurried",

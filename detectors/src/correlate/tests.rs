@@ -411,3 +411,37 @@ fn groups_are_bounded_and_expire() {
     );
     assert!(lateral.expired > 0, "{lateral:?}");
 }
+
+#[test]
+fn rules_that_stay_forget_nothing_and_others_begin() {
+    let flows = || [scan(0, "10.0.0.5"), access(40_000, "10.0.0.5")].concat();
+    let built_in = || -> Vec<Rule> {
+        let rules = crate::BUILTIN_RULES.iter();
+        rules
+            .flat_map(|(name, text)| Rule::parse(name, text).unwrap())
+            .collect()
+    };
+    let mut changed = built_in();
+    for rule in &mut changed {
+        rule.timespan = flow_table::Span::from_mins(9);
+    }
+    for (rules, kept) in [(built_in(), true), (changed, false), (Vec::new(), false)] {
+        let config = Config::default();
+        let mut detectors = crate::Detectors::new(&config, built_in());
+        let (mut rules, mut made) = (Some(rules), Vec::new());
+        for event in crate::testing::events(&flows()) {
+            // Between the scan and what follows.
+            if event.time >= crate::testing::at(20_000)
+                && let Some(rules) = rules.take()
+            {
+                detectors.replace_rules(&config, rules);
+            }
+            detectors.put(&event);
+            made.extend(detectors.drain());
+        }
+        detectors.finish();
+        made.extend(detectors.drain());
+        let is_lateral = |finding: &Finding| matches!(finding, Finding::DetectionMade(made) if made.rule.id == "LM-001");
+        assert_eq!(made.iter().any(is_lateral), kept);
+    }
+}

@@ -1,9 +1,10 @@
 //! The command line of `flowhawk live`.
 
 use clap::Args;
+use flow_table::Span;
 
 use super::{ANSWER_CODES, CommonArgs, EXIT_CODES};
-use crate::config::ByteSize;
+use crate::config::{ByteSize, MetricsAt, Target};
 use crate::output::Every;
 
 /// Listens to network interfaces until it is told to stop
@@ -11,8 +12,8 @@ use crate::output::Every;
 /// SIGINT (Ctrl-C) and SIGTERM finish cleanly: what was heard is worked off, every flow gets its row,
 /// every log its end. A second one ends at once.
 ///
-/// SIGHUP opens logs and the file of --json again, and reads the configuration again: its suppressions
-/// are in force from then on, everything else after a restart.
+/// SIGHUP opens logs and the file of --json again, and reads the configuration again: its rules and
+/// suppressions are in force from then on, everything else after a restart.
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES, after_long_help = LIVE_EXAMPLES)]
 pub(crate) struct LiveArgs {
@@ -40,6 +41,19 @@ pub(crate) struct LiveArgs {
         help_heading = "Capture"
     )]
     pub(crate) buffer_size: ByteSize,
+    /// Share packets of an interface among N threads [default: 1]
+    ///
+    /// For more than one core can take out of the kernel's buffer, of which each ring has one of its own. Both directions of a
+    /// flow come to the same one, and packets of all of them are put into one order of time.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u8).range(1..=64),
+        hide_default_value = true,
+        help_heading = "Capture"
+    )]
+    pub(crate) capture_threads: u8,
     /// Take in only what is addressed to the interface
     #[arg(long, help_heading = "Capture")]
     pub(crate) no_promiscuous: bool,
@@ -50,6 +64,32 @@ pub(crate) struct LiveArgs {
     /// once another program moved them.
     #[arg(long, value_name = "TIME", help_heading = "Output")]
     pub(crate) rotate: Option<Every>,
+    /// Put logs away once one of them has SIZE, such as 500MiB
+    ///
+    /// Compressed, as --rotate does, beside it or without it. Sizes are looked at once a second.
+    #[arg(long, value_name = "SIZE", help_heading = "Output")]
+    pub(crate) rotate_size: Option<ByteSize>,
+    /// Remove logs that were put away, and findings, after TIME, such as 30d
+    #[arg(long, value_name = "TIME", help_heading = "Output")]
+    pub(crate) keep: Option<Span>,
+    /// Remove the oldest logs that were put away beyond SIZE, such as 50GiB
+    #[arg(long, value_name = "SIZE", help_heading = "Output")]
+    pub(crate) keep_size: Option<ByteSize>,
+    /// Send findings to a socket, syslog or a webhook
+    ///
+    /// May be given more than once.     /// tcp://HOST:PORT, udp://HOST:PORT, unix:///PATH and unixgram:///PATH get a JSON line of each signal and detection;
+    /// syslog+tcp://HOST:PORT, syslog+udp://HOST:PORT and syslog+unixgram:///dev/log get detections as RFC 5424 has it; to an
+    /// http:// URL each detection is posted. Nobody is waited for: what cannot be delivered is tried again, and what does not
+    /// fit into a queue is left out and counted.
+    #[arg(long, value_name = "URL", help_heading = "Output")]
+    pub(crate) send: Vec<Target>,
+    /// Serve metrics for Prometheus at ADDR, such as 9617
+    ///
+    /// /metrics says what was heard, lost and found, /healthz whether packets find their way through.
+    /// A port alone is one of this host, which no other host reaches. The configuration can set it,
+    /// too; "off" serves none.
+    #[arg(long, value_name = "ADDR", help_heading = "Output")]
+    pub(crate) metrics: Option<MetricsAt>,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }
@@ -72,7 +112,7 @@ Examples:
       Logs and a database in ./flowhawk-out until Ctrl-C, then a summary on stderr.
   flowhawk live -i tap0 -i tap1 --filter 'not port 9418' -o /var/log/flowhawk
       Both directions of a tapped link.
-  flowhawk live -q -i eth1 -o /var/log/flowhawk --rotate 1h --config /etc/flowhawk.toml
+  flowhawk live -q -i eth1 -o /var/log/flowhawk --rotate 1h --metrics 9617 --config /etc/flowhawk.toml
       For good: logs of each hour where readers of Zeek's look for them.
 
 ",

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Config;
 
 /// What each setting outside the detectors is for.
-const NOTES: [(&str, &str); 11] = [
+const NOTES: [(&str, &str); 15] = [
     (
         "memory_limit",
         "Divided among flow tables, fragments, parsers, detectors and queues.",
@@ -49,6 +49,22 @@ const NOTES: [(&str, &str); 11] = [
     (
         "checkpoint_interval",
         "How often live does so, besides at a clean end.",
+    ),
+    (
+        "metrics",
+        "Address and port of metrics for Prometheus; a port alone is one of this host.",
+    ),
+    (
+        "too_much_loss",
+        "The share of packets that may be lost in ten seconds before notice.log and stderr tell.",
+    ),
+    (
+        "too_many_gaps",
+        "The share of TCP's acknowledgements that may be of what was never heard, likewise.",
+    ),
+    (
+        "send",
+        "Programs that findings go to, as --send has it: [\"syslog+udp://10.0.0.9:514\"].",
     ),
 ];
 

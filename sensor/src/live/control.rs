@@ -9,12 +9,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use detectors::config::Suppression;
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::clock::Stopwatch;
+use super::loss::LossWatch;
+use crate::baseline::Limits;
+use crate::clock::{Stopwatch, time_of_day};
 use crate::config::{self, Config};
 use crate::output::FindingSender;
 use crate::say;
@@ -64,7 +65,7 @@ pub(super) struct Reach {
     pub(super) file: Option<PathBuf>,
     /// As the run began.
     pub(super) config: Config,
-    pub(super) suppressions: Sender<Vec<Suppression>>,
+    pub(super) stage: Sender<Limits>,
     pub(super) logs: Sender<()>,
     pub(super) findings: FindingSender,
 }
@@ -84,22 +85,27 @@ impl Reach {
                 return;
             }
         };
-        let suppressions = document.value.detectors.suppressions.clone();
+        let now = &document.value;
         let mut same = self.config.clone();
-        same.detectors.suppressions.clone_from(&suppressions);
-        same.suppressions.clone_from(&document.value.suppressions);
-        same.known_from.clone_from(&document.value.known_from);
-        same.built_in_suppressions = document.value.built_in_suppressions;
+        same.detectors
+            .suppressions
+            .clone_from(&now.detectors.suppressions);
+        same.suppressions.clone_from(&now.suppressions);
+        same.known_from.clone_from(&now.known_from);
+        same.built_in_suppressions = now.built_in_suppressions;
+        same.rulebook.clone_from(&now.rulebook);
+        same.rules.clone_from(&now.rules);
         let more = if same == document.value {
             ""
         } else {
             "; everything else that changed is in force after a restart"
         };
         say(format_args!(
-            "opened logs again, {} suppressions in force{more}",
-            suppressions.len()
+            "opened logs again, {} rules and {} suppressions in force{more}",
+            now.rulebook.len(),
+            now.detectors.suppressions.len()
         ));
-        let _ = self.suppressions.try_send(suppressions);
+        let _ = self.stage.try_send(Limits::of(&same));
     }
 }
 
@@ -114,13 +120,14 @@ impl Watch {
     pub(super) fn start(
         control: &Control,
         reach: Reach,
+        loss: LossWatch,
         progress: impl Fn() -> u64 + Send + 'static,
     ) -> io::Result<Self> {
         let (over, is_over) = bounded(0);
         let hung_up = Arc::clone(&control.hung_up);
         let thread = thread::Builder::new()
             .name("control".to_owned())
-            .spawn(move || watch(&is_over, &hung_up, &reach, progress))?;
+            .spawn(move || watch(&is_over, &hung_up, &reach, loss, progress))?;
         Ok(Self {
             over: Some(over),
             thread: Some(thread),
@@ -138,7 +145,13 @@ impl Drop for Watch {
     }
 }
 
-fn watch(over: &Receiver<()>, hung_up: &AtomicBool, reach: &Reach, progress: impl Fn() -> u64) {
+fn watch(
+    over: &Receiver<()>,
+    hung_up: &AtomicBool,
+    reach: &Reach,
+    mut loss: LossWatch,
+    progress: impl Fn() -> u64,
+) {
     notify(NotifyState::Ready);
     let mut watchdog = Watchdog::new();
     while over.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
@@ -146,6 +159,7 @@ fn watch(over: &Receiver<()>, hung_up: &AtomicBool, reach: &Reach, progress: imp
             reach.reload();
         }
         watchdog.look(progress());
+        loss.look(time_of_day());
     }
     notify(NotifyState::Stopping);
 }

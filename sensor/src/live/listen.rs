@@ -8,7 +8,7 @@ use flow_table::{Span, Timestamp};
 
 use super::Ear;
 use super::merge::Lane;
-use super::ring::{Filled, HELD, Ring};
+use super::ring::{Filled, HELD, Lately, Ring};
 use crate::capture::Block;
 use crate::clock::time_of_day;
 use crate::pipeline::{Fed, Feeder};
@@ -39,6 +39,14 @@ impl Outlet {
         }
     }
 
+    /// Nothing more comes.
+    fn end(&mut self) {
+        // Of several, the merger tells when all are over.
+        if let Self::Workers(feeder) = self {
+            feeder.end();
+        }
+    }
+
     const fn fed(&self) -> Fed {
         match self {
             Self::Workers(feeder) => feeder.fed(),
@@ -50,16 +58,30 @@ impl Outlet {
 /// What the kernel counted.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Kernel {
-    received: u64,
-    dropped: u64,
+    pub(super) received: u64,
+    pub(super) dropped: u64,
     /// Dropped before they reached it.
-    missed: u64,
+    pub(super) missed: u64,
+    /// Times at which its buffer was full.
+    pub(super) freezes: u64,
     /// Its own counters when they were read last: they have 32 bits.
     last: [u32; 3],
 }
 
 impl Kernel {
-    fn add(&mut self, now: pcap::Stat) {
+    /// What several rings of an interface counted.
+    pub(super) const fn merge(&mut self, other: &Self) {
+        self.received += other.received;
+        self.dropped += other.dropped;
+        self.missed += other.missed;
+        self.freezes += other.freezes;
+    }
+
+    fn add(&mut self, now: Option<pcap::Stat>, lately: Lately) {
+        self.received += u64::from(lately.packets);
+        self.dropped += u64::from(lately.drops);
+        self.freezes += u64::from(lately.freezes);
+        let Some(now) = now else { return };
         let now = [now.received, now.dropped, now.if_dropped];
         let counts = [&mut self.received, &mut self.dropped, &mut self.missed];
         for ((count, now), last) in counts.into_iter().zip(now).zip(self.last) {
@@ -73,11 +95,27 @@ impl Kernel {
         self.last = [0; 3];
     }
 
-    pub(super) fn named(&self, name: &str) -> [(String, u64); 3] {
+    /// What it has that another has not: packets on the link, and what was dropped of them.
+    fn since(&self, before: &Self) -> (u64, u64) {
+        let all = |kernel: &Self| {
+            (
+                kernel.received + kernel.missed,
+                kernel.dropped + kernel.missed,
+            )
+        };
+        let (now, then) = (all(self), all(before));
+        (now.0 - then.0, now.1 - then.1)
+    }
+
+    pub(super) fn named(&self, name: &str) -> [(String, u64); 4] {
         [
             (format!("{name}: seen by the kernel"), self.received),
             (format!("{name}: dropped by the kernel"), self.dropped),
             (format!("{name}: dropped by the interface"), self.missed),
+            (
+                format!("{name}: times the kernel's buffer was full"),
+                self.freezes,
+            ),
         ]
     }
 }
@@ -85,6 +123,8 @@ impl Kernel {
 /// What came of listening.
 #[derive(Debug)]
 pub(super) struct Report {
+    /// Of this interface.
+    pub(super) name: String,
     pub(super) kernel: Kernel,
     pub(super) fed: Fed,
     /// Why it was not listened to all the time.
@@ -92,8 +132,15 @@ pub(super) struct Report {
 }
 
 impl Report {
+    /// Adds what another ring of the same interface reports.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.kernel.merge(&other.kernel);
+        self.gaps.extend(other.gaps);
+    }
+
     /// A sentence for everything that was lost.
-    pub(super) fn losses(self, name: &str) -> impl Iterator<Item = String> {
+    pub(super) fn losses(self) -> impl Iterator<Item = String> {
+        let name = self.name;
         let Kernel {
             received,
             dropped,
@@ -164,7 +211,9 @@ impl Listener {
             self.look(now);
         }
         self.count();
+        self.outlet.end();
         Report {
+            name: self.ring.name().to_owned(),
             kernel: self.kernel,
             fed: self.outlet.fed(),
             gaps: self.gaps,
@@ -236,9 +285,13 @@ impl Listener {
     }
 
     fn count(&mut self) {
-        if let Some(stats) = self.ring.stats() {
-            self.kernel.add(stats);
-        }
+        let before = self.kernel;
+        let (stats, lately) = self.ring.stats();
+        self.kernel.add(stats, lately);
+        let (seen, dropped) = self.kernel.since(&before);
+        self.ear.missing.add(seen, dropped);
+        let ring = (self.ring.name().to_owned(), self.ring.nth());
+        self.ear.interfaces.tell(ring, self.kernel);
     }
 }
 
@@ -248,27 +301,38 @@ mod tests {
 
     #[test]
     fn the_kernels_counters_may_overflow_and_begin_again() {
-        let stat = |received, dropped, if_dropped| pcap::Stat {
-            received,
-            dropped,
-            if_dropped,
+        let stat = |received, dropped, if_dropped| {
+            Some(pcap::Stat {
+                received,
+                dropped,
+                if_dropped,
+            })
+        };
+        let none = Lately::default();
+        let lately = Lately {
+            packets: 10,
+            drops: 1,
+            freezes: 2,
         };
         let mut kernel = Kernel::default();
-        kernel.add(stat(u32::MAX, 5, 0));
-        kernel.add(stat(9, 6, 1));
+        kernel.add(stat(u32::MAX, 5, 0), none);
+        kernel.add(stat(9, 6, 1), none);
         kernel.begin_again();
-        kernel.add(stat(3, 2, 0));
+        let before = kernel;
+        kernel.add(stat(3, 2, 0), lately);
+        assert_eq!(kernel.since(&before), (13, 3));
         let named = kernel.named("eth0").map(|(_, count)| count);
-        assert_eq!(named, [(1 << 32) + 9 + 3, 8, 1]);
+        assert_eq!(named, [(1 << 32) + 9 + 3 + 10, 9, 1, 2]);
         let report = Report {
+            name: "eth0".to_owned(),
             kernel,
             fed: Fed::default(),
             gaps: vec!["a gap".to_owned()],
         };
-        let losses: Vec<_> = report.losses("eth0").collect();
+        let losses: Vec<_> = report.losses().collect();
         assert_eq!(losses.len(), 3, "{losses:?}");
         assert!(
-            losses[1].contains("dropped 8 of 4294967308 packets"),
+            losses[1].contains("dropped 9 of 4294967318 packets"),
             "{losses:?}"
         );
     }

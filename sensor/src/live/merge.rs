@@ -4,12 +4,13 @@
 //! before what is answered. So packets wait until every interface has been heard up to their time.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use flow_table::Timestamp;
 
 use crate::capture::{Block, Record};
-use crate::pipeline::{Fed, Feeder};
+use crate::pipeline::{Fed, Feeder, Missing};
 
 /// Blocks of one interface that may wait.
 const BLOCKS: usize = 32;
@@ -31,6 +32,7 @@ pub(super) struct Lane {
     to_merger: Sender<Message>,
     empty: Receiver<Block>,
     fed: Fed,
+    missing: Arc<Missing>,
 }
 
 impl Lane {
@@ -43,7 +45,7 @@ impl Lane {
                 .to_merger
                 .send((self.number, Some(Part { block, until })));
         } else {
-            self.fed.lose(block);
+            self.fed.lose(block, &self.missing);
         }
         block.clear();
     }
@@ -121,8 +123,8 @@ pub(super) struct Merger {
 }
 
 impl Merger {
-    /// With so many lanes.
-    pub(super) fn new(lanes: usize) -> (Self, Vec<Lane>) {
+    /// With so many lanes, which count in `missing` what they leave out.
+    pub(super) fn new(lanes: usize, missing: &Arc<Missing>) -> (Self, Vec<Lane>) {
         let (to_merger, messages) = unbounded();
         let (queues, lanes) = (0..lanes)
             .map(|number| {
@@ -142,6 +144,7 @@ impl Merger {
                     to_merger: to_merger.clone(),
                     empty,
                     fed: Fed::default(),
+                    missing: Arc::clone(missing),
                 };
                 (queue, lane)
             })
@@ -160,6 +163,7 @@ impl Merger {
             self.hear(message);
             self.merge(|block, until| feeder.put(block, until));
         }
+        feeder.end();
         feeder.fed()
     }
 
@@ -241,7 +245,7 @@ mod tests {
 
     #[test]
     fn packets_wait_for_earlier_ones_of_other_lanes() {
-        let (mut merger, lanes) = Merger::new(2);
+        let (mut merger, lanes) = Merger::new(2, &Arc::default());
         let at = |secs| Timestamp::new(secs, 0);
         let part = |lane: usize, secs: &[i64], until| {
             let block = block(secs);
@@ -274,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_lane_whose_blocks_all_wait_leaves_out_and_counts() {
-        let (merger, mut lanes) = Merger::new(1);
+        let (merger, mut lanes) = Merger::new(1, &Arc::default());
         let lane = &mut lanes[0];
         for _ in 0..BLOCKS + 3 {
             lane.put(&mut block(&[1, 2]), Timestamp::ZERO);

@@ -1,6 +1,8 @@
 //! One interface: packets come out of a ring that the kernel shares with us (TPACKET_V3, through
 //! libpcap), and are copied into blocks.
 
+mod socket;
+
 use std::os::fd::AsFd;
 
 use anyhow::Context;
@@ -12,6 +14,7 @@ use super::Rights;
 use crate::capture::{Block, Record};
 use crate::clock::time_of_day;
 use crate::config::ByteSize;
+pub(super) use socket::Lately;
 
 /// Bytes of packets in a block: few enough to stay in the cache.
 const BLOCK_BYTES: usize = 256 * 1024;
@@ -52,6 +55,11 @@ pub(super) struct Ring {
     capture: Capture<Active>,
     link_number: u32,
     link: Option<LinkType>,
+    /// The group of rings that share the packets of the interface, and which of them this is.
+    group: Option<u16>,
+    nth: usize,
+    /// What came before this is of another ring.
+    since: Timestamp,
     /// The largest packet so far: how many there is room for goes by it.
     largest: usize,
 }
@@ -83,6 +91,9 @@ impl Ring {
             capture,
             link_number,
             link: LinkType::of(link_number),
+            group: None,
+            nth: 0,
+            since: Timestamp::ZERO,
             largest: 2_048,
         })
     }
@@ -98,9 +109,48 @@ impl Ring {
             .open()
     }
 
+    /// So many rings that share the packets of an interface.
+    pub(super) fn open_all(
+        name: &str,
+        options: &RingOptions,
+        count: usize,
+    ) -> anyhow::Result<Vec<Self>> {
+        let mut group = None;
+        let mut rings = Vec::with_capacity(count);
+        for nth in 0..count {
+            let mut ring = Self::open(name, options)?;
+            if count > 1 {
+                group = Some(ring.share(group, nth)?);
+            }
+            rings.push(ring);
+        }
+        Ok(rings)
+    }
+
+    fn share(&mut self, group: Option<u16>, nth: usize) -> anyhow::Result<u16> {
+        let shared = socket::share(self.capture.as_fd(), group);
+        let group = shared.with_context(|| format!("{}: cannot share packets", self.name))?;
+        (self.group, self.nth) = (Some(group), nth);
+        if nth > 0 {
+            // Until now it heard what the others did, too.
+            self.since = time_of_day();
+            let _ = socket::lately(self.capture.as_fd());
+        }
+        Ok(group)
+    }
+
     /// The same interface, opened again.
     pub(super) fn again(&self) -> anyhow::Result<Self> {
-        Self::open(&self.name, &self.options)
+        let mut ring = Self::open(&self.name, &self.options)?;
+        if self.group.is_some() {
+            ring.share(self.group, self.nth)?;
+        }
+        Ok(ring)
+    }
+
+    /// Which of those that share an interface it is.
+    pub(super) const fn nth(&self) -> usize {
+        self.nth
     }
 
     pub(super) fn name(&self) -> &str {
@@ -137,16 +187,20 @@ impl Ring {
 
     /// Copies at most so many packets, without waiting for any.
     fn take(&mut self, block: &mut Block, most: usize) -> Result<usize, pcap::Error> {
-        let (link_number, link) = (self.link_number, self.link);
+        let (link_number, link, since) = (self.link_number, self.link, self.since);
         let largest = &mut self.largest;
         self.capture.dispatch(Some(most), |packet: Packet<'_>| {
+            let stamp = packet.header.ts;
+            // Nanoseconds, as asked for.
+            let ts = Timestamp::new(stamp.tv_sec, stamp.tv_usec);
+            if ts < since {
+                return;
+            }
             let offset = block.bytes.len();
             block.bytes.put(packet.data);
             *largest = packet.data.len().max(*largest);
-            let stamp = packet.header.ts;
             block.records.push(Record {
-                // Nanoseconds, as asked for.
-                ts: Timestamp::new(stamp.tv_sec, stamp.tv_usec),
+                ts,
                 start: offset,
                 offset,
                 len: packet.data.len(),
@@ -172,9 +226,18 @@ impl Ring {
         let _ = poll(&mut fds, Some(&timeout));
     }
 
-    /// What the kernel has counted since the interface was opened.
-    pub(super) fn stats(&mut self) -> Option<pcap::Stat> {
-        self.capture.stats().ok()
+    /// What the kernel has counted since the interface was opened, and what it has counted since this
+    /// was asked last, which is not in the former.
+    pub(super) fn stats(&mut self) -> (Option<pcap::Stat>, Lately) {
+        let lately = socket::lately(self.capture.as_fd()).unwrap_or_default();
+        let mut stats = self.capture.stats().ok();
+        if self.nth > 0 {
+            // It is that of the interface, which the first one tells.
+            if let Some(stats) = &mut stats {
+                stats.if_dropped = 0;
+            }
+        }
+        (stats, lately)
     }
 }
 

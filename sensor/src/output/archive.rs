@@ -15,21 +15,41 @@ use flate2::write::GzEncoder;
 use flow_table::{Span, Timestamp};
 
 use super::logs::LogLost;
+use super::shelf::{Keep, Shelf};
 use super::zeek::stamp;
 use super::{Every, OutputDir};
 use crate::clock::Stopwatch;
 
+/// How often old logs are looked for.
+const TIDY: Span = Span::from_secs(10);
+/// Logs that could not be compressed and are tried again.
+const MOST_AGAIN: usize = 1_024;
 /// Once the run is over, what takes longer to compress stays as it is.
 const LAST: Duration = Duration::from_secs(2);
 
 /// See the module.
 pub(crate) struct Archive {
     dir: PathBuf,
-    every: Every,
+    rotation: Rotation,
     /// When the logs began, and when they are over.
     begun: Timestamp,
     over: Timestamp,
     packer: Packer,
+}
+
+/// When logs begin anew.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Rotation {
+    pub(crate) every: Option<Every>,
+    /// Once one of them is as large.
+    pub(crate) size: Option<u64>,
+}
+
+impl Rotation {
+    /// Whether they ever do.
+    pub(crate) const fn is_some(self) -> bool {
+        self.every.is_some() || self.size.is_some()
+    }
 }
 
 impl Archive {
@@ -39,16 +59,19 @@ impl Archive {
     /// Of the logs with these names. What an earlier run left of them is put away at once.
     pub(crate) fn begin(
         dir: &OutputDir,
-        every: Every,
+        rotation: Rotation,
+        keep: Keep,
         now: Timestamp,
         names: impl Iterator<Item = String>,
     ) -> anyhow::Result<Self> {
+        let names: Vec<String> = names.collect();
+        let shelf = Shelf::new(dir.path(), keep, &names);
         let mut archive = Self {
             dir: dir.path().to_owned(),
-            every,
+            rotation,
             begun: now,
             over: now,
-            packer: Packer::spawn().context("cannot start a thread")?,
+            packer: Packer::spawn(shelf).context("cannot start a thread")?,
         };
         for name in names {
             let left = archive.dir.join(&name);
@@ -67,8 +90,36 @@ impl Archive {
     /// The next one begins at `now`.
     fn restart(&mut self, now: Timestamp) {
         self.begun = now;
-        let past = now.as_nanos().rem_euclid(self.every.nanos());
-        self.over = now + Span::from_nanos(self.every.nanos() - past);
+        self.over = self.rotation.every.map_or(Timestamp::MAX, |every| {
+            let past = now.as_nanos().rem_euclid(every.nanos());
+            now + Span::from_nanos(every.nanos() - past)
+        });
+    }
+
+    /// Whether one of the logs is as large as any may become.
+    fn is_large(&self, names: impl Iterator<Item = String>) -> bool {
+        let Some(most) = self.rotation.size else {
+            return false;
+        };
+        let mut sizes =
+            names.filter_map(|name| Some(fs::metadata(self.dir.join(name)).ok()?.len()));
+        sizes.any(|size| size >= most)
+    }
+
+    /// The same as [`Archive::put_away`] at the time of day, or where a log has become too large.
+    pub(super) fn look<N: Iterator<Item = String>>(
+        &mut self,
+        now: Timestamp,
+        names: impl Fn() -> N,
+    ) -> Option<(Timestamp, Vec<PathBuf>)> {
+        self.packer.tidy(now);
+        let over = self.put_away(now - Self::PATIENCE, &names);
+        if over.is_some() || !self.is_large(names()) {
+            return over;
+        }
+        let moved = self.move_all(now, names());
+        self.restart(now);
+        Some((now, moved))
     }
 
     /// If the logs are over at `now`, moves those that are there to where they stay. They are still
@@ -84,7 +135,8 @@ impl Archive {
         let end = self.over;
         let moved = self.move_all(end, names());
         // Where nothing came for hours, no log is made for them.
-        let past = now.as_nanos().rem_euclid(self.every.nanos());
+        let every = self.rotation.every.map_or(i64::MAX, Every::nanos);
+        let past = now.as_nanos().rem_euclid(every);
         self.restart(end.max(now - Span::from_nanos(past)));
         Some((end, moved))
     }
@@ -123,7 +175,7 @@ impl Archive {
     pub(super) fn pack(&self, logs: &[PathBuf]) {
         for log in logs {
             // Without the thread it stays as it is; joining tells.
-            let _ = self.packer.to_thread.send(log.clone());
+            let _ = self.packer.to_thread.send(Task::Pack(log.clone()));
         }
     }
 
@@ -150,25 +202,37 @@ fn packed(log: &Path) -> PathBuf {
 
 /// The thread that compresses.
 struct Packer {
-    to_thread: Sender<PathBuf>,
+    to_thread: Sender<Task>,
+    /// When old logs are looked for next.
+    next: Timestamp,
     thread: JoinHandle<Option<io::Error>>,
     /// Runs when the run is over.
     ending: Arc<OnceLock<Stopwatch>>,
 }
 
 impl Packer {
-    fn spawn() -> io::Result<Self> {
+    fn spawn(shelf: Shelf) -> io::Result<Self> {
         let (to_thread, logs) = unbounded();
         let ending = Arc::new(OnceLock::new());
         let seen = Arc::clone(&ending);
         let thread = thread::Builder::new()
             .name("archive".to_owned())
-            .spawn(move || pack_all(&logs, &seen))?;
+            .spawn(move || pack_all(&logs, &seen, &shelf))?;
         Ok(Self {
             to_thread,
+            next: Timestamp::ZERO,
             thread,
             ending,
         })
+    }
+
+    /// Has old logs looked for, now and then.
+    fn tidy(&mut self, now: Timestamp) {
+        if now >= self.next {
+            self.next = now + TIDY;
+            // Without the thread they stay; joining tells.
+            let _ = self.to_thread.send(Task::Tidy(now));
+        }
     }
 
     fn finish(self) -> Result<(), LogLost> {
@@ -185,20 +249,57 @@ impl Packer {
     }
 }
 
-/// Returns what went wrong first. A log that could not be compressed stays.
-fn pack_all(logs: &Receiver<PathBuf>, ending: &OnceLock<Stopwatch>) -> Option<io::Error> {
+#[derive(Debug)]
+enum Task {
+    Pack(PathBuf),
+    /// It is so late.
+    Tidy(Timestamp),
+}
+
+/// Returns what went wrong last, unless it went well later. What could not be compressed stays, and is
+/// tried again when old logs are looked for.
+fn pack_all(
+    tasks: &Receiver<Task>,
+    ending: &OnceLock<Stopwatch>,
+    shelf: &Shelf,
+) -> Option<io::Error> {
     let mut failed = None;
-    for log in logs {
-        let part = log.with_extension("part");
-        let late = || ending.get().is_some_and(|ending| ending.elapsed() > LAST);
-        let done = pack(&log, &part, late);
-        if !matches!(done, Ok(Packed::Whole)) {
-            // It may not even be there.
-            let _ = fs::remove_file(&part);
+    let mut again: Vec<PathBuf> = Vec::new();
+    for task in tasks {
+        let logs = match task {
+            Task::Pack(log) => vec![log],
+            Task::Tidy(now) => {
+                shelf.tidy(now);
+                std::mem::take(&mut again)
+            }
+        };
+        for log in logs {
+            let late = || ending.get().is_some_and(|ending| ending.elapsed() > LAST);
+            match pack_one(&log, late) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    failed = Some(error);
+                    again.push(log);
+                }
+            }
         }
-        failed = failed.or(done.err());
+        if again.is_empty() {
+            failed = None;
+        }
+        again.truncate(MOST_AGAIN);
     }
     failed
+}
+
+fn pack_one(log: &Path, late: impl Fn() -> bool) -> io::Result<()> {
+    let part = log.with_extension("part");
+    let done = pack(log, &part, late);
+    if !matches!(done, Ok(Packed::Whole)) {
+        // It may not even be there.
+        let _ = fs::remove_file(&part);
+    }
+    done.map(drop)
 }
 
 #[derive(PartialEq, Eq, Debug)]
@@ -240,6 +341,47 @@ mod tests {
         Timestamp::new(secs, 0)
     }
 
+    fn hourly() -> Rotation {
+        Rotation {
+            every: Some("1h".parse().unwrap()),
+            size: None,
+        }
+    }
+
+    #[test]
+    fn logs_that_are_too_large_are_put_away() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = OutputDir::create(root.path(), Existing::Keep).unwrap();
+        let names = || ["conn.log"].map(str::to_owned).into_iter();
+        let rotation = Rotation {
+            every: None,
+            size: Some(4),
+        };
+        let start = 1_795_210_200;
+        let mut archive =
+            Archive::begin(&dir, rotation, Keep::default(), at(start), names()).unwrap();
+        for (secs, text, moved) in [
+            (1, "abc", false),
+            (2, "abcd", true),
+            (2, "", false),
+            (2, "efgh", true),
+        ] {
+            fs::write(root.path().join("conn.log"), text).unwrap();
+            let done = archive.look(at(start + secs), names);
+            assert_eq!(done.is_some(), moved, "{secs} {text}");
+            if let Some((_, moved)) = done {
+                archive.pack(&moved);
+            }
+        }
+        archive.finish(at(start + 3), names()).unwrap();
+        let want = [
+            ("2026-11-20/conn.21:30:00-21:30:02.log.gz", "abcd"),
+            ("2026-11-20/conn.21:30:02-21:30:02.log.gz", "efgh"),
+        ];
+        let want = want.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        assert_eq!(archived(root.path()), BTreeMap::from(want));
+    }
+
     /// What is in the archive, by path, decompressed.
     fn archived(dir: &Path) -> BTreeMap<String, String> {
         let entries = |dir: &Path| {
@@ -271,8 +413,8 @@ mod tests {
         let write = |name: &str, text: &str| fs::write(root.path().join(name), text).unwrap();
         // 2026-11-20, half past nine in the evening.
         let start = 1_795_210_200;
-        let every = "1h".parse().unwrap();
-        let mut archive = Archive::begin(&dir, every, at(start), names()).unwrap();
+        let mut archive =
+            Archive::begin(&dir, hourly(), Keep::default(), at(start), names()).unwrap();
         write("conn.log", "first");
         assert_eq!(archive.put_away(at(start + 1_799), names), None);
         let mut put_away = |secs| {
@@ -309,8 +451,9 @@ mod tests {
                 .open(root.path().join("conn.log"));
             let then = UNIX_EPOCH + Duration::from_mins(29_920_170);
             file.unwrap().set_modified(then).unwrap();
-            let every = "1h".parse().unwrap();
-            let archive = Archive::begin(&dir, every, at(1_795_300_000), names()).unwrap();
+            let archive =
+                Archive::begin(&dir, hourly(), Keep::default(), at(1_795_300_000), names())
+                    .unwrap();
             archive.finish(at(1_795_300_001), names()).unwrap();
         }
         let texts: Vec<_> = archived(root.path()).into_values().collect();

@@ -28,7 +28,7 @@ pub(super) fn write(fields: &mut Fields<'_>, row: &Lost) {
     fields.fraction(percent(row.loss.gaps, row.loss.acks));
 }
 
-fn percent(gaps: u64, acks: u64) -> f64 {
+pub(super) fn percent(gaps: u64, acks: u64) -> f64 {
     if acks == 0 {
         return 0.0;
     }

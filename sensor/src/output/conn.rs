@@ -1,7 +1,6 @@
 //! conn.log: a row for each flow, by Zeek's names, order and types, `community_id` after them as
 //! Zeek's policy script appends it.
 
-use std::fs::File;
 use std::io;
 
 use flow_table::protocol::Service;
@@ -11,6 +10,7 @@ use serde::Serialize;
 use super::LogRow;
 use super::line::Line;
 use super::local::is_local;
+use super::log_file::LogFile;
 use super::rows::each_as_text;
 use super::zeek::{Column, ZeekLog};
 use crate::cli::LogFormat;
@@ -63,7 +63,7 @@ impl Extra {
 
 /// conn.log.
 pub(super) struct ConnLog {
-    log: ZeekLog<File>,
+    log: ZeekLog,
     format: LogFormat,
     extra: Extra,
 }
@@ -71,7 +71,7 @@ pub(super) struct ConnLog {
 impl ConnLog {
     pub(super) const NAME: &str = "conn.log";
 
-    pub(super) fn new(file: File, format: LogFormat, extra: Extra) -> Self {
+    pub(super) fn new(file: LogFile, format: LogFormat, extra: Extra) -> Self {
         let mut columns = COLUMNS.to_vec();
         if extra.vlan {
             columns.extend(VLAN_COLUMNS);
@@ -88,13 +88,15 @@ impl ConnLog {
 
     pub(super) fn write(&mut self, rows: &[LogRow]) -> io::Result<()> {
         for row in rows {
-            let block = self.log.block(row.record.end)?;
+            let Some(block) = self.log.row(row.record.end) else {
+                continue;
+            };
             match self.format {
                 LogFormat::Tsv => write_tsv(block, row, self.extra),
                 LogFormat::Json => write_json(block, row, self.extra)?,
             }
         }
-        Ok(())
+        self.log.failed()
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {

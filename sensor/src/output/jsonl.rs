@@ -17,7 +17,16 @@ pub(super) struct JsonLines {
     reader: Reader,
     /// Where it is, unless it is stdout.
     path: Option<PathBuf>,
+    /// The line under construction.
+    line: Vec<u8>,
+    /// Why nothing can be written for now.
+    full: Option<io::Error>,
+    /// Lines that were left out meanwhile.
+    lost: u64,
 }
+
+/// Bytes that wait to be written.
+const BUFFER: usize = 1 << 16;
 
 #[derive(PartialEq, Eq, Debug)]
 enum Reader {
@@ -48,9 +57,12 @@ impl JsonLines {
 
     fn to(out: Box<dyn Write + Send>) -> Self {
         Self {
-            out: BufWriter::with_capacity(1 << 16, out),
+            out: BufWriter::with_capacity(BUFFER, out),
             reader: Reader::There,
             path: None,
+            line: Vec::new(),
+            full: None,
+            lost: 0,
         }
     }
 
@@ -58,11 +70,30 @@ impl JsonLines {
         if self.reader == Reader::Gone {
             return Ok(());
         }
-        let mut written = serde_json::to_writer(&mut self.out, &Row::from(finding));
-        if written.is_ok() {
-            written = self.out.write_all(b"\n").map_err(serde_json::Error::io);
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, &Row::from(finding))?;
+        self.line.push(b'\n');
+        if self.out.buffer().len() + self.line.len() > BUFFER && self.full.is_none() {
+            self.flush()?;
         }
-        self.unless_gone(written.map_err(io::Error::from))
+        // A line is there whole or not at all.
+        if self.full.is_some() && self.out.buffer().len() + self.line.len() > BUFFER {
+            self.lost += 1;
+            return Ok(());
+        }
+        let written = self.out.write_all(&self.line);
+        self.unless_gone(written)
+    }
+
+    /// What was left out, or waits still, because there was no room for it.
+    pub(super) fn left_out(&self) -> Option<String> {
+        let waits = self.full.as_ref().map(ToString::to_string);
+        let lost = (self.lost > 0).then(|| "there was no room for some time".to_owned());
+        let why = waits.or(lost)?;
+        Some(format!(
+            "--json: {why}; {} findings and what waited are not in it",
+            self.lost
+        ))
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {
@@ -70,11 +101,19 @@ impl JsonLines {
             return Ok(());
         }
         let flushed = self.out.flush();
+        if flushed.is_ok() {
+            self.full = None;
+        }
         self.unless_gone(flushed)
     }
 
     fn unless_gone(&mut self, result: io::Result<()>) -> io::Result<()> {
         match result {
+            // Whoever writes tries again in a second.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                self.full = Some(error);
+                Ok(())
+            }
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 self.reader = Reader::Gone;
                 Ok(())
@@ -131,10 +170,10 @@ mod tests {
 
         let full = File::options().write(true).open("/dev/full").unwrap();
         let mut lines = JsonLines::to(Box::new(full));
-        lines.write(&finding).unwrap();
-        assert_eq!(
-            lines.flush().unwrap_err().kind(),
-            io::ErrorKind::StorageFull
-        );
+        (0..1_000).for_each(|_| lines.write(&finding).unwrap());
+        lines.flush().unwrap();
+        assert!(lines.lost > 0 && lines.out.buffer().len() <= BUFFER);
+        let left_out = lines.left_out().unwrap();
+        assert!(left_out.starts_with("--json: No space left"), "{left_out}");
     }
 }

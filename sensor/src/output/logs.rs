@@ -1,6 +1,9 @@
 //! The thread that writes conn.log and the other logs.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use crossbeam_channel::{Receiver, select};
 use flow_table::{FlowRecord, ProtocolRow, Timestamp, TunnelEvent, Uid};
@@ -9,10 +12,11 @@ use super::archive::Archive;
 use super::conn::{ConnLog, Extra};
 use super::protocols::{self, ProtocolLogs};
 use super::tunnel::TunnelLog;
-use super::{OutputDir, Upkeep};
+use super::{LogTally, Note, Notice, OutputDir, Upkeep, capture_loss};
 use crate::cli::LogFormat;
 use crate::clock::time_of_day;
 use crate::pipeline::Reports;
+use crate::say;
 
 /// A row of conn.log.
 #[derive(Debug)]
@@ -42,6 +46,11 @@ impl LogBatch {
             && self.hosts.is_empty()
             && self.reports.is_empty()
     }
+
+    /// Rows in it, as far as they can be told before they are written.
+    pub(crate) const fn len(&self) -> usize {
+        self.rows.len() + self.tunnels.len() + self.protocols.len() + self.hosts.len()
+    }
 }
 
 /// All logs of flows.
@@ -54,8 +63,12 @@ pub(crate) struct Logs {
     format: LogFormat,
     extra: Extra,
     archive: Option<Archive>,
+    /// Logs that were put away, and when they end, until others are begun.
+    moved: Vec<PathBuf>,
+    ended: Option<Timestamp>,
     /// Time of the last row.
     last: Timestamp,
+    tally: Arc<LogTally>,
 }
 
 impl Logs {
@@ -77,7 +90,10 @@ impl Logs {
             format,
             extra,
             archive: None,
+            moved: Vec::new(),
+            ended: None,
             last: Timestamp::ZERO,
+            tally: Arc::clone(&dir.tally),
         })
     }
 
@@ -87,46 +103,108 @@ impl Logs {
         self
     }
 
-    /// Writes what comes until there is no more. After a failure the rest is taken and left out, so
-    /// that nobody waits for a log that cannot be written, until files could be opened again.
+    /// Writes what comes until there is no more. After a failure rows are left out and counted, so that
+    /// nobody waits for a log that cannot be written, until files can be written or opened again.
     pub(crate) fn run(
         mut self,
         batches: &Receiver<LogBatch>,
         upkeep: &Upkeep,
     ) -> Result<(), LogLost> {
-        // What went wrong first, and whether it does still.
-        let (mut lost, mut broken) = (None, false);
+        let mut first = None;
         loop {
             let done = select! {
                 recv(batches) -> batch => match batch {
-                    Ok(_) if broken => Ok(()),
-                    Ok(batch) => self.write(&batch),
+                    Ok(batch) => self.take(&batch, upkeep),
                     Err(_) => break,
                 },
-                recv(upkeep.clock) -> _ => if broken { Ok(()) } else { self.look() },
-                recv(upkeep.reopen) -> _ => {
-                    let mut begun = self.begin_anew(self.last);
-                    if broken && begun.is_err() {
-                        // What was broken may have no end; what is begun now must be sound.
-                        begun = self.begin_anew(self.last);
-                    }
-                    broken = begun.is_err();
-                    begun
-                }
+                recv(upkeep.notices) -> notice => notice.map_or(Ok(()), |notice| self.notice(&notice)),
+                recv(upkeep.clock) -> _ => self.look(upkeep),
+                recv(upkeep.reopen) -> _ => self.reopen(),
             };
             if let Err(error) = done {
+                self.dir.tally().pause();
                 upkeep.tell(&error);
-                broken = true;
-                lost = lost.or(Some(error));
+                first = first.or(Some(error));
             }
         }
-        let closed = if broken { Ok(()) } else { self.close() };
-        lost.map_or(closed, Err)
+        let tally = Arc::clone(&self.tally);
+        let closed = if tally.is_paused() && !self.dir.has_room() {
+            drop(self);
+            Ok(())
+        } else {
+            tally.go_on();
+            self.close()
+        };
+        upkeep.judge(first, closed, tally.lost())
+    }
+
+    fn take(&mut self, batch: &LogBatch, upkeep: &Upkeep) -> Result<(), LogLost> {
+        let written = self.write(batch);
+        self.tally.waiting.fetch_sub(batch.len(), Relaxed);
+        let noticed = self.judge_loss(batch, upkeep);
+        written.and(noticed)
+    }
+
+    /// Says so where acknowledgements tell that too much was never heard.
+    fn judge_loss(&mut self, batch: &LogBatch, upkeep: &Upkeep) -> Result<(), LogLost> {
+        let Some(limit) = upkeep.too_many_gaps else {
+            return Ok(());
+        };
+        let mut done = Ok(());
+        for lost in &batch.reports.lost {
+            let share = capture_loss::percent(lost.loss.gaps, lost.loss.acks);
+            if share >= 100.0 * limit {
+                let msg = format!(
+                    "The capture loss script detected an estimated loss rate above {share:.3}%"
+                );
+                let notice = Notice {
+                    ts: lost.ts,
+                    note: Note::TooMuchLoss,
+                    msg,
+                    count: lost.loss.gaps,
+                };
+                say(format_args!(
+                    "{share:.1} % of what TCP's receivers acknowledged was never heard (capture_loss.log)"
+                ));
+                done = done.and(self.notice(&notice));
+            }
+        }
+        done
+    }
+
+    fn notice(&mut self, notice: &Notice) -> Result<(), LogLost> {
+        self.protocols.notice(notice)
+    }
+
+    /// Goes on in files that are at their names now.
+    fn reopen(&mut self) -> Result<(), LogLost> {
+        let mut begun = self.begin_anew(self.last);
+        if self.tally.is_paused() && begun.is_err() {
+            // What could not be written may have no end; what is begun now must be sound.
+            begun = self.begin_anew(self.last);
+        }
+        if begun.is_ok() {
+            self.tally.go_on();
+        }
+        begun
     }
 
     /// Whether or not there are rows: what waits is written, what is over is put away.
-    fn look(&mut self) -> Result<(), LogLost> {
-        self.put_away(time_of_day() - Archive::PATIENCE)?;
+    fn look(&mut self, upkeep: &Upkeep) -> Result<(), LogLost> {
+        if self.tally.is_paused() {
+            if !self.dir.has_room() || self.flush().is_err() {
+                return Ok(());
+            }
+            self.tally.go_on();
+            upkeep.tell_again(self.tally.lost());
+        }
+        // Sizes are those of files.
+        self.flush()?;
+        self.put_away(|archive| archive.look(time_of_day(), Self::names))
+    }
+
+    /// Writes what waits.
+    fn flush(&mut self) -> Result<(), LogLost> {
         let conn = self.conn.flush();
         conn.map_err(|error| LogLost::new(ConnLog::NAME, error))?;
         let tunnel = self.tunnel.as_mut().map_or(Ok(()), TunnelLog::flush);
@@ -134,17 +212,27 @@ impl Logs {
         self.protocols.flush()
     }
 
-    /// Puts the logs away if their time is over at `now`.
-    fn put_away(&mut self, now: Timestamp) -> Result<(), LogLost> {
-        let names = || Self::names();
-        let Some(archive) = &mut self.archive else {
+    /// Begins new logs where the archive moves those that are there away.
+    fn put_away(
+        &mut self,
+        look: impl FnOnce(&mut Archive) -> Option<(Timestamp, Vec<PathBuf>)>,
+    ) -> Result<(), LogLost> {
+        if self.tally.is_paused() {
             return Ok(());
-        };
-        let Some((end, moved)) = archive.put_away(now, names) else {
-            return Ok(());
-        };
-        self.begin_anew(end)?;
-        self.archive.iter().for_each(|archive| archive.pack(&moved));
+        }
+        if let Some(archive) = &mut self.archive
+            && let Some((end, mut moved)) = look(archive)
+        {
+            self.moved.append(&mut moved);
+            self.ended = Some(end);
+        }
+        // Where files could not be begun the last time, too.
+        if let Some(end) = self.ended {
+            self.begin_anew(end)?;
+            self.ended = None;
+            let moved = std::mem::take(&mut self.moved);
+            self.archive.iter().for_each(|archive| archive.pack(&moved));
+        }
         Ok(())
     }
 
@@ -170,32 +258,44 @@ impl Logs {
             batch.hosts.last().map(|(time, _)| *time),
         ];
         self.last = times.into_iter().flatten().fold(self.last, Ord::max);
-        self.put_away(self.last)?;
-        self.protocols.write(&batch.protocols)?;
+        let last = self.last;
+        let begun = self.put_away(|archive| archive.put_away(last, Self::names));
+        let protocols = self.protocols.write(&batch.protocols);
+        let mut known = Ok(());
         for (time, host) in &batch.hosts {
-            self.protocols.host(*host, *time)?;
+            known = known.and(self.protocols.host(*host, *time));
         }
         for row in &batch.rows {
-            self.protocols.flow(&row.record)?;
+            known = known.and(self.protocols.flow(&row.record));
         }
-        self.protocols.reports(&batch.reports)?;
-        self.conn
-            .write(&batch.rows)
-            .map_err(|error| LogLost::new(ConnLog::NAME, error))?;
-        if batch.tunnels.is_empty() {
+        let reports = self.protocols.reports(&batch.reports);
+        let conn = self.conn.write(&batch.rows);
+        let conn = conn.map_err(|error| LogLost::new(ConnLog::NAME, error));
+        let tunnels = self.write_tunnels(&batch.tunnels);
+        begun
+            .and(protocols)
+            .and(known)
+            .and(reports)
+            .and(conn)
+            .and(tunnels)
+    }
+
+    fn write_tunnels(&mut self, tunnels: &[TunnelEvent]) -> Result<(), LogLost> {
+        if tunnels.is_empty() {
             return Ok(());
         }
         let tunnel = match &mut self.tunnel {
             Some(tunnel) => tunnel,
             none => {
-                let file = self.dir.create_file(TunnelLog::NAME);
-                let file = file.map_err(|error| LogLost::new(TunnelLog::NAME, error))?;
-                none.insert(TunnelLog::new(file, self.format))
+                let file = self.dir.create_file(TunnelLog::NAME).map_err(|error| {
+                    self.tally.lose(tunnels.len() as u64);
+                    LogLost::new(TunnelLog::NAME, error)
+                });
+                none.insert(TunnelLog::new(file?, self.format))
             }
         };
-        tunnel
-            .write(&batch.tunnels)
-            .map_err(|error| LogLost::new(TunnelLog::NAME, error))
+        let written = tunnel.write(tunnels);
+        written.map_err(|error| LogLost::new(TunnelLog::NAME, error))
     }
 
     fn close(self) -> Result<(), LogLost> {
@@ -212,19 +312,40 @@ impl Logs {
     }
 }
 
-/// A log that could not be written to its end.
+/// What is not in the logs.
 #[derive(Debug, thiserror::Error)]
-#[error("{name}: cannot write on: {error:#}; rows were lost")]
-pub(crate) struct LogLost {
-    name: String,
-    error: anyhow::Error,
+pub(crate) enum LogLost {
+    /// A log could not be written.
+    #[error("{name}: cannot write on: {error:#}; rows were lost")]
+    Unwritten { name: String, error: anyhow::Error },
+    /// As it turned out at the end.
+    #[error("{name}: cannot write on: {error:#}; {rows} rows were lost")]
+    Rows {
+        name: String,
+        error: anyhow::Error,
+        rows: u64,
+    },
+    #[error("{rows} rows are in no log because they came faster than they could be written")]
+    Crowded { rows: u64 },
 }
 
 impl LogLost {
     pub(super) fn new(name: &str, error: impl Into<anyhow::Error>) -> Self {
-        Self {
+        Self::Unwritten {
             name: name.to_owned(),
             error: error.into(),
+        }
+    }
+
+    pub(super) const fn crowded(rows: u64) -> Self {
+        Self::Crowded { rows }
+    }
+
+    /// The same, with how many rows it was.
+    pub(super) fn of(self, rows: u64) -> Self {
+        match self {
+            Self::Unwritten { name, error } if rows > 0 => Self::Rows { name, error, rows },
+            other => other,
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The logs of protocols. Each is made when there is a row for it, as Zeek does; what its rows say
 //! is in a module of its own.
 
-use std::fs::File;
 use std::net::IpAddr;
 
 use flow_table::protocol::Record;
@@ -12,8 +11,8 @@ use super::fields::{FLOW, Fields};
 use super::logs::LogLost;
 use super::zeek::{Column, ZeekLog};
 use super::{
-    OutputDir, capture_loss, dhcp, dns, files, ftp, http, known, ntp, quic, smtp, ssh, ssl, stats,
-    weird, x509,
+    Notice, OutputDir, capture_loss, dhcp, dns, files, ftp, http, known, notice, ntp, quic, smtp,
+    ssh, ssl, stats, weird, x509,
 };
 use crate::cli::LogFormat;
 use crate::pipeline::Reports;
@@ -46,7 +45,7 @@ impl Kind {
 }
 
 /// All of them.
-const KINDS: [Kind; 16] = [
+const KINDS: [Kind; 17] = [
     capture_loss::CAPTURE_LOSS,
     dhcp::DHCP,
     dns::DNS,
@@ -55,6 +54,7 @@ const KINDS: [Kind; 16] = [
     http::HTTP,
     known::HOSTS,
     known::SERVICES,
+    notice::NOTICE,
     ntp::NTP,
     quic::QUIC,
     smtp::SMTP,
@@ -75,7 +75,7 @@ struct Lazy {
     kind: Kind,
     name: String,
     columns: Vec<Column>,
-    log: Option<ZeekLog<File>>,
+    log: Option<ZeekLog>,
 }
 
 impl Lazy {
@@ -120,13 +120,20 @@ impl ProtocolLogs {
     }
 
     pub(super) fn write(&mut self, rows: &[ProtocolRow]) -> Result<(), LogLost> {
-        rows.iter().try_for_each(|row| self.write_row(row))
+        // While rows cannot be written, all that are left out are counted.
+        let written = rows.iter().map(|row| self.write_row(row));
+        written.fold(Ok(()), Result::and)
     }
 
     fn write_row(&mut self, row: &ProtocolRow) -> Result<(), LogLost> {
-        self.put_dhcp(row.time, |all, ready| {
+        let expired = self.put_dhcp(row.time, |all, ready| {
             all.advance(row.time, |dhcp| ready.push(dhcp));
-        })?;
+        });
+        let written = self.write_record(row);
+        expired.and(written)
+    }
+
+    fn write_record(&mut self, row: &ProtocolRow) -> Result<(), LogLost> {
         match &row.record {
             Record::Dhcp(message) => self.put_dhcp(row.time, |all, ready| {
                 let message = message.as_ref().clone();
@@ -198,13 +205,22 @@ impl ProtocolLogs {
 
     /// How it went.
     pub(super) fn reports(&mut self, reports: &Reports) -> Result<(), LogLost> {
+        let mut done = Ok(());
         for row in &reports.stats {
-            self.begin(stats::STATS, row.ts, |fields| stats::write(fields, row))?;
+            done = done.and(self.begin(stats::STATS, row.ts, |fields| stats::write(fields, row)));
         }
-        reports.lost.iter().try_for_each(|row| {
-            self.begin(capture_loss::CAPTURE_LOSS, row.ts, |fields| {
+        for row in &reports.lost {
+            done = done.and(self.begin(capture_loss::CAPTURE_LOSS, row.ts, |fields| {
                 capture_loss::write(fields, row);
-            })
+            }));
+        }
+        done
+    }
+
+    /// What a person should know.
+    pub(super) fn notice(&mut self, notice: &Notice) -> Result<(), LogLost> {
+        self.begin(notice::NOTICE, notice.ts, |fields| {
+            notice::write(fields, notice);
         })
     }
 
@@ -216,9 +232,10 @@ impl ProtocolLogs {
     ) -> Result<(), LogLost> {
         let mut ready = Vec::new();
         happen(&mut self.dhcp, &mut ready);
-        ready
-            .iter()
-            .try_for_each(|row| self.begin(dhcp::DHCP, now, |fields| dhcp::write(fields, row)))
+        let rows = ready.iter();
+        let written =
+            rows.map(|row| self.begin(dhcp::DHCP, now, |fields| dhcp::write(fields, row)));
+        written.fold(Ok(()), Result::and)
     }
 
     /// Writes a row that begins with its flow.
@@ -251,17 +268,25 @@ impl ProtocolLogs {
         } = lazy;
         let log = match log {
             Some(log) => log,
+            None if dir.tally().is_paused() => {
+                dir.tally().lose(1);
+                return Ok(());
+            }
             none => {
-                let file = dir.create_file(name);
-                let file = file.map_err(|error| LogLost::new(name, error))?;
-                none.insert(ZeekLog::new(file, format, kind.path, columns.clone()))
+                let file = dir.create_file(name).map_err(|error| {
+                    dir.tally().pause();
+                    dir.tally().lose(1);
+                    LogLost::new(name, error)
+                });
+                none.insert(ZeekLog::new(file?, format, kind.path, columns.clone()))
             }
         };
-        let block = log.block(now).map_err(|error| LogLost::new(name, error))?;
-        let mut fields = Fields::new(block, format, columns);
-        write(&mut fields);
-        fields.end();
-        Ok(())
+        if let Some(block) = log.row(now) {
+            let mut fields = Fields::new(block, format, columns);
+            write(&mut fields);
+            fields.end();
+        }
+        log.failed().map_err(|error| LogLost::new(name, error))
     }
 
     pub(super) fn close(mut self, now: Timestamp) -> Result<(), LogLost> {

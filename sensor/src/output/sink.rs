@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select, tick};
 use detectors::Finding;
+use flow_table::Span;
 
 use super::batch::Batch;
 use super::jsonl::JsonLines;
 use super::sqlite::SqliteStore;
-use super::{Outputs, RunRecord};
+use super::{Outputs, Receivers, RunRecord};
+use crate::clock::{Stopwatch, time_of_day};
 use crate::findings::Tally;
 use crate::progress::Live;
 
@@ -23,6 +25,10 @@ const QUEUE: usize = 256;
 const GATHER: Duration = Duration::from_millis(5);
 /// Rows that make a transaction, if a second does not make one first.
 const TRANSACTION: usize = 4_096;
+/// Findings that wait for a database which cannot be written; with more it is given up.
+const MOST_PENDING: usize = 65_536;
+/// How often old findings are forgotten.
+const TIDY: Duration = Duration::from_mins(1);
 /// A crash loses no more than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
@@ -44,6 +50,11 @@ impl FindingSender {
         self.0
             .send(Message::Findings(findings))
             .map_err(|_| SinkGone)
+    }
+
+    /// Batches that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Has files that findings are written to opened again: somebody moved them.
@@ -108,19 +119,34 @@ impl Sink {
 struct Writer {
     jsonl: Option<JsonLines>,
     store: Option<SqliteStore>,
+    receivers: Receivers,
+    /// How long findings are kept, and since when nothing was forgotten.
+    keep: Option<Span>,
+    tidied: Stopwatch,
     /// Not yet in the database.
     pending: Batch,
+    /// Why, if they could not be written.
+    failing: Option<String>,
     live: Arc<Live>,
     report: SinkReport,
 }
 
 impl Writer {
     fn new(outputs: Outputs, live: Arc<Live>) -> Self {
-        let Outputs { jsonl, store } = outputs;
+        let Outputs {
+            jsonl,
+            store,
+            receivers,
+            keep,
+        } = outputs;
         Self {
             jsonl,
             store,
+            receivers,
+            keep,
+            tidied: Stopwatch::start(),
             pending: Batch::default(),
+            failing: None,
             live,
             report: SinkReport::default(),
         }
@@ -167,6 +193,7 @@ impl Writer {
                 .as_mut()
                 .map_or(Ok(()), |jsonl| jsonl.write(finding));
             self.check_jsonl(written);
+            self.receivers.tell(finding);
         }
         self.live
             .detections
@@ -174,7 +201,7 @@ impl Writer {
         if self.store.is_some() {
             self.pending.extend(findings);
         }
-        if self.pending.len() >= TRANSACTION {
+        if self.pending.len() >= TRANSACTION && self.failing.is_none() {
             self.write_pending();
         }
     }
@@ -183,17 +210,40 @@ impl Writer {
         let flushed = self.jsonl.as_mut().map_or(Ok(()), JsonLines::flush);
         self.check_jsonl(flushed);
         self.write_pending();
+        self.forget();
+    }
+
+    /// Forgets findings that are too old, now and then.
+    fn forget(&mut self) {
+        let (Some(age), Some(store)) = (self.keep, &mut self.store) else {
+            return;
+        };
+        if self.tidied.elapsed() < TIDY {
+            return;
+        }
+        self.tidied = Stopwatch::start();
+        // What cannot be forgotten now is tried again.
+        let _ = store.forget(time_of_day() - age);
     }
 
     fn write_pending(&mut self) {
         let Some(store) = &mut self.store else { return };
-        if let Err(error) = store.write(&self.pending) {
-            let rows = self.pending.len();
-            self.report.lost.push(format!(
-                "{error}; {rows} findings and all later ones are not in it"
-            ));
-            self.store = None;
+        match store.write(&self.pending) {
+            Ok(()) => {}
+            // It is tried again in a second.
+            Err(error) if error.may_pass() && self.pending.len() < MOST_PENDING => {
+                self.failing = Some(error.to_string());
+                return;
+            }
+            Err(error) => {
+                let rows = self.pending.len();
+                self.report.lost.push(format!(
+                    "{error}; {rows} findings and all later ones are not in it"
+                ));
+                self.store = None;
+            }
         }
+        self.failing = None;
         self.pending.clear();
     }
 
@@ -208,11 +258,20 @@ impl Writer {
 
     fn end(mut self, run: Option<&RunRecord>) -> SinkReport {
         self.flush();
+        let left_out = self.jsonl.as_ref().and_then(JsonLines::left_out);
+        self.report.lost.extend(left_out);
+        if let Some(error) = self.failing.take() {
+            let rows = self.pending.len();
+            self.report
+                .lost
+                .push(format!("{error}; {rows} findings are not in it"));
+        }
         if let (Some(store), Some(run)) = (self.store.take(), run)
             && let Err(error) = store.finish(run)
         {
             self.report.lost.push(error.to_string());
         }
+        self.report.lost.extend(self.receivers.finish());
         self.report
     }
 }

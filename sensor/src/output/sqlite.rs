@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use detectors::{Detection, Finding, Signal};
+use flow_table::Timestamp;
 use rusqlite::{
     CachedStatement, Connection, ErrorCode, OpenFlags, Statement, Transaction, TransactionBehavior,
     params,
@@ -75,6 +76,17 @@ impl StoreError {
     }
 }
 
+impl StoreError {
+    /// Whether it may be over in a while.
+    pub(super) fn may_pass(&self) -> bool {
+        let Self::Sqlite { source, .. } = self else {
+            return matches!(self, Self::Locked { .. });
+        };
+        let code = source.sqlite_error_code();
+        matches!(code, Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure))
+    }
+}
+
 /// The database, open for writing.
 #[derive(Debug)]
 pub(crate) struct SqliteStore {
@@ -91,6 +103,10 @@ impl SqliteStore {
                 | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let mut connection = Connection::open_with_flags(path, flags)?;
             connection.busy_timeout(START_TIMEOUT)?;
+            // It cannot be changed later.
+            if connection.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0))? == 0 {
+                connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+            }
             prepare_schema(&mut connection)?;
             // Only now: nothing is changed in what is not ours.
             connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -113,6 +129,12 @@ impl SqliteStore {
             return Ok(());
         }
         write_all(&mut self.connection, batch).map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    /// Forgets some findings that ended before `then`, and gives some of their room back to the disk: not so
+    /// many at once that others wait. Detections go with what they were made of.
+    pub(super) fn forget(&mut self, then: Timestamp) -> Result<(), StoreError> {
+        forget(&mut self.connection, then).map_err(|e| StoreError::of(&self.path, e))
     }
 
     /// Notes the run, folds the journal into the database and closes it.
@@ -193,6 +215,38 @@ fn write_all(connection: &mut Connection, batch: &Batch) -> rusqlite::Result<()>
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     Statements::new(&transaction)?.write(batch)?;
     transaction.commit()
+}
+
+/// Detections and signals that are forgotten at once, and pages given back.
+const FORGOTTEN: u32 = 5_000;
+const PAGES_BACK: u32 = 2_000;
+
+fn forget(connection: &mut Connection, then: Timestamp) -> rusqlite::Result<()> {
+    let then = then.as_secs_f64();
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let detections = transaction.execute(
+        "DELETE FROM detections WHERE detection_id IN \
+         (SELECT detection_id FROM detections WHERE last_ts < ?1 LIMIT ?2)",
+        params![then, FORGOTTEN],
+    )?;
+    if detections > 0 {
+        transaction.execute(
+            "DELETE FROM detection_signals WHERE detection_id NOT IN \
+             (SELECT detection_id FROM detections)",
+            [],
+        )?;
+    }
+    transaction.execute(
+        "DELETE FROM signals WHERE signal_id IN (SELECT signal_id FROM signals WHERE window_end < ?1 \
+         AND signal_id NOT IN (SELECT signal_id FROM detection_signals) LIMIT ?2)",
+        params![then, FORGOTTEN],
+    )?;
+    transaction.commit()?;
+    let mut vacuum = connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES_BACK})"))?;
+    // A page with each step.
+    let mut rows = vacuum.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
 }
 
 struct Statements<'a> {
@@ -319,8 +373,8 @@ fn write_run(connection: &Connection, run: &RunRecord) -> rusqlite::Result<()> {
             run.command,
             run.config_digest,
             run.inputs_json(),
-            run.first.map(flow_table::Timestamp::as_secs_f64),
-            run.last.map(flow_table::Timestamp::as_secs_f64),
+            run.first.map(Timestamp::as_secs_f64),
+            run.last.map(Timestamp::as_secs_f64),
             integer(run.packets),
             integer(run.bytes),
             integer(run.flows),

@@ -1,6 +1,7 @@
 //! stats.log: what was read, dropped and made of it, every five minutes of packet time in which
 //! anything came, and at the end. What is no function of the packets (memory, lag, what is held) is
-//! unset, so that a replay gives the same log on every machine. Zeek's columns are followed by one
+//! unset, so that a replay gives the same log on every machine; `pkts_dropped` and `pkts_link` are what the
+//! kernel says of interfaces. Zeek's columns are followed by one
 //! for each reason for which packets are dropped.
 
 use flow_table::DropReason;
@@ -67,7 +68,13 @@ pub(super) fn write(fields: &mut Fields<'_>, row: &Stats) {
     unset(fields, 1);
     fields.count(row.packets);
     fields.count(row.bytes);
-    unset(fields, 4);
+    if let Some(link) = row.link {
+        fields.count(link.dropped);
+        fields.count(link.seen);
+    } else {
+        unset(fields, 2);
+    }
+    unset(fields, 2);
     fields.count(row.events);
     fields.count(row.events);
     for flows in [row.active, row.opened] {

@@ -1,11 +1,11 @@
 //! tunnel.log: a row for the beginning and one for the end of each tunnel, with Zeek's columns.
 
-use std::fs::File;
 use std::io::{self, Write};
 
 use flow_table::{Timestamp, TunnelEvent};
 use serde::Serialize;
 
+use super::log_file::LogFile;
 use super::zeek::{Column, ZeekLog};
 use crate::cli::LogFormat;
 
@@ -22,14 +22,14 @@ const COLUMNS: [Column; 8] = [
 
 /// tunnel.log.
 pub(super) struct TunnelLog {
-    log: ZeekLog<File>,
+    log: ZeekLog,
     format: LogFormat,
 }
 
 impl TunnelLog {
     pub(super) const NAME: &str = "tunnel.log";
 
-    pub(super) fn new(file: File, format: LogFormat) -> Self {
+    pub(super) fn new(file: LogFile, format: LogFormat) -> Self {
         Self {
             log: ZeekLog::new(file, format, "tunnel", COLUMNS.to_vec()),
             format,
@@ -38,13 +38,15 @@ impl TunnelLog {
 
     pub(super) fn write(&mut self, tunnels: &[TunnelEvent]) -> io::Result<()> {
         for tunnel in tunnels {
-            let block = self.log.block(tunnel.time)?;
+            let Some(block) = self.log.row(tunnel.time) else {
+                continue;
+            };
             match self.format {
                 LogFormat::Tsv => write_tsv(block, tunnel)?,
                 LogFormat::Json => write_json(block, tunnel)?,
             }
         }
-        Ok(())
+        self.log.failed()
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, never, tick};
 use flow_table::Span;
 
+use super::Notice;
 use super::logs::LogLost;
 use crate::say;
 
@@ -18,6 +19,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 pub(crate) struct Upkeep {
     pub(super) clock: Receiver<Instant>,
     pub(super) reopen: Receiver<()>,
+    /// What a person should know, from elsewhere.
+    pub(super) notices: Receiver<Notice>,
+    /// The share of acknowledgements of what was never heard that is told.
+    pub(super) too_many_gaps: Option<f64>,
     /// Whether the end of the run is far away.
     urgent: bool,
 }
@@ -28,6 +33,8 @@ impl Upkeep {
         Self {
             clock: never(),
             reopen: never(),
+            notices: never(),
+            too_many_gaps: None,
             urgent: false,
         }
     }
@@ -39,11 +46,43 @@ impl Upkeep {
         }
     }
 
+    /// Tells that what could not be written can be again; so many rows are in no log by now.
+    pub(super) fn tell_again(&self, lost: u64) {
+        if self.urgent {
+            say(format_args!(
+                "logs are written again; {lost} rows are in none"
+            ));
+        }
+    }
+
+    /// What became of the logs: of a failure that was overcome only rows that are missing count.
+    pub(super) fn judge(
+        &self,
+        first: Option<LogLost>,
+        closed: Result<(), LogLost>,
+        lost: u64,
+    ) -> Result<(), LogLost> {
+        match first {
+            Some(error) if lost > 0 || !self.urgent => Err(error.of(lost)),
+            _ => match closed {
+                Ok(()) if lost > 0 => Err(LogLost::crowded(lost)),
+                Err(error) => Err(error.of(lost)),
+                Ok(()) => Ok(()),
+            },
+        }
+    }
+
     /// With files opened again whenever that is asked for.
-    pub(crate) fn with(reopen: Receiver<()>) -> Self {
+    pub(crate) fn with(
+        reopen: Receiver<()>,
+        notices: Receiver<Notice>,
+        too_many_gaps: f64,
+    ) -> Self {
         Self {
             clock: tick(LONGEST_WAIT),
             reopen,
+            notices,
+            too_many_gaps: Some(too_many_gaps),
             urgent: true,
         }
     }
@@ -79,6 +118,51 @@ impl FromStr for Every {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_overcome_is_no_loss_and_what_was_not_is() {
+        let failed = || LogLost::new("x.log", anyhow::anyhow!("full"));
+        let live = Upkeep::with(never(), never(), 0.1);
+        let cases = [
+            (&live, None, Ok(()), 0, None),
+            (&live, Some(failed()), Ok(()), 0, None),
+            (
+                &live,
+                Some(failed()),
+                Ok(()),
+                2,
+                Some("x.log: cannot write on: full; 2 rows were lost"),
+            ),
+            (
+                &live,
+                Some(failed()),
+                Err(failed()),
+                0,
+                Some("x.log: cannot write on: full; rows were lost"),
+            ),
+            (
+                &live,
+                None,
+                Ok(()),
+                3,
+                Some("3 rows are in no log because they came faster than they could be written"),
+            ),
+            (
+                &Upkeep::none(),
+                Some(failed()),
+                Ok(()),
+                0,
+                Some("x.log: cannot write on: full; rows were lost"),
+            ),
+        ];
+        for (upkeep, first, closed, lost, want) in cases {
+            let said = upkeep
+                .judge(first, closed, lost)
+                .err()
+                .map(|lost| lost.to_string());
+            assert_eq!(said.as_deref(), want);
+        }
+    }
 
     #[test]
     fn a_day_has_a_whole_number_of_them() {

@@ -1,10 +1,12 @@
 //! A log as Zeek writes it: tab-separated with a complete header, or JSON lines.
 
-use std::io::{self, Write};
+use std::io::{self, Write as _};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, UNIX_EPOCH};
 
 use flow_table::Timestamp;
 
+use super::log_file::LogFile;
 use crate::cli::LogFormat;
 
 /// A column's name and Zeek's type for it.
@@ -17,19 +19,27 @@ pub(super) const PEER: &str = "zeek";
 const BLOCK: usize = 128 * 1024;
 
 /// One log file.
-pub(crate) struct ZeekLog<W: Write> {
-    out: W,
+pub(crate) struct ZeekLog {
+    out: LogFile,
     format: LogFormat,
     path: &'static str,
     columns: Vec<Column>,
     opened: bool,
     /// Not yet written.
     block: Vec<u8>,
+    /// Rows in it.
+    rows: u64,
+    failed: Option<io::Error>,
 }
 
-impl<W: Write> ZeekLog<W> {
+impl ZeekLog {
     /// A log named `path` (as in `#path`) with these columns.
-    pub(crate) fn new(out: W, format: LogFormat, path: &'static str, columns: Vec<Column>) -> Self {
+    pub(super) fn new(
+        out: LogFile,
+        format: LogFormat,
+        path: &'static str,
+        columns: Vec<Column>,
+    ) -> Self {
         Self {
             out,
             format,
@@ -37,12 +47,37 @@ impl<W: Write> ZeekLog<W> {
             columns,
             opened: false,
             block: Vec::new(),
+            rows: 0,
+            failed: None,
         }
     }
 
     /// What a row is to be appended to; the header comes before the first of them. `now` is
-    /// packet time, which is the time of the header in replay: the same on every run.
-    pub(crate) fn block(&mut self, now: Timestamp) -> io::Result<&mut Vec<u8>> {
+    /// packet time, which is the time of the header in replay: the same on every run. While rows
+    /// cannot be written there is none, and the row is counted as lost.
+    pub(crate) fn row(&mut self, now: Timestamp) -> Option<&mut Vec<u8>> {
+        if !self.out.tally().is_paused() {
+            match self.room(now) {
+                Ok(_) => {
+                    self.rows += 1;
+                    return Some(&mut self.block);
+                }
+                Err(error) => {
+                    self.out.tally().pause();
+                    self.failed = Some(error);
+                }
+            }
+        }
+        self.out.tally().lose(1);
+        None
+    }
+
+    /// Why a row could not be written, told once.
+    pub(super) fn failed(&mut self) -> io::Result<()> {
+        self.failed.take().map_or(Ok(()), Err)
+    }
+
+    fn room(&mut self, now: Timestamp) -> io::Result<&mut Vec<u8>> {
         if !self.opened {
             self.open(now)?;
         }
@@ -53,10 +88,12 @@ impl<W: Write> ZeekLog<W> {
     }
 
     fn write_block(&mut self) -> io::Result<()> {
-        let written = self.out.write_all(&self.block);
-        // Also if it failed: what went out in part must not go out again.
+        // If it fails, nothing of it is in the file, and it may be tried again.
+        self.out.write(&self.block)?;
+        self.out.tally().written.fetch_add(self.rows, Relaxed);
+        self.rows = 0;
         self.block.clear();
-        written
+        Ok(())
     }
 
     fn open(&mut self, now: Timestamp) -> io::Result<()> {
@@ -93,19 +130,20 @@ impl<W: Write> ZeekLog<W> {
     /// Ends the log.
     pub(crate) fn close(mut self, now: Timestamp) -> io::Result<()> {
         let format = self.format;
-        let block = self.block(now)?;
+        let block = self.room(now)?;
         if format == LogFormat::Tsv {
             writeln!(block, "#close\t{}", stamp(now))?;
         }
-        self.write_block()?;
-        self.out.flush()
+        self.write_block()
     }
 }
 
-impl<W: Write> Drop for ZeekLog<W> {
+impl Drop for ZeekLog {
     /// A log that is not closed, because another could not be written, keeps its rows.
     fn drop(&mut self) {
-        let _ = self.write_block();
+        if self.write_block().is_err() {
+            self.out.tally().lose(self.rows);
+        }
     }
 }
 
@@ -136,14 +174,17 @@ mod tests {
         let written = || std::fs::read(&name).unwrap();
         for format in [LogFormat::Tsv, LogFormat::Json] {
             let file = std::fs::File::create(&name).unwrap();
+            let tally = std::sync::Arc::default();
+            let file = LogFile::new(file, &tally);
             let mut log = ZeekLog::new(file, format, "x", vec![("ts", "time")]);
             let row = b"1.000000\n".repeat(1_000);
             for _ in 0..20 {
-                let block = log.block(Timestamp::ZERO).unwrap();
+                let block = log.row(Timestamp::ZERO).unwrap();
                 block.extend_from_slice(&row);
             }
             assert!((BLOCK..20 * row.len()).contains(&written().len()));
             drop(log);
+            assert_eq!((tally.written.load(Relaxed), tally.lost()), (20, 0));
             let rows = written();
             let rows = rows.split(|byte| *byte == b'\n');
             assert_eq!(rows.filter(|row| row.starts_with(b"1")).count(), 20_000);

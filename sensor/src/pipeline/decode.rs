@@ -217,6 +217,7 @@ impl BlockDecoder {
             packets: all.0,
             bytes: all.1,
             dropped,
+            link: None,
         });
     }
 

@@ -5,12 +5,16 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use flow_table::Timestamp;
 
+use super::missing::{Missed, Missing};
 use super::worker::Chunk;
 use crate::capture::Block;
+use crate::clock::Stopwatch;
 
 /// Both ends of a feed of at most so many chunks.
 pub(crate) fn feed(chunks: usize) -> (Feeder, Feed) {
@@ -20,6 +24,7 @@ pub(crate) fn feed(chunks: usize) -> (Feeder, Feed) {
             spare: Vec::new(),
             unmade: chunks,
         }),
+        most: chunks,
         blocks: AtomicU64::new(0),
         done: AtomicU64::new(0),
     });
@@ -27,6 +32,8 @@ pub(crate) fn feed(chunks: usize) -> (Feeder, Feed) {
         to_workers,
         shared: Arc::clone(&shared),
         fed: Fed::default(),
+        missing: Arc::default(),
+        told: Missed::default(),
     };
     (feeder, Feed { filled, shared })
 }
@@ -35,6 +42,8 @@ pub(crate) fn feed(chunks: usize) -> (Feeder, Feed) {
 #[derive(Debug)]
 struct Shared {
     pool: Mutex<Pool>,
+    /// How many chunks there may be.
+    most: usize,
     /// Blocks that went in.
     blocks: AtomicU64,
     /// Chunks that came back.
@@ -57,6 +66,14 @@ impl Pool {
             Some(Box::default())
         })
     }
+
+    fn free(&self) -> usize {
+        self.spare.len() + self.unmade
+    }
+
+    fn is_empty(&self) -> bool {
+        self.free() == 0
+    }
 }
 
 impl Shared {
@@ -77,11 +94,12 @@ pub(crate) struct Fed {
 }
 
 impl Fed {
-    /// Counts a block that is left out.
-    pub(crate) fn lose(&mut self, block: &Block) {
+    /// Counts a block that is left out, here and in what is missing in all.
+    pub(crate) fn lose(&mut self, block: &Block, missing: &Missing) {
         let bytes: usize = block.records.iter().map(|record| record.len).sum();
-        self.lost.0 += block.records.len() as u64;
-        self.lost.1 += bytes as u64;
+        let (packets, bytes) = (block.records.len() as u64, bytes as u64);
+        self.lost = (self.lost.0 + packets, self.lost.1 + bytes);
+        missing.lose(packets, bytes);
     }
 }
 
@@ -90,6 +108,20 @@ pub(crate) struct Feeder {
     to_workers: Sender<Box<Chunk>>,
     shared: Arc<Shared>,
     fed: Fed,
+    missing: Arc<Missing>,
+    /// Of what is missing, what has been told on.
+    told: Missed,
+}
+
+/// Waits for the workers, once nothing more is listened to.
+const LAST: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Chunks on their way, and how many there may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Depth {
+    pub(crate) used: usize,
+    pub(crate) most: usize,
 }
 
 impl Feeder {
@@ -104,12 +136,41 @@ impl Feeder {
         if let Some(mut chunk) = taken {
             std::mem::swap(&mut chunk.block, block);
             chunk.block.number = self.shared.blocks.fetch_add(1, Relaxed);
+            let missing = self.missing.total();
+            chunk.missed = Some(missing.since(self.told));
+            self.told = missing;
             // Workers that are gone take their panic to whoever joins them.
             let _ = self.to_workers.send(chunk);
         } else {
-            self.fed.lose(block);
+            self.fed.lose(block, &self.missing);
         }
         block.clear();
+    }
+
+    /// Nothing more comes: tells on what was missing last, as soon as there is room for that.
+    pub(crate) fn end(&mut self) {
+        let watch = Stopwatch::start();
+        while self.shared.pool().is_empty() && watch.elapsed() < LAST {
+            thread::sleep(PAUSE);
+        }
+        self.put(&mut Block::default(), Timestamp::ZERO);
+    }
+
+    /// Where to count what does not come this far.
+    pub(crate) fn missing(&self) -> Arc<Missing> {
+        Arc::clone(&self.missing)
+    }
+
+    /// How full it is.
+    pub(crate) fn depth(&self) -> impl Fn() -> Depth + Send + 'static {
+        let shared = Arc::clone(&self.shared);
+        move || {
+            let free = shared.pool().free();
+            Depth {
+                used: shared.most - free,
+                most: shared.most,
+            }
+        }
     }
 
     /// What went through so far.
@@ -192,6 +253,10 @@ mod tests {
         }
         feeder.put(&mut block(4, 11), Timestamp::ZERO);
         assert_eq!(feeder.fed().lost, (3, 180), "there is room again");
+        let next = feed.filled().recv().unwrap();
+        let missed = next.missed.unwrap().counted(Timestamp::ZERO);
+        assert_eq!((missed.packets, missed.bytes), (3, 180));
+        assert_eq!((feeder.depth()().used, feeder.depth()().most), (1, 2));
         assert_eq!(feeder.progress()(), 2);
     }
 

@@ -19,6 +19,16 @@ pub(crate) struct Counted {
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
     pub(crate) dropped: DropCounts,
+    /// What the kernel says of interfaces, where there are any.
+    pub(crate) link: Option<OnLink>,
+}
+
+/// Packets of interfaces, whether or not they came through.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct OnLink {
+    pub(crate) seen: u64,
+    /// By interface or kernel, before they could be listened to.
+    pub(crate) dropped: u64,
 }
 
 /// Flows by protocol.
@@ -48,6 +58,7 @@ pub(crate) struct Stats {
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
     pub(crate) dropped: DropCounts,
+    pub(crate) link: Option<OnLink>,
     /// What the detectors were told.
     pub(crate) events: u64,
     /// Flows that had not ended by then.
@@ -109,7 +120,17 @@ impl Reporter {
             part.packets += one.packets;
             part.bytes += one.bytes;
             part.dropped.merge(&one.dropped);
+            if let Some(more) = one.link {
+                let link = part.link.get_or_insert_default();
+                link.seen += more.seen;
+                link.dropped += more.dropped;
+            }
         }
+    }
+
+    /// Flows that have not ended.
+    pub(super) const fn active(&self) -> ByProto {
+        self.active
     }
 
     pub(super) fn losses(&mut self, losses: &[(Timestamp, Loss)]) {
@@ -245,6 +266,7 @@ mod tests {
             packets,
             bytes: 100 * packets,
             dropped,
+            link: None,
         }
     }
 

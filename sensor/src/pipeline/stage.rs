@@ -7,13 +7,14 @@
 //! cut into blocks.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, never};
-use detectors::config::Suppression;
 use detectors::{Detectors, Finding};
 use flow_table::{FlowEventKind, ProtocolRow, Span, Timestamp, Uid};
 
 use super::ShardOutput;
+use super::now::{Now, Queues, Telling};
 use super::protocols::Protocols;
 use super::ranges::Ranges;
 use super::reports::{Counted, Reporter};
@@ -21,7 +22,8 @@ use super::transfers::Transfers;
 use super::tunnels::Tunnels;
 use super::waiting::Waiting;
 use crate::baseline::Keeper;
-use crate::output::{FindingSender, LogBatch, LogRow};
+use crate::baseline::Limits;
+use crate::output::{FindingSender, LogBatch, LogRow, LogSender};
 
 /// What one shard made of one block.
 #[derive(Debug)]
@@ -54,7 +56,7 @@ impl Position {
 
 /// Where sorted rows and findings go.
 pub(crate) struct StageOutputs {
-    pub(crate) logs: Sender<LogBatch>,
+    pub(crate) logs: LogSender,
     pub(crate) findings: FindingSender,
     /// Where outputs go to be filled again.
     pub(crate) spare: Sender<ShardOutput>,
@@ -82,10 +84,12 @@ pub(crate) struct Stage {
     ranges: Ranges,
     reporter: Reporter,
     tunnels: Tunnels,
-    /// What to suppress from now on, whenever that changes.
-    suppressions: Receiver<Vec<Suppression>>,
+    /// What to do otherwise from now on, whenever that changes.
+    reloads: Receiver<Limits>,
     /// Where what is known is kept for a run after this one.
     keeper: Option<Keeper>,
+    /// Where it tells how it goes, if somebody may ask.
+    telling: Option<Telling>,
     totals: StageTotals,
 }
 
@@ -122,15 +126,16 @@ impl Stage {
             ranges: Ranges::default(),
             reporter: Reporter::default(),
             tunnels: Tunnels::default(),
-            suppressions: never(),
+            reloads: never(),
             keeper: None,
+            telling: None,
             totals: StageTotals::default(),
         }
     }
 
-    /// Listens to changes of what is known and not to be alerted on.
-    pub(crate) fn hearing(mut self, suppressions: Receiver<Vec<Suppression>>) -> Self {
-        self.suppressions = suppressions;
+    /// Listens to changes of the configuration.
+    pub(crate) fn hearing(mut self, reloads: Receiver<Limits>) -> Self {
+        self.reloads = reloads;
         self
     }
 
@@ -140,10 +145,17 @@ impl Stage {
         self
     }
 
+    /// Tells how it goes while it does.
+    pub(crate) fn telling(mut self, now: Option<Arc<Now>>) -> Self {
+        self.telling = now.map(Telling::to);
+        self
+    }
+
     /// Takes what the shards hand out until all are done.
     pub(crate) fn run(mut self, sealed: &Receiver<Sealed>) -> (StageTotals, detectors::Counters) {
         for part in sealed {
             self.take(part);
+            self.tell(sealed.len());
         }
         self.seal(Position::END);
         let Some(keeper) = self.keeper.take() else {
@@ -160,8 +172,25 @@ impl Stage {
         (self.totals, counters)
     }
 
+    fn tell(&mut self, stage: usize) {
+        let Some(telling) = &mut self.telling else {
+            return;
+        };
+        let queues = Queues {
+            stage,
+            unsorted: self.waiting.len() + self.protocols.len(),
+            logs: self.outputs.logs.len(),
+            findings: self.outputs.findings.len(),
+        };
+        let of = (&self.detectors, &self.reporter);
+        telling.look(self.sealed.time, self.totals, of, queues);
+    }
+
     fn take(&mut self, part: Sealed) {
         let mut out = part.out;
+        if let Some(telling) = &mut self.telling {
+            telling.take(&part.counted, &out.losses);
+        }
         self.reporter.packets(&part.counted);
         self.reporter.losses(&out.losses);
         self.totals.flows += out.records.len() as u64;
@@ -195,8 +224,10 @@ impl Stage {
     /// Sorts and passes on everything before `boundary`.
     fn seal(&mut self, boundary: Position) {
         self.sealed = boundary;
-        if let Ok(suppressions) = self.suppressions.try_recv() {
-            self.detectors.suppress(&suppressions);
+        if let Ok(limits) = self.reloads.try_recv() {
+            self.detectors.suppress(&limits.detectors.suppressions);
+            self.detectors
+                .replace_rules(&limits.detectors, limits.rules);
         }
         let (detectors, reporter) = (&mut self.detectors, &mut self.reporter);
         let rows = self.protocols.take(boundary);
@@ -266,8 +297,7 @@ impl Stage {
                 ranges.reach(record.end);
                 batch.rows.push(row);
                 if batch.rows.len() >= ROWS {
-                    // Nobody there to take them: the logs' thread failed, and says so itself.
-                    let _ = logs.send(std::mem::take(&mut batch));
+                    logs.send(std::mem::take(&mut batch));
                 }
             }
         });
@@ -290,12 +320,15 @@ impl Stage {
         }
         batch.protocols = protocols;
         if !batch.is_empty() {
-            let _ = logs.send(batch);
+            logs.send(batch);
         }
     }
 
     fn pass_on_findings(&mut self) {
         let findings: Vec<Finding> = self.detectors.drain().collect();
+        if let Some(telling) = &self.telling {
+            telling.found(&findings);
+        }
         if !findings.is_empty() {
             let _ = self.outputs.findings.send(findings);
         }

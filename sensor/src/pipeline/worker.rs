@@ -6,6 +6,7 @@ use crossbeam_channel::{Receiver, Sender};
 use flow_table::{Clock, End, Leaving, Shard, ShardId, Timestamp};
 
 use super::decode::Packets;
+use super::missing::Missed;
 use super::odd::OddFrames;
 use super::reports::Counted;
 use super::{Position, Sealed, Settings, ShardOutput};
@@ -17,6 +18,8 @@ use crate::progress::Live;
 pub(super) struct Chunk {
     pub(super) block: Block,
     pub(super) packets: Packets,
+    /// What was lost on the way to it since the one before; nothing of that can happen to files.
+    pub(super) missed: Option<Missed>,
 }
 
 /// The way to the stage, and back.
@@ -80,6 +83,9 @@ impl Worker {
             let (frames, rows) = (&chunk.packets.odd, &mut self.out.protocols);
             self.odd.tell(frames, &block.clock, rows);
             self.counted.clone_from(&chunk.packets.counted);
+            let missed = chunk.missed.as_ref();
+            self.counted
+                .extend(missed.map(|missed| missed.counted(block.clock.end())));
         }
         self.last = block.clock.end();
         self.seal(Some(Position::before(self.last)), live);

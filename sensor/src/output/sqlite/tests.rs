@@ -351,3 +351,43 @@ fn names_with_signs_of_a_uri_are_files() {
     run(&path, &findings(), &record(1));
     assert!(!dump(&path).is_empty());
 }
+
+#[test]
+fn old_findings_are_forgotten_and_their_room_given_back() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("f.db");
+    let mut store = SqliteStore::open(&path).unwrap();
+    let hour = flow_table::Span::from_mins(60);
+    let mut batch = Batch::default();
+    let recent = samples::detection(1, "10.0.0.1");
+    for n in 2..2_000 {
+        let mut old = samples::detection(n, "10.0.0.2");
+        old.last = old.last - hour;
+        for (nth, signal) in (1..).zip(&mut old.signals) {
+            signal.id = detectors::StableId(u128::from(n) * 1_000 + nth);
+            signal.window.end = signal.window.end - hour;
+        }
+        batch.add(Finding::DetectionMade(old));
+    }
+    batch.add(Finding::DetectionMade(recent.clone()));
+    let mut lone = samples::signal(7, "10.0.0.3");
+    lone.window.end = lone.window.end - hour;
+    batch.add(Finding::SignalOpened(lone));
+    store.write(&batch).unwrap();
+    let number = |store: &SqliteStore, sql: &str| -> i64 {
+        store
+            .connection
+            .query_row(sql, [], |row| row.get(0))
+            .unwrap()
+    };
+    let before = number(&store, "PRAGMA page_count");
+    store
+        .forget(recent.last - flow_table::Span::from_mins(30))
+        .unwrap();
+    let left = ["detections", "signals", "detection_signals"]
+        .map(|table| number(&store, &format!("SELECT count(*) FROM {table}")));
+    let signals = i64::try_from(recent.signals.len()).unwrap();
+    assert_eq!(left, [1, signals, signals]);
+    let after = number(&store, "PRAGMA page_count");
+    assert!(after < before / 2, "{before} pages, then {after}");
+}
