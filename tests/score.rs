@@ -53,7 +53,10 @@ fn run(plan: Plan, with: With, recordings: &[Recording], score: &mut Score) {
     let logs = ["conn", "dns", "http", "ssh"].map(|log| dir.path().join(format!("{log}.log")));
     let options = ["detect", "-q", "--no-db", "--json"].map(Into::into);
     let files = [findings.clone()].into_iter().chain(logs).map(Into::into);
-    ran(options.into_iter().chain::<Vec<std::ffi::OsString>>(files.collect())).exits(0);
+    ran(options
+        .into_iter()
+        .chain::<Vec<std::ffi::OsString>>(files.collect()))
+    .exits(0);
     let found = found(&fs::read_to_string(&findings).unwrap());
     score.add(host_days, &attacks, found);
 }
@@ -92,11 +95,23 @@ fn missed(score: &Score) -> Vec<String> {
         }
     };
     let (plain, slow) = (score.recall(Pace::Plain), score.recall(Pace::Slow));
-    bar("recall of plain attacks", plain >= PLAIN_RECALL, plain.to_string());
-    bar("recall of slow attacks", slow >= SLOW_RECALL, slow.to_string());
+    bar(
+        "recall of plain attacks",
+        plain >= PLAIN_RECALL,
+        plain.to_string(),
+    );
+    bar(
+        "recall of slow attacks",
+        slow >= SLOW_RECALL,
+        slow.to_string(),
+    );
     let rate = score.false_rate();
     let is_met = rate <= FALSE_PER_HUNDRED_HOST_DAYS;
-    bar("false detections in 100 host-days", is_met, rate.to_string());
+    bar(
+        "false detections in 100 host-days",
+        is_met,
+        rate.to_string(),
+    );
     for (names, most) in [(&AT_ONCE[..], DELAY_SECONDS), (&BEACONS[..], DELAY_PERIODS)] {
         let delay = score.delay(names);
         let is_met = delay.is_some_and(|delay| delay <= most);
@@ -107,7 +122,10 @@ fn missed(score: &Score) -> Vec<String> {
 
 fn tell(score: &Score) {
     for found in &score.wrong {
-        println!("false: {} at {:.0}: {}", found.rule, found.at, found.summary);
+        println!(
+            "false: {} at {:.0}: {}",
+            found.rule, found.at, found.summary
+        );
     }
     println!("\n{}", score.table());
 }
@@ -133,7 +151,11 @@ fn many_weeks_are_judged_right() {
     let mut score = Score::default();
     let recordings = recordings();
     for seed in 1..=6 {
-        let with = if seed % 2 == 0 { With::Attacks } else { With::Nothing };
+        let with = if seed % 2 == 0 {
+            With::Attacks
+        } else {
+            With::Nothing
+        };
         let plan = Plan {
             seed,
             people: 30 + (seed as u8 % 3) * 20,

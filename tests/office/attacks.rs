@@ -12,13 +12,31 @@ type Script = fn(&mut Office, u8, f64) -> Attack;
 pub(crate) const ALL: [(Script, f64); 19] = [
     (slow_vertical_scan, 2.0 * HOUR),
     (slow_horizontal_scan, 2.0 * HOUR),
-    (|office, me, at| beacon(office, me, at, &MINUTES), 10.0 * HOUR),
-    (|office, me, at| beacon(office, me, at, &FIVE_MINUTES), 24.0 * HOUR),
+    (
+        |office, me, at| beacon(office, me, at, &MINUTES),
+        10.0 * HOUR,
+    ),
+    (
+        |office, me, at| beacon(office, me, at, &FIVE_MINUTES),
+        24.0 * HOUR,
+    ),
     (|office, me, at| beacon(office, me, at, &HOURS), 40.0 * HOUR),
-    (|office, me, at| beacon(office, me, at, &MINUTES_UNNAMED), 10.0 * HOUR),
-    (|office, me, at| beacon(office, me, at, &FIVE_MINUTES_UNNAMED), 24.0 * HOUR),
-    (|office, me, at| beacon(office, me, at, &HOURS_UNNAMED), 40.0 * HOUR),
-    (|office, me, at| beacon(office, me, at, &STEADY), 12.0 * HOUR),
+    (
+        |office, me, at| beacon(office, me, at, &MINUTES_UNNAMED),
+        10.0 * HOUR,
+    ),
+    (
+        |office, me, at| beacon(office, me, at, &FIVE_MINUTES_UNNAMED),
+        24.0 * HOUR,
+    ),
+    (
+        |office, me, at| beacon(office, me, at, &HOURS_UNNAMED),
+        40.0 * HOUR,
+    ),
+    (
+        |office, me, at| beacon(office, me, at, &STEADY),
+        12.0 * HOUR,
+    ),
     (exfiltration_in_pieces, 12.0 * HOUR),
     (exfiltration_at_once, HOUR),
     (slow_brute_force, 4.0 * HOUR),
@@ -48,11 +66,21 @@ fn slow_vertical_scan(office: &mut Office, me: u8, at: f64) -> Attack {
     for turn in 0..200_u16 {
         let to = (office.v4(12), 1 + turn * 7);
         let flow = office.tcp(at + f64::from(turn) * 30.0, me, to);
-        let flow = if turn % 40 == 3 { flow.moves(0.1, 0, 0) } else { flow.refused() };
+        let flow = if turn % 40 == 3 {
+            flow.moves(0.1, 0, 0)
+        } else {
+            flow.refused()
+        };
         office.tape.flow(&flow);
     }
     let span = (at, at + 6_000.0);
-    attack("slow-vertical-scan", Pace::Slow, &["RECON-001"], office.v4(me), span)
+    attack(
+        "slow-vertical-scan",
+        Pace::Slow,
+        &["RECON-001"],
+        office.v4(me),
+        span,
+    )
 }
 
 /// A host each half minute, mostly not there.
@@ -60,11 +88,21 @@ fn slow_horizontal_scan(office: &mut Office, me: u8, at: f64) -> Attack {
     for turn in 0..200_u8 {
         let to = (office.v4(turn.wrapping_add(17)), 445);
         let flow = office.tcp(at + f64::from(turn) * 30.0, me, to);
-        let flow = if turn % 20 == 3 { flow.moves(0.1, 0, 0) } else { flow.unanswered() };
+        let flow = if turn % 20 == 3 {
+            flow.moves(0.1, 0, 0)
+        } else {
+            flow.unanswered()
+        };
         office.tape.flow(&flow);
     }
     let span = (at, at + 6_000.0);
-    attack("slow-horizontal-scan", Pace::Slow, &["RECON-001"], office.v4(me), span)
+    attack(
+        "slow-horizontal-scan",
+        Pace::Slow,
+        &["RECON-001"],
+        office.v4(me),
+        span,
+    )
 }
 
 struct Beacon {
@@ -164,7 +202,13 @@ fn exfiltration_in_pieces(office: &mut Office, me: u8, at: f64) -> Attack {
         office.tape.flow(&flow.moves(20.0, 50_000_000, 150_000));
         time += office.dice.between(400.0, 900.0);
     }
-    attack("exfiltration-in-pieces", Pace::Slow, &["EXFIL-001", "EXFIL-002"], office.v4(me), (at, time))
+    attack(
+        "exfiltration-in-pieces",
+        Pace::Slow,
+        &["EXFIL-001", "EXFIL-002"],
+        office.v4(me),
+        (at, time),
+    )
 }
 
 /// Five gigabytes in one connection.
@@ -173,7 +217,13 @@ fn exfiltration_at_once(office: &mut Office, me: u8, at: f64) -> Attack {
     office.tls(at, me, &domain, (2_000.0, 5_000_000_000, 20_000_000));
     let six = hash(&domain).is_multiple_of(10);
     let who = if six { office.v6(me) } else { office.v4(me) };
-    attack("exfiltration-at-once", Pace::Plain, &["EXFIL-001", "EXFIL-002"], who, (at, at + 2_000.0))
+    attack(
+        "exfiltration-at-once",
+        Pace::Plain,
+        &["EXFIL-001", "EXFIL-002"],
+        who,
+        (at, at + 2_000.0),
+    )
 }
 
 /// A password each minute.
@@ -183,15 +233,29 @@ fn slow_brute_force(office: &mut Office, me: u8, at: f64) -> Attack {
         let flow = office.tcp(time, me, (office.v4(11), 22)).service("ssh");
         office.tape.signed_in(&flow.moves(3.0, 2_500, 3_000), 'F');
     }
-    attack("slow-brute-force", Pace::Slow, &["BRUTE-001"], office.v4(me), (at, at + 12_000.0))
+    attack(
+        "slow-brute-force",
+        Pace::Slow,
+        &["BRUTE-001"],
+        office.v4(me),
+        (at, at + 12_000.0),
+    )
 }
 
 fn brute_force_inside(office: &mut Office, me: u8, at: f64) -> Attack {
     for turn in 0..120 {
-        let flow = office.tcp(at + f64::from(turn) * 2.0, me, (office.v4(12), 22)).service("ssh");
+        let flow = office
+            .tcp(at + f64::from(turn) * 2.0, me, (office.v4(12), 22))
+            .service("ssh");
         office.tape.signed_in(&flow.moves(1.8, 2_500, 3_000), 'F');
     }
-    attack("brute-force-inside", Pace::Plain, &["BRUTE-001"], office.v4(me), (at, at + 240.0))
+    attack(
+        "brute-force-inside",
+        Pace::Plain,
+        &["BRUTE-001"],
+        office.v4(me),
+        (at, at + 240.0),
+    )
 }
 
 /// A name each half minute, through the resolver.
@@ -205,7 +269,13 @@ fn slow_tunnel(office: &mut Office, me: u8, at: f64) -> Attack {
         office.tape.question(flow, &name, 16, None);
     }
     let rules = ["DNS-EXFIL-001", "DNS-EXFIL-002"];
-    attack("slow-dns-tunnel", Pace::Slow, &rules, office.v4(me), (at, at + 14_400.0))
+    attack(
+        "slow-dns-tunnel",
+        Pace::Slow,
+        &rules,
+        office.v4(me),
+        (at, at + 14_400.0),
+    )
 }
 
 /// Looks for SMB everywhere inside.
@@ -216,7 +286,13 @@ fn worm(office: &mut Office, me: u8, at: f64) -> Attack {
         let flow = office.tcp(at + turn as f64 * 0.3, me, (to.into(), 445));
         office.tape.flow(&flow.unanswered());
     }
-    attack("worm-inside", Pace::Plain, &["RECON-001"], office.v4(me), (at, at + 180.0))
+    attack(
+        "worm-inside",
+        Pace::Plain,
+        &["RECON-001"],
+        office.v4(me),
+        (at, at + 180.0),
+    )
 }
 
 /// Looks for telnet everywhere in the world.
@@ -224,30 +300,60 @@ fn worm_outside(office: &mut Office, me: u8, at: f64) -> Attack {
     for turn in 0..1_500_u64 {
         let to = names::outside(office.dice.next());
         let flow = office.tcp(at + turn as f64 * 0.1, me, (to, 23));
-        let flow = if turn % 30 == 0 { flow.refused() } else { flow.unanswered() };
+        let flow = if turn % 30 == 0 {
+            flow.refused()
+        } else {
+            flow.unanswered()
+        };
         office.tape.flow(&flow);
     }
-    attack("worm-outside", Pace::Plain, &["RECON-001"], office.v4(me), (at, at + 150.0))
+    attack(
+        "worm-outside",
+        Pace::Plain,
+        &["RECON-001"],
+        office.v4(me),
+        (at, at + 150.0),
+    )
 }
 
 /// A machine of ours floods somebody.
 fn flood_out(office: &mut Office, me: u8, at: f64) -> Attack {
     let (from, target) = (office.v4(me), names::outside(office.dice.next()));
     for turn in 0..12_000_u16 {
-        let flow = Flow::tcp(at + f64::from(turn) * 0.005, (from, 1_024 + turn), (target, 80));
+        let flow = Flow::tcp(
+            at + f64::from(turn) * 0.005,
+            (from, 1_024 + turn),
+            (target, 80),
+        );
         office.tape.flow(&flow.unanswered());
     }
-    attack("syn-flood-out", Pace::Plain, &["DDOS-001"], target, (at, at + 60.0))
+    attack(
+        "syn-flood-out",
+        Pace::Plain,
+        &["DDOS-001"],
+        target,
+        (at, at + 60.0),
+    )
 }
 
 /// Requests that never end, as many as the server bears.
 fn slow_requests(office: &mut Office, _: u8, at: f64) -> Attack {
     let from = names::outside(office.dice.next());
     for turn in 0..600_u16 {
-        let flow = Flow::tcp(at + f64::from(turn) * 0.1, (from, 20_000 + turn), (office.v4(WEB), 80));
+        let flow = Flow::tcp(
+            at + f64::from(turn) * 0.1,
+            (from, 20_000 + turn),
+            (office.v4(WEB), 80),
+        );
         office.tape.flow(&flow.service("http").moves(400.0, 700, 0));
     }
-    attack("slow-requests", Pace::Slow, &["DDOS-001", "DDOS-002"], office.v4(WEB), (at, at + 460.0))
+    attack(
+        "slow-requests",
+        Pace::Slow,
+        &["DDOS-001", "DDOS-002"],
+        office.v4(WEB),
+        (at, at + 460.0),
+    )
 }
 
 /// Commands over a chat server on a port of its own: one connection, with a ping each minute.
@@ -263,6 +369,12 @@ fn talk_over_chat(office: &mut Office, me: u8, at: f64) -> Attack {
     let rules = ["C2-BEACON-001", "C2-BEACON-002"];
     Attack {
         period: Some(190.0),
-        ..attack("chat-reconnecting", Pace::Slow, &rules, office.v4(me), (at, time))
+        ..attack(
+            "chat-reconnecting",
+            Pace::Slow,
+            &rules,
+            office.v4(me),
+            (at, time),
+        )
     }
 }

@@ -21,7 +21,10 @@ pub(crate) fn day(office: &mut Office, day: u16) {
         if Office::is_working_day(day) {
             for _ in 0..office.dice.below(12) {
                 let at = begin + office.dice.between(8.0, 17.0) * HOUR;
-                let (lasts, port) = (office.dice.wait(200.0), 10_000 + office.dice.below(9_000) as u16);
+                let (lasts, port) = (
+                    office.dice.wait(200.0),
+                    10_000 + office.dice.below(9_000) as u16,
+                );
                 let to = (names::outside(5_000 + office.dice.below(6)), port);
                 let bytes = (lasts * 8_600.0) as u64;
                 let flow = office.udp(at, phone, to);
@@ -37,21 +40,33 @@ pub(crate) fn day(office: &mut Office, day: u16) {
     every(begin, 4.0 * HOUR, 0.01, office, |office, at| {
         let to = office.resolve(at, CAMERA, "mqtt.camera.example");
         let flow = office.tcp(at, CAMERA, (to, 8_883)).service("ssl");
-        office.tape.flow(&flow.moves(4.0 * HOUR - 9.0, 30_000, 20_000));
+        office
+            .tape
+            .flow(&flow.moves(4.0 * HOUR - 9.0, 30_000, 20_000));
     });
     // A storage box that keeps its files elsewhere as well, at night, and asks for news.
     let mut at = begin + 2.0 * HOUR;
     for _ in 0..office.dice.below(60) {
         let bytes = office.dice.amount(1e7, 2e8);
         let lasts = bytes as f64 / 1.2e7;
-        office.tls(at, STORAGE, "vault.boxmaker.example", (lasts, bytes, bytes / 200));
+        office.tls(
+            at,
+            STORAGE,
+            "vault.boxmaker.example",
+            (lasts, bytes, bytes / 200),
+        );
         at += lasts + 1.0;
     }
     every(begin, HOUR, 0.0005, office, |office, at| {
         office.tls(at, STORAGE, "news.boxmaker.example", (0.4, 1_200, 5_100));
     });
     every(begin, 30.0, 0.02, office, |office, at| {
-        office.http(at, SCREEN, "weather.screens.example", ("/now", "application/json", 2_100));
+        office.http(
+            at,
+            SCREEN,
+            "weather.screens.example",
+            ("/now", "application/json", 2_100),
+        );
     });
 }
 

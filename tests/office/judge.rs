@@ -44,7 +44,9 @@ const AFTER: f64 = 3_600.0;
 const TRACES: f64 = 90_000.0;
 
 pub(crate) fn found(findings: &str) -> Vec<Found> {
-    let rows = findings.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let rows = findings
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
     rows.filter(|row| row["type"] == "detection" && row["event"] == "made")
         .map(|row| Found {
             rule: row["rule_id"].as_str().unwrap().to_owned(),
@@ -90,7 +92,10 @@ impl Score {
     pub(crate) fn add(&mut self, host_days: u64, attacks: &[Attack], found: Vec<Found>) {
         self.host_days += host_days;
         for attack in attacks {
-            let kind = self.kinds.entry((attack.pace, attack.name.clone())).or_default();
+            let kind = self
+                .kinds
+                .entry((attack.pace, attack.name.clone()))
+                .or_default();
             kind.tried += 1;
             kind.in_periods = attack.period.is_some();
             let fits = |found: &&Found| {
@@ -109,7 +114,8 @@ impl Score {
                     && (attack.first..attack.last + TRACES).contains(&found.at)
             })
         };
-        self.wrong.extend(found.into_iter().filter(|found| !is_due(found)));
+        self.wrong
+            .extend(found.into_iter().filter(|found| !is_due(found)));
     }
 
     /// False detections in a hundred days of one host.
@@ -126,20 +132,39 @@ impl Score {
 
     /// The median delay of all attacks of these kinds.
     pub(crate) fn delay(&self, names: &[&str]) -> Option<f64> {
-        let all = self.kinds.iter().filter(|((_, name), _)| names.contains(&name.as_str()));
+        let all = self
+            .kinds
+            .iter()
+            .filter(|((_, name), _)| names.contains(&name.as_str()));
         let delays = all.flat_map(|(_, kind)| kind.delays.clone()).collect();
-        let all = Kind { delays, ..Kind::default() };
+        let all = Kind {
+            delays,
+            ..Kind::default()
+        };
         all.median()
     }
 
     pub(crate) fn table(&self) -> String {
         let mut text = String::new();
-        writeln!(text, "{:<5} {:<24} {:>5} {:>6} {:>12}", "", "attack", "tried", "recall", "median delay").unwrap();
+        writeln!(
+            text,
+            "{:<5} {:<24} {:>5} {:>6} {:>12}",
+            "", "attack", "tried", "recall", "median delay"
+        )
+        .unwrap();
         for ((pace, name), kind) in &self.kinds {
             let unit = if kind.in_periods { "periods" } else { "s" };
-            let delay = kind.median().map_or("-".to_owned(), |delay| format!("{delay:.1} {unit}"));
+            let delay = kind
+                .median()
+                .map_or("-".to_owned(), |delay| format!("{delay:.1} {unit}"));
             let pace = format!("{pace:?}").to_lowercase();
-            writeln!(text, "{pace:<5} {name:<24} {:>5} {:>6.2} {delay:>12}", kind.tried, kind.recall()).unwrap();
+            writeln!(
+                text,
+                "{pace:<5} {name:<24} {:>5} {:>6.2} {delay:>12}",
+                kind.tried,
+                kind.recall()
+            )
+            .unwrap();
         }
         for pace in [Pace::Plain, Pace::Slow] {
             let name = format!("{pace:?}").to_lowercase();
@@ -149,12 +174,24 @@ impl Score {
         for found in &self.wrong {
             *rules.entry(&found.rule).or_default() += 1;
         }
-        writeln!(text, "\nfalse detections in {} host-days, and in 100 of them", self.host_days).unwrap();
+        writeln!(
+            text,
+            "\nfalse detections in {} host-days, and in 100 of them",
+            self.host_days
+        )
+        .unwrap();
         for (rule, count) in rules {
             let rate = 100.0 * count as f64 / self.host_days as f64;
             writeln!(text, "{rule:<30} {count:>5} {rate:>8.3}").unwrap();
         }
-        writeln!(text, "{:<30} {:>5} {:>8.3}", "all", self.wrong.len(), self.false_rate()).unwrap();
+        writeln!(
+            text,
+            "{:<30} {:>5} {:>8.3}",
+            "all",
+            self.wrong.len(),
+            self.false_rate()
+        )
+        .unwrap();
         text
     }
 }

@@ -15,7 +15,17 @@ pub(crate) fn outside(number: u64) -> IpAddr {
 }
 
 fn outside_v6(number: u64) -> IpAddr {
-    Ipv6Addr::new(0x2001, 0xdb8, 0xff, 0, 0, 0, (number >> 16) as u16, number as u16).into()
+    Ipv6Addr::new(
+        0x2001,
+        0xdb8,
+        0xff,
+        0,
+        0,
+        0,
+        (number >> 16) as u16,
+        number as u16,
+    )
+    .into()
 }
 
 /// Where a name leads: one address, or for a content network one of sixteen.
@@ -100,7 +110,8 @@ impl Office {
             self.tape.flow(&flow.moves(lasts, sent, received));
         } else {
             let flow = self.tcp(at, octet, (to, 443)).service("ssl");
-            self.tape.encrypted(&flow.moves(lasts, sent, received), name);
+            self.tape
+                .encrypted(&flow.moves(lasts, sent, received), name);
         }
     }
 

@@ -18,7 +18,11 @@ fn part(number: u64, dice: &mut Dice) -> String {
         1 => format!("px.m{number}.example"),
         // Advertising frames have names that look like hashes.
         2 if dice.happens(0.15) => {
-            format!("{:016x}{:016x}.frame.a{number}.example", dice.next(), dice.next())
+            format!(
+                "{:016x}{:016x}.frame.a{number}.example",
+                dice.next(),
+                dice.next()
+            )
         }
         _ => format!("api.p{number}.example"),
     }
@@ -27,7 +31,11 @@ fn part(number: u64, dice: &mut Dice) -> String {
 pub(crate) fn day(office: &mut Office, me: u8, day: u16) {
     let begin = office.begin(day);
     background(office, me, begin);
-    let works = if Office::is_working_day(day) { 0.93 } else { 0.04 };
+    let works = if Office::is_working_day(day) {
+        0.93
+    } else {
+        0.04
+    };
     if !office.dice.happens(works) {
         return;
     }
@@ -109,10 +117,17 @@ fn background(office: &mut Office, me: u8, begin: f64) {
 
 fn log_on(office: &mut Office, me: u8, at: f64) {
     for (directory, extra) in [(DIRECTORY, 0.0), (SECOND_DIRECTORY, 1.0)] {
-        for (port, service, times) in [(88, "krb_tcp", 4), (389, "ldap_tcp", 3), (135, "dce_rpc", 1), (445, "smb", 1)] {
+        for (port, service, times) in [
+            (88, "krb_tcp", 4),
+            (389, "ldap_tcp", 3),
+            (135, "dce_rpc", 1),
+            (445, "smb", 1),
+        ] {
             for turn in 0..times {
                 let to = (office.v4(directory), port);
-                let flow = office.tcp(at + extra + f64::from(turn) * 0.3, me, to).service(service);
+                let flow = office
+                    .tcp(at + extra + f64::from(turn) * 0.3, me, to)
+                    .service(service);
                 office.tape.flow(&flow.moves(0.5, 2_000, 3_000));
             }
         }
@@ -121,7 +136,12 @@ fn log_on(office: &mut Office, me: u8, at: f64) {
         let flow = office.tcp(at + extra + 0.7, me, to);
         office.tape.flow(&flow.moves(1.0, 3_000, 3_000));
     }
-    office.http(at + 2.0, me, "connectivity.vendor.example", ("/check", "text/plain", 22));
+    office.http(
+        at + 2.0,
+        me,
+        "connectivity.vendor.example",
+        ("/check", "text/plain", 22),
+    );
 }
 
 /// Pages one after the other.
@@ -194,7 +214,9 @@ fn agents(office: &mut Office, me: u8, (from, to): (f64, f64)) {
     let mut at = from;
     while at < to {
         let server = 20 + office.dice.below(4);
-        let flow = office.udp(at, me, (names::outside(server), 123)).service("ntp");
+        let flow = office
+            .udp(at, me, (names::outside(server), 123))
+            .service("ntp");
         office.tape.flow(&flow.moves(0.03, 48, 48));
         at += 1_024.0 + office.dice.between(0.0, 2.0);
     }
@@ -214,7 +236,11 @@ fn agents(office: &mut Office, me: u8, (from, to): (f64, f64)) {
 
 /// Connections that stay, with a little now and then.
 fn chat(office: &mut Office, me: u8, (from, to): (f64, f64)) {
-    for name in ["push.chat.example", "push.vendor.example", "events.board.example"] {
+    for name in [
+        "push.chat.example",
+        "push.vendor.example",
+        "events.board.example",
+    ] {
         let mut at = from + office.dice.between(0.0, 60.0);
         while at < to {
             let lasts = office.dice.between(0.1, 3.0) * HOUR;
@@ -240,7 +266,9 @@ fn share(office: &mut Office, me: u8, (from, to): (f64, f64)) {
     // Three servers in one go, on some days: drives that are connected again.
     if office.dice.happens(0.2) {
         for server in [10, 11, 12] {
-            let flow = office.tcp(from + 9.0, me, (office.v4(server), 445)).service("smb");
+            let flow = office
+                .tcp(from + 9.0, me, (office.v4(server), 445))
+                .service("smb");
             office.tape.flow(&flow.moves(900.0, 9_000, 30_000));
         }
     }
@@ -297,7 +325,11 @@ fn print(office: &mut Office, me: u8, at: f64) {
 /// Much from a content network, and some of it from neighbours, who may be away.
 fn update(office: &mut Office, me: u8, at: f64) {
     for turn in 0..25 {
-        let what = ("/c/part.cab", "application/vnd.ms-cab-compressed", 9_000_000);
+        let what = (
+            "/c/part.cab",
+            "application/vnd.ms-cab-compressed",
+            9_000_000,
+        );
         office.http(at + f64::from(turn) * 6.0, me, "dl.cdnupdate.example", what);
     }
     for turn in 0..30_u8 {
@@ -316,7 +348,10 @@ fn update(office: &mut Office, me: u8, at: f64) {
 /// A program of a small vendor, which says hello once it runs.
 fn install(office: &mut Office, me: u8, at: f64) {
     let vendor = office.dice.below(5_000);
-    let (site, bytes) = (format!("www.v{vendor}.example"), office.dice.amount(2e6, 9e7));
+    let (site, bytes) = (
+        format!("www.v{vendor}.example"),
+        office.dice.amount(2e6, 9e7),
+    );
     if office.dice.happens(0.15) {
         let uri = format!("/setup{vendor}.exe");
         office.http(at, me, &site, (&uri, "application/x-dosexec", bytes));
@@ -325,7 +360,12 @@ fn install(office: &mut Office, me: u8, at: f64) {
     }
     for turn in 0..2 + office.dice.below(2) {
         let later = at + 60.0 + turn as f64 * 25.0;
-        office.tls(later, me, &format!("api.v{vendor}.example"), (0.5, 1_400, 5_000));
+        office.tls(
+            later,
+            me,
+            &format!("api.v{vendor}.example"),
+            (0.5, 1_400, 5_000),
+        );
     }
 }
 
@@ -335,8 +375,11 @@ fn administer(office: &mut Office, me: u8, (from, to): (f64, f64)) {
         let mut at = office.dice.between(from, to);
         for _ in 0..2 + office.dice.below(5) {
             let server = 2 + office.dice.below(15) as u8;
-            let (port, service) = [(22, "ssh"), (3389, "rdp"), (5985, "http")][office.dice.below(3) as usize];
-            let flow = office.tcp(at, me, (office.v4(server), port)).service(service);
+            let (port, service) =
+                [(22, "ssh"), (3389, "rdp"), (5985, "http")][office.dice.below(3) as usize];
+            let flow = office
+                .tcp(at, me, (office.v4(server), port))
+                .service(service);
             let flow = flow.moves(office.dice.between(60.0, 1_800.0), 40_000, 900_000);
             if port == 22 {
                 office.tape.signed_in(&flow, 'T');
@@ -349,13 +392,17 @@ fn administer(office: &mut Office, me: u8, (from, to): (f64, f64)) {
     let at = office.dice.between(from, to);
     for server in SERVERS {
         let flow = office.tcp(at + f64::from(server) * 0.2, me, (office.v4(server), 22));
-        office.tape.signed_in(&flow.service("ssh").moves(6.0, 9_000, 12_000), 'T');
+        office
+            .tape
+            .signed_in(&flow.service("ssh").moves(6.0, 9_000, 12_000), 'T');
     }
     // A wrong password, sometimes.
     if office.dice.happens(0.3) {
         for turn in 0..3 {
             let flow = office.tcp(at + 900.0 + f64::from(turn) * 8.0, me, (office.v4(12), 22));
-            office.tape.signed_in(&flow.service("ssh").moves(4.0, 2_500, 3_000), 'F');
+            office
+                .tape
+                .signed_in(&flow.service("ssh").moves(4.0, 2_500, 3_000), 'F');
         }
     }
 }

@@ -43,7 +43,13 @@ impl Recording {
     }
 
     /// Writes it into an office; `slower` by this factor.
-    pub(crate) fn happen(&self, office: &mut Office, at: f64, slower: f64, who: &mut Vec<u8>) -> Vec<Attack> {
+    pub(crate) fn happen(
+        &self,
+        office: &mut Office,
+        at: f64,
+        slower: f64,
+        who: &mut Vec<u8>,
+    ) -> Vec<Attack> {
         let mut swaps = BTreeMap::new();
         for (_, subject) in &self.expected {
             if let Some(octet) = octet(*subject)
@@ -58,13 +64,22 @@ impl Recording {
             Ok(addr) => match octet(addr) {
                 Some(octet) => {
                     let octet = swaps.get(&octet).copied().unwrap_or(octet);
-                    if addr.is_ipv6() { office.v6(octet) } else { office.v4(octet) }.to_string()
+                    if addr.is_ipv6() {
+                        office.v6(octet)
+                    } else {
+                        office.v4(octet)
+                    }
+                    .to_string()
                 }
                 None => text.to_owned(),
             },
             Err(_) => text.to_owned(),
         };
-        let begin = self.rows.iter().flat_map(|(_, rows)| rows).map(|row| number(&row[0]));
+        let begin = self
+            .rows
+            .iter()
+            .flat_map(|(_, rows)| rows)
+            .map(|row| number(&row[0]));
         let begin = begin.fold(f64::INFINITY, f64::min);
         let salt = office.tape.flows();
         let mut attacks: Vec<Attack> = Vec::new();

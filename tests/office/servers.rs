@@ -6,7 +6,15 @@ use super::*;
 pub(crate) fn day(office: &mut Office, day: u16) {
     let begin = office.begin(day);
     directories(office, begin);
-    mail(office, begin, if Office::is_working_day(day) { 700 } else { 150 });
+    mail(
+        office,
+        begin,
+        if Office::is_working_day(day) {
+            700
+        } else {
+            150
+        },
+    );
     back_up(office, begin + 1.0 * HOUR);
     monitor(office, begin);
     visitors(office, begin);
@@ -15,12 +23,19 @@ pub(crate) fn day(office: &mut Office, day: u16) {
     for server in SERVERS {
         let mut at = begin + office.dice.between(0.0, HOUR);
         while at < begin + DAY {
-            office.tls(at, server, "packages.cdnupdate.example", (2.0, 2_000, 300_000));
+            office.tls(
+                at,
+                server,
+                "packages.cdnupdate.example",
+                (2.0, 2_000, 300_000),
+            );
             at += office.dice.about(6.0 * HOUR, 0.1);
         }
         let mut at = begin;
         while at < begin + DAY {
-            let flow = office.udp(at, server, (names::outside(21), 123)).service("ntp");
+            let flow = office
+                .udp(at, server, (names::outside(21), 123))
+                .service("ntp");
             office.tape.flow(&flow.moves(0.03, 48, 48));
             at += 1_024.0;
         }
@@ -64,7 +79,11 @@ fn mail(office: &mut Office, begin: f64, letters: u64) {
             let (later, to) = (at + f64::from(turn) * 0.3, names::address(&name, 0));
             let flow = office.tcp(later, MAIL, (to, 25)).service("smtp");
             let dead = turn % 9 == 0;
-            let flow = if dead { flow.unanswered() } else { flow.moves(2.0, 30_000, 700) };
+            let flow = if dead {
+                flow.unanswered()
+            } else {
+                flow.moves(2.0, 30_000, 700)
+            };
             office.tape.flow(&flow);
         }
     }
@@ -72,7 +91,9 @@ fn mail(office: &mut Office, begin: f64, letters: u64) {
         let at = begin + office.dice.between(0.0, DAY);
         let from = names::outside(office.dice.popular(60_000));
         let flow = tape::Flow::tcp(at, (from, office.port()), (office.v4(MAIL), 25));
-        office.tape.flow(&flow.service("smtp").moves(4.0, 40_000, 900));
+        office
+            .tape
+            .flow(&flow.service("smtp").moves(4.0, 40_000, 900));
         let IpAddr::V4(v4) = from else { continue };
         let [a, b, c, d] = v4.octets();
         for list in ["bl.list.example", "dnsbl.other.example"] {
@@ -80,7 +101,10 @@ fn mail(office: &mut Office, begin: f64, letters: u64) {
         }
         let domain = office.dice.popular(9_000);
         office.look_up(at + 0.3, MAIL, &format!("d{domain}.example"), 16);
-        let key = format!("s{:06x}._domainkey.d{domain}.example", hash(&domain.to_string()) >> 40);
+        let key = format!(
+            "s{:06x}._domainkey.d{domain}.example",
+            hash(&domain.to_string()) >> 40
+        );
         office.look_up(at + 0.4, MAIL, &key, 16);
         office.look_up(at + 0.4, MAIL, &format!("_dmarc.d{domain}.example"), 16);
     }
@@ -92,7 +116,9 @@ fn back_up(office: &mut Office, at: f64) {
     for server in SERVERS.chain(FIRST_PERSON..FIRST_PERSON + 6) {
         let bytes = office.dice.amount(2e8, 6e9);
         let lasts = bytes as f64 / 8e7;
-        let flow = office.tcp(later, BACKUP, (office.v4(server), 445)).service("smb");
+        let flow = office
+            .tcp(later, BACKUP, (office.v4(server), 445))
+            .service("smb");
         office.tape.flow(&flow.moves(lasts, bytes / 200, bytes));
         later += lasts + 2.0;
     }
@@ -119,14 +145,22 @@ fn monitor(office: &mut Office, begin: f64) {
             let is_on = machine < FIRST_PERSON || machine >= 220 || by_day || machine % 3 == 0;
             let is_on = is_on && machine != *PRINTERS.end();
             let when = at + turn as f64 * 0.15;
-            let flow = office.udp(when, MONITOR, (office.v4(machine), 161)).service("snmp");
+            let flow = office
+                .udp(when, MONITOR, (office.v4(machine), 161))
+                .service("snmp");
             let flow = flow.moves(0.02, 90, 140);
-            office.tape.flow(&if is_on { flow } else { flow.unanswered() });
+            office
+                .tape
+                .flow(&if is_on { flow } else { flow.unanswered() });
             if machine < FIRST_PERSON && round.is_multiple_of(3) {
                 for port in [22, 80, 443, 445, 3389] {
                     let flow = office.tcp(when, MONITOR, (office.v4(machine), port));
                     let there = u64::from(port) % 7 != u64::from(machine) % 7;
-                    office.tape.flow(&if there { flow.moves(0.1, 0, 0) } else { flow.refused() });
+                    office.tape.flow(&if there {
+                        flow.moves(0.1, 0, 0)
+                    } else {
+                        flow.refused()
+                    });
                 }
             }
         }
@@ -143,7 +177,9 @@ fn visitors(office: &mut Office, begin: f64) {
         for turn in 0..1 + office.dice.below(6) {
             let to = (office.v4(WEB), 443);
             let flow = tape::Flow::tcp(at + turn as f64, (from, office.port()), to);
-            office.tape.flow(&flow.service("ssl").moves(9.0, 2_000, 90_000));
+            office
+                .tape
+                .flow(&flow.service("ssl").moves(9.0, 2_000, 90_000));
         }
     }
     for _ in 0..1_500 {
@@ -163,8 +199,14 @@ fn mirror(office: &mut Office, at: f64) {
     office.tape.flow(&flow.moves(60.0, 9_000, 12_000));
     for file in 0..90 {
         let port = 30_000 + office.dice.below(9_000) as u16;
-        let flow = office.tcp(at + 1.0 + f64::from(file) * 0.5, 13, (office.v4(FILES), port));
-        office.tape.flow(&flow.service("ftp-data").moves(0.3, 0, 200_000));
+        let flow = office.tcp(
+            at + 1.0 + f64::from(file) * 0.5,
+            13,
+            (office.v4(FILES), port),
+        );
+        office
+            .tape
+            .flow(&flow.service("ftp-data").moves(0.3, 0, 200_000));
     }
 }
 

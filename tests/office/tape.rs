@@ -185,7 +185,11 @@ impl Tape {
             None => (3, "-".to_owned()),
         };
         let head = Self::head(flow.at, number, &flow);
-        writeln!(self.dns, "{head}\tudp\t0.02\t{name}\t{qtype}\t{code}\t{answer}").unwrap();
+        writeln!(
+            self.dns,
+            "{head}\tudp\t0.02\t{name}\t{qtype}\t{code}\t{answer}"
+        )
+        .unwrap();
     }
 
     pub(crate) fn fetched(&mut self, flow: &Flow, host: &str, uri: &str, mime_type: &str) {
