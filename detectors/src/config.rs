@@ -11,12 +11,12 @@
 //! |---|---|
 //! | tables of the first fifteen signals: `max_memory` each | 15 × 32 MiB |
 //! | tables of the other signals | 36 MiB |
-//! | tables of LONG_BEACON and STROBE | 40 MiB |
+//! | tables of LONG_BEACON, STROBE and RARE_UPLOAD | 48 MiB |
 //! | destinations outside: `destinations.max_memory` | 32 MiB |
 //! | flows FAN_OUT_SCAN has yet to judge: `max_undecided` × 96 bytes | 24 MiB |
 //! | open signals: `max_open_signals` × 2 KiB | 32 MiB |
-//! | groups of the built-in rules: `rules.max_memory` each | 9 × 8 MiB |
-//! | all | 716 MiB |
+//! | groups of the built-in rules: `rules.max_memory` each | 11 × 8 MiB |
+//! | all | 740 MiB |
 //!
 //! [`Config::fit`] scales all of these down into one budget. A quarter of each table's `max_memory`
 //! is kept for what subjects hold beside their place in it, so it may be full with fewer than
@@ -38,7 +38,7 @@ pub use per_signal::{
     DnsQueryBurst, EncodedTunnelingPattern, ExecutableFileDownload, FanInDdos, FanOutScan,
     HighEntropyDns, IcmpTunnel, LongBeacon, LongConnection, OutboundSpike, PeriodicBeacon,
     PersistentDestination, PortScan, PostDownloadBeacon, PrivilegedAccess, ProtocolOnWrongPort,
-    RareExternalSource, Strobe, SynBurst,
+    RareExternalSource, RareUpload, Strobe, SynBurst,
 };
 
 use crate::SignalKind;
@@ -109,6 +109,8 @@ pub struct Config {
     pub long_connection: LongConnection,
     /// STROBE.
     pub strobe: Strobe,
+    /// RARE_UPLOAD.
+    pub rare_upload: RareUpload,
     /// What holds for all correlation rules.
     pub rules: RulesConfig,
     /// What is known and not to be alerted on.
@@ -149,6 +151,7 @@ impl Default for Config {
             long_beacon: LongBeacon::default(),
             long_connection: LongConnection::default(),
             strobe: Strobe::default(),
+            rare_upload: RareUpload::default(),
             rules: RulesConfig::default(),
             suppressions: Vec::new(),
         }

@@ -81,7 +81,7 @@ pub struct RuleError {
 }
 
 /// The files of the rules shipped with the sensor: name and text.
-pub const BUILTIN_RULES: [(&str, &str); 9] = [
+pub const BUILTIN_RULES: [(&str, &str); 11] = [
     (
         "c2_beaconing.yml",
         include_str!("../rules/c2_beaconing.yml"),
@@ -114,6 +114,14 @@ pub const BUILTIN_RULES: [(&str, &str); 9] = [
     (
         "slow_beaconing.yml",
         include_str!("../rules/slow_beaconing.yml"),
+    ),
+    (
+        "upload_to_a_stranger.yml",
+        include_str!("../rules/upload_to_a_stranger.yml"),
+    ),
+    (
+        "slow_dns_exfiltration.yml",
+        include_str!("../rules/slow_dns_exfiltration.yml"),
     ),
 ];
 

@@ -167,11 +167,13 @@ pub enum SignalKind {
     LongBeacon,
     LongConnection,
     Strobe,
+    /// Much is sent to somewhere outside that hardly any other host contacts.
+    RareUpload,
 }
 
 impl SignalKind {
     /// Every kind, in the order of all outputs.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::PortScan,
         Self::ConnectionSpike,
         Self::PrivilegedAccess,
@@ -196,6 +198,7 @@ impl SignalKind {
         Self::LongBeacon,
         Self::LongConnection,
         Self::Strobe,
+        Self::RareUpload,
     ];
 
     /// The kind of this name.
@@ -230,6 +233,7 @@ impl SignalKind {
             Self::LongBeacon => "LONG_BEACON",
             Self::LongConnection => "LONG_CONNECTION",
             Self::Strobe => "STROBE",
+            Self::RareUpload => "RARE_UPLOAD",
         }
     }
 }

@@ -24,6 +24,7 @@ mod post_download_beacon;
 mod privileged_access;
 mod protocol_on_wrong_port;
 mod rare_external_source;
+mod rare_upload;
 mod strobe;
 mod syn_burst;
 
@@ -204,6 +205,7 @@ fn make(kind: SignalKind, config: &Config, general: General) -> Box<dyn Detector
             general,
         )),
         SignalKind::Strobe => Box::new(strobe::Strobes::new(&config.strobe, general)),
+        SignalKind::RareUpload => Box::new(rare_upload::Uploads::new(&config.rare_upload, general)),
     }
 }
 
@@ -234,6 +236,7 @@ pub(crate) fn clause(kind: SignalKind) -> fn(&Facts<'_>) -> String {
         SignalKind::LongBeacon => long_beacon::clause,
         SignalKind::LongConnection => long_connection::clause,
         SignalKind::Strobe => strobe::clause,
+        SignalKind::RareUpload => rare_upload::clause,
     }
 }
 

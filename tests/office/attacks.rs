@@ -54,6 +54,7 @@ fn attack(name: &str, pace: Pace, rules: &[&str], who: IpAddr, span: (f64, f64))
         name: name.to_owned(),
         rules: rules.iter().map(|rule| (*rule).to_owned()).collect(),
         who,
+        peer: None,
         pace,
         first: span.0,
         last: span.1,
@@ -188,8 +189,13 @@ fn beacon(office: &mut Office, me: u8, at: f64, beacon: &Beacon) -> Attack {
     let rules = ["C2-BEACON-001", "C2-BEACON-002"];
     let six = beacon.named == Named::Yes && hash(&domain).is_multiple_of(10);
     let who = if six { office.v6(me) } else { office.v4(me) };
+    let peer = match beacon.named {
+        Named::Yes => office.resolve(time, me, &domain),
+        Named::No => names::outside(hash(&host)),
+    };
     Attack {
         period: Some(beacon.period),
+        peer: Some(peer),
         ..attack(beacon.name, Pace::Slow, &rules, who, (at, time))
     }
 }
@@ -349,7 +355,7 @@ fn slow_requests(office: &mut Office, _: u8, at: f64) -> Attack {
     }
     attack(
         "slow-requests",
-        Pace::Slow,
+        Pace::Blind,
         &["DDOS-001", "DDOS-002"],
         office.v4(WEB),
         (at, at + 460.0),
@@ -369,6 +375,7 @@ fn talk_over_chat(office: &mut Office, me: u8, at: f64) -> Attack {
     let rules = ["C2-BEACON-001", "C2-BEACON-002"];
     Attack {
         period: Some(190.0),
+        peer: Some(to.0),
         ..attack(
             "chat-reconnecting",
             Pace::Slow,

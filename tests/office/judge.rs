@@ -14,6 +14,8 @@ pub(crate) struct Attack {
     pub(crate) rules: Vec<String>,
     /// The attacker, or else the target.
     pub(crate) who: IpAddr,
+    /// Whom it must be found with, too.
+    pub(crate) peer: Option<IpAddr>,
     pub(crate) pace: Pace,
     /// When its first packet was sent, and its last.
     pub(crate) first: f64,
@@ -27,6 +29,8 @@ pub(crate) struct Attack {
 pub(crate) enum Pace {
     Plain,
     Slow,
+    /// None: nothing looks for it yet.
+    Blind,
 }
 
 /// A detection, as it was made.
@@ -101,6 +105,9 @@ impl Score {
             let fits = |found: &&Found| {
                 attack.rules.contains(&found.rule)
                     && found.subjects.contains(&attack.who)
+                    && attack
+                        .peer
+                        .is_none_or(|peer| found.subjects.contains(&peer))
                     && (attack.first..attack.last + AFTER).contains(&found.at)
             };
             if let Some(found) = found.iter().find(fits) {

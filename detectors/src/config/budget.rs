@@ -52,12 +52,12 @@ impl Config {
 macro_rules! tables {
     ($config:ident: $($signal:ident)+) => {
         impl Config {
-            fn tables(&self) -> [(Count, Bytes); 24] {
+            fn tables(&self) -> [(Count, Bytes); 25] {
                 let $config = self;
                 [$(($config.$signal.max_subjects, $config.$signal.max_memory),)+]
             }
 
-            fn tables_mut(&mut self) -> [(&mut Count, &mut Bytes); 24] {
+            fn tables_mut(&mut self) -> [(&mut Count, &mut Bytes); 25] {
                 let $config = self;
                 [$((&mut $config.$signal.max_subjects, &mut $config.$signal.max_memory),)+]
             }
@@ -70,7 +70,7 @@ tables!(config: port_scan connection_spike privileged_access periodic_beacon per
     syn_burst dns_query_burst high_entropy_dns encoded_tunneling_pattern
     destinations executable_file_download rare_external_source post_download_beacon
     brute_force icmp_tunnel protocol_on_wrong_port
-    long_beacon strobe);
+    long_beacon strobe rare_upload);
 
 #[cfg(test)]
 mod tests {
@@ -83,7 +83,7 @@ mod tests {
         let mut config = Config::default();
         assert_eq!(
             config.most_memory(6) / MIB,
-            15 * 32 + 36 + 32 + 40 + 6 * 8 + 24 + 32
+            15 * 32 + 36 + 32 + 48 + 6 * 8 + 24 + 32
         );
         config.fit(config.most_memory(6), 6);
         assert_eq!(config, Config::default());
