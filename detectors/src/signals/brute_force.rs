@@ -131,6 +131,10 @@ impl Guesses {
         }
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one judgement, and all that it tells"
+    )]
     fn take(&mut self, attempt: &Attempt, place: Place, board: &mut Board) {
         let subject = Some(attempt.subject);
         if attempt.came == Came::In && self.services.get(attempt.key, subject).is_none() {

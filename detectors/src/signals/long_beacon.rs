@@ -164,6 +164,10 @@ impl Detector for Beacons {
         }
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one judgement, and all that it tells"
+    )]
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
         let (config, max_evidence) = (&self.config, self.general.max_evidence);
         if !seen.has_ports() || config.ignore_ports.contains(&seen.port()) {

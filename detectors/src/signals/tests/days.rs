@@ -38,6 +38,7 @@ fn even(hours: i64) -> Vec<Flow> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn long_beacon() {
     // Half a second to half an hour, each length as often as twice that.
     let irregular = |nth: i64| 500 << (nth * nth * 7_919 % 13);
@@ -233,6 +234,7 @@ fn names_weigh_in_short_beacons() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn rare_upload() {
     const GIGA: u64 = 1_000_000_000;
     let upload = |hours: i64, sent: u64, received: u64| {
