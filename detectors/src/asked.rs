@@ -78,6 +78,11 @@ fn parts(name: &[u8]) -> (&[u8], &[u8]) {
     name.split_at_checked(left).unwrap_or((&[], name))
 }
 
+/// Digits of MD5, SHA-1, SHA-224, SHA-256, SHA-384 and SHA-512.
+const HASHES: [usize; 6] = [32, 40, 56, 64, 96, 128];
+/// Labels beside a hash are shorter than this.
+const BESIDE_HASH: usize = 8;
+
 /// How long the labels left of the registered domain are, without the dots between, and how varied.
 /// Tunnels split what they carry over several labels, so all of them count together.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -113,6 +118,16 @@ impl<'a> Left<'a> {
         } else {
             0.0
         }
+    }
+
+    /// Whether it is a hash, and little else: something that a client wants to know about, not send.
+    pub(crate) fn is_hash(self) -> bool {
+        let labels = self.labels.split(|byte| *byte == b'.');
+        let mut long = labels.filter(|label| label.len() >= BESIDE_HASH);
+        let (Some(hash), None) = (long.next(), long.next()) else {
+            return false;
+        };
+        HASHES.contains(&hash.len()) && hash.iter().all(u8::is_ascii_hexdigit)
     }
 
     /// Whether it looks like encoded data.

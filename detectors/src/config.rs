@@ -11,13 +11,13 @@
 //! |---|---|
 //! | tables of the first fifteen signals: `max_memory` each | 15 × 32 MiB |
 //! | tables of the other signals | 36 MiB |
-//! | tables of LONG_BEACON and STROBE | 40 MiB |
+//! | tables of LONG_BEACON, STROBE and RARE_UPLOAD | 48 MiB |
 //! | tables of SMB_FAN_OUT, THREAT_LIST_MATCH and the signals of backup hosts | 18 MiB |
 //! | destinations outside: `destinations.max_memory` | 32 MiB |
 //! | flows FAN_OUT_SCAN has yet to judge: `max_undecided` × 96 bytes | 24 MiB |
 //! | open signals: `max_open_signals` × 2 KiB | 32 MiB |
-//! | groups of the built-in rules: `rules.max_memory` each | 10 × 8 MiB |
-//! | all | 742 MiB |
+//! | groups of the built-in rules: `rules.max_memory` each | 12 × 8 MiB |
+//! | all | 766 MiB |
 //!
 //! [`Config::fit`] scales all of these down into one budget. A quarter of each table's `max_memory`
 //! is kept for what subjects hold beside their place in it, so it may be full with fewer than
@@ -41,7 +41,7 @@ pub use per_signal::{
     EncodedTunnelingPattern, ExecutableFileDownload, FanInDdos, FanOutScan, HighEntropyDns,
     IcmpTunnel, LongBeacon, LongConnection, OutboundSpike, PeriodicBeacon, PersistentDestination,
     PortScan, PostDownloadBeacon, PrivilegedAccess, ProtocolOnWrongPort, RareExternalSource,
-    SmbFanOut, Strobe, SynBurst, ThreatListMatch,
+    RareUpload, SmbFanOut, Strobe, SynBurst, ThreatListMatch,
 };
 
 pub use roles::{Network, Role, Roles};
@@ -126,6 +126,8 @@ pub struct Config {
     pub destructive_recovery_action: DestructiveRecoveryAction,
     /// THREAT_LIST_MATCH.
     pub threat_list_match: ThreatListMatch,
+    /// RARE_UPLOAD.
+    pub rare_upload: RareUpload,
     /// What holds for all correlation rules.
     pub rules: RulesConfig,
     /// What is known and not to be alerted on.
@@ -172,6 +174,7 @@ impl Default for Config {
             admin_management_protocol: AdminManagementProtocol::default(),
             destructive_recovery_action: DestructiveRecoveryAction::default(),
             threat_list_match: ThreatListMatch::default(),
+            rare_upload: RareUpload::default(),
             rules: RulesConfig::default(),
             suppressions: Vec::new(),
         }

@@ -4,6 +4,9 @@
 //! for it, or named it to the server), otherwise an address. What is said of it reaches back to
 //! [`Known::since`]: the beginning, or when something was forgotten that may have been it. State is
 //! bounded: destinations contacted longest ago are forgotten first, counted.
+//!
+//! Of each host inside it is known how many domains it contacted by name: a host that goes by names
+//! and contacts an address that nothing led to was told that address by something else.
 
 use std::net::IpAddr;
 
@@ -24,12 +27,14 @@ pub(crate) struct Destinations {
     domains: Subjects<u64, Use>,
     /// The domain that a client last used for an address.
     names: Subjects<(Option<IpAddr>, Option<IpAddr>), Name>,
+    /// Hosts inside that contact anything outside.
+    clients: Subjects<Option<IpAddr>, Client>,
     /// Hosts of which more make no difference.
     enough: usize,
     since: Option<Timestamp>,
 }
 
-state!(Destinations { addresses, domains, names, since } of { enough });
+state!(Destinations { addresses, domains, names, clients, since } of { enough });
 
 /// Since when something is contacted, and by whom inside.
 #[derive(Default, Debug, Serialize, Deserialize)]
@@ -58,6 +63,31 @@ impl Held for Name {
     }
 }
 
+/// How many domains a host contacted by name, of those that few others do.
+#[derive(Default, Debug, Serialize, Deserialize)]
+struct Client {
+    domains: u32,
+}
+
+impl Held for Client {
+    fn heap(&self) -> usize {
+        0
+    }
+}
+
+/// Whether a host contacts a destination by a name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Named {
+    Yes,
+    /// No, though it contacts others by name.
+    No,
+    /// Nor does it contact many others by name, as far as was seen.
+    Unknown,
+}
+
+/// Domains that a host contacts by name from which on it is said to go by names.
+const GOES_BY_NAMES: u32 = 10;
+
 /// What is known of a destination that is being contacted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Known {
@@ -67,6 +97,10 @@ pub(crate) struct Known {
     pub(crate) hosts: u64,
     /// Had it been contacted before then, from here on, that would be known.
     pub(crate) since: Timestamp,
+    /// Whether the host that contacts it does so by name.
+    pub(crate) named: Named,
+    /// Hosts inside that contact anything outside.
+    pub(crate) inside: u64,
 }
 
 impl Known {
@@ -82,8 +116,9 @@ impl Destinations {
         let (subjects, bytes) = (config.max_subjects.size(), config.max_memory.size());
         Self {
             addresses: Subjects::new(subjects, bytes / 16 * 6),
-            domains: Subjects::new(subjects, bytes / 16 * 6),
+            domains: Subjects::new(subjects, bytes / 16 * 5),
             names: Subjects::new(subjects, bytes / 16 * 3),
+            clients: Subjects::new(subjects, bytes / 16),
             enough,
             since: None,
         }
@@ -97,9 +132,13 @@ impl Destinations {
     /// A client opens a connection.
     pub(crate) fn contact(&mut self, client: Party, server: Party, now: Timestamp) -> Known {
         let (by, before) = (self.visit(client, now), self.addresses.evicted());
-        let known = self
+        let taken = self
             .addresses
             .update(server.key, Some(server.addr), |used| used.take(by));
+        let (known, is_new) = taken.unwrap_or((by.alone(), true));
+        if is_new {
+            self.clients.update(client.key, Some(client.addr), |_| ());
+        }
         if self.addresses.evicted() != before {
             let oldest = self
                 .addresses
@@ -111,8 +150,44 @@ impl Destinations {
         let name = self.names.get(join(client.key, server.key), pair);
         match name.map(|name| name.0) {
             Some(domain) => self.name(client, domain, now),
-            None => known.unwrap_or(by.alone()),
+            None => Known {
+                named: self.goes_by_names(client),
+                inside: self.inside(),
+                ..known
+            },
         }
+    }
+
+    /// What it means that a client contacts something without a name.
+    fn goes_by_names(&self, client: Party) -> Named {
+        let known = self.clients.get(client.key, Some(client.addr));
+        if known.is_some_and(|client| client.domains >= GOES_BY_NAMES) {
+            Named::No
+        } else {
+            Named::Unknown
+        }
+    }
+
+    fn inside(&self) -> u64 {
+        u64::try_from(self.clients.len()).unwrap_or(u64::MAX)
+    }
+
+    /// What is known of a destination that a client contacted before.
+    pub(crate) fn known(&self, client: Party, server: Party) -> Option<Known> {
+        let pair = (Some(client.addr), Some(server.addr));
+        let name = self.names.get(join(client.key, server.key), pair);
+        let by_name = name.and_then(|name| self.domains.get(name.0, name.0));
+        let by_address = || self.addresses.get(server.key, Some(server.addr));
+        let used = by_name.or_else(by_address)?;
+        let named = match name {
+            Some(_) => Named::Yes,
+            None => self.goes_by_names(client),
+        };
+        Some(Known {
+            named,
+            inside: self.inside(),
+            ..used.known()
+        })
     }
 
     /// A client contacts a server by its name.
@@ -136,12 +211,21 @@ impl Destinations {
 
     fn name(&mut self, client: Party, domain: u64, now: Timestamp) -> Known {
         let (by, before) = (self.visit(client, now), self.domains.evicted());
-        let known = self.domains.update(domain, domain, |used| used.take(by));
+        let taken = self.domains.update(domain, domain, |used| used.take(by));
+        let (known, is_new) = taken.unwrap_or((by.alone(), true));
+        if is_new {
+            let add = |client: &mut Client| client.domains = client.domains.saturating_add(1);
+            self.clients.update(client.key, Some(client.addr), add);
+        }
         if self.domains.evicted() != before {
             let oldest = self.domains.oldest(Pin::InTurn).map(|(.., used)| used.last);
             self.forget_before(oldest);
         }
-        known.unwrap_or(by.alone())
+        Known {
+            named: Named::Yes,
+            inside: self.inside(),
+            ..known
+        }
     }
 
     /// What was not contacted since then may have been forgotten.
@@ -163,6 +247,7 @@ impl Destinations {
         let number = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
         let held = self.addresses.len() + self.domains.len();
         let bytes = self.addresses.bytes() + self.domains.bytes() + self.names.bytes();
+        let bytes = bytes + self.clients.bytes();
         let evicted = self.addresses.evicted() + self.domains.evicted() + self.names.evicted();
         (number(held), number(bytes), evicted)
     }
@@ -184,25 +269,35 @@ impl Visit {
             first: self.now,
             hosts: 1,
             since: self.since,
+            named: Named::Unknown,
+            inside: 1,
         }
     }
 }
 
 impl Use {
-    /// Adds a host, unless more are known than make a difference.
-    fn take(&mut self, by: Visit) -> Known {
+    /// Adds a host, unless more are known than make a difference; returns whether it was added.
+    fn take(&mut self, by: Visit) -> (Known, bool) {
         if self.hosts.is_empty() {
             (self.first, self.since) = (by.now, by.since);
             self.hosts.reserve_exact(1);
         }
         self.last = self.last.max(by.now);
-        if self.hosts.len() < by.enough && !self.hosts.contains(&by.host) {
+        let is_new = self.hosts.len() < by.enough && !self.hosts.contains(&by.host);
+        if is_new {
             self.hosts.push(by.host);
         }
+        (self.known(), is_new)
+    }
+
+    /// What is known by this alone.
+    fn known(&self) -> Known {
         Known {
             first: self.first,
             hosts: u64::try_from(self.hosts.len()).unwrap_or(u64::MAX),
             since: self.since,
+            named: Named::Unknown,
+            inside: 1,
         }
     }
 }
@@ -273,6 +368,25 @@ mod tests {
         assert_eq!((third.hosts, third.first), (2, at(1_000)));
         let named = destinations.contact_by_name(inside(3), outside(1), 77, at(4_000));
         assert_eq!((named.hosts, named.first), (3, at(1_000)));
+    }
+
+    #[test]
+    fn who_goes_by_names_is_known() {
+        let mut destinations = small(100);
+        let contact = |destinations: &mut Destinations, number| {
+            let known = destinations.contact(inside(1), outside(number), at(1_000));
+            (known.named, known.inside)
+        };
+        assert_eq!(contact(&mut destinations, 1), (Named::Unknown, 1));
+        for domain in 1..10 {
+            destinations.contact_by_name(inside(1), outside(9), domain, at(1_000));
+            assert_eq!(contact(&mut destinations, 1), (Named::Unknown, 1));
+        }
+        destinations.contact_by_name(inside(1), outside(9), 10, at(1_000));
+        assert_eq!(contact(&mut destinations, 1), (Named::No, 1));
+        assert_eq!(contact(&mut destinations, 9), (Named::Yes, 1));
+        let other = destinations.contact(inside(2), outside(1), at(1_000));
+        assert_eq!((other.named, other.inside), (Named::Unknown, 2));
     }
 
     #[test]

@@ -124,7 +124,7 @@ pub struct RuleError {
 }
 
 /// The files of the rules shipped with the sensor: name and text.
-pub const BUILTIN_RULES: [(&str, &str); 10] = [
+pub const BUILTIN_RULES: [(&str, &str); 12] = [
     (
         "backup_targeting.yml",
         include_str!("../rules/backup_targeting.yml"),
@@ -161,6 +161,14 @@ pub const BUILTIN_RULES: [(&str, &str); 10] = [
     (
         "slow_beaconing.yml",
         include_str!("../rules/slow_beaconing.yml"),
+    ),
+    (
+        "upload_to_a_stranger.yml",
+        include_str!("../rules/upload_to_a_stranger.yml"),
+    ),
+    (
+        "slow_dns_exfiltration.yml",
+        include_str!("../rules/slow_dns_exfiltration.yml"),
     ),
 ];
 

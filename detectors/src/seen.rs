@@ -52,7 +52,7 @@ pub(crate) struct Seen<'a> {
     /// Whether this is the opening of a connection: a flow's first packet, for TCP a SYN. Flows
     /// picked up midstream were opened before; counting them would make every start look like a burst.
     pub(crate) connects: bool,
-    /// What is known of the destination, if a host inside connects to one outside.
+    /// What is known of the destination, if a host inside connects to one outside, or sent it much.
     pub(crate) known: Option<Known>,
 }
 
@@ -101,6 +101,12 @@ pub(crate) struct Observer {
 
 state!(Observer { destinations, channels } of { v4, v6, hash, threats, roles, lately });
 
+/// Bytes that are much for one event.
+const MUCH: u64 = 50_000;
+
+/// Hosts that contact one destination of which more make no difference.
+pub(crate) const MANY: usize = 32;
+
 /// How many addresses are known at once.
 const LATELY: usize = 512;
 
@@ -146,10 +152,10 @@ impl Observer {
             threats,
             roles: roles::networks(&config.roles, &hash),
             hash,
-            // One host more than would make a destination rare.
+            // One host more than would make a destination rare, and as many as make it common.
             destinations: Destinations::new(
                 &config.destinations,
-                config.rare_external_source.few_hosts.size() + 1,
+                MANY.max(config.rare_external_source.few_hosts.size() + 1),
             ),
             channels: Channels::new(config.destinations.max_memory.size() / 16),
             lately: Vec::new(),
@@ -171,11 +177,20 @@ impl Observer {
         }
     }
 
-    /// An event has its turn: if a host inside connects to one outside, that is remembered.
+    /// An event has its turn: if a host inside connects to one outside, that is remembered; if it
+    /// sent much, it is looked up.
     pub(crate) fn note_contact(&mut self, seen: &mut Seen<'_>) {
         let Seen { src, dst, .. } = *seen;
-        if seen.connects && seen.has_ports() && src.inside() && dst.side == Side::Outside {
-            seen.known = Some(self.destinations.contact(src, dst, seen.event.time));
+        let much = seen.event.orig.bytes >= MUCH;
+        if !(seen.connects || much) || !seen.has_ports() {
+            return;
+        }
+        if src.inside() && dst.side == Side::Outside {
+            seen.known = if seen.connects {
+                Some(self.destinations.contact(src, dst, seen.event.time))
+            } else {
+                self.destinations.known(src, dst)
+            };
         }
     }
 

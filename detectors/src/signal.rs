@@ -181,11 +181,13 @@ pub enum SignalKind {
     AdminManagementProtocol,
     DestructiveRecoveryAction,
     ThreatListMatch,
+    /// Much is sent to somewhere outside that hardly any other host contacts.
+    RareUpload,
 }
 
 impl SignalKind {
     /// Every kind, in the order of all outputs.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::PortScan,
         Self::ConnectionSpike,
         Self::PrivilegedAccess,
@@ -215,6 +217,7 @@ impl SignalKind {
         Self::AdminManagementProtocol,
         Self::DestructiveRecoveryAction,
         Self::ThreatListMatch,
+        Self::RareUpload,
     ];
 
     /// The kind of this name.
@@ -254,6 +257,7 @@ impl SignalKind {
             Self::AdminManagementProtocol => "ADMIN_MANAGEMENT_PROTOCOL",
             Self::DestructiveRecoveryAction => "DESTRUCTIVE_RECOVERY_ACTION",
             Self::ThreatListMatch => "THREAT_LIST_MATCH",
+            Self::RareUpload => "RARE_UPLOAD",
         }
     }
 }

@@ -28,6 +28,7 @@ mod post_download_beacon;
 mod privileged_access;
 mod protocol_on_wrong_port;
 mod rare_external_source;
+mod rare_upload;
 mod smb_fan_out;
 mod strobe;
 mod syn_burst;
@@ -253,6 +254,7 @@ fn make(kind: SignalKind, config: &Config, general: General) -> Box<dyn Detector
             &config.threat_list_match,
             general,
         )),
+        SignalKind::RareUpload => Box::new(rare_upload::Uploads::new(&config.rare_upload, general)),
     }
 }
 
@@ -288,6 +290,7 @@ pub(crate) fn clause(kind: SignalKind) -> fn(&Facts<'_>) -> String {
         SignalKind::AdminManagementProtocol => admin_management_protocol::clause,
         SignalKind::DestructiveRecoveryAction => destructive_recovery_action::clause,
         SignalKind::ThreatListMatch => threat_list_match::clause,
+        SignalKind::RareUpload => rare_upload::clause,
     }
 }
 

@@ -68,6 +68,12 @@ impl Flow {
         self
     }
 
+    /// The same, to another host.
+    pub(crate) fn to(mut self, dst: &str) -> Self {
+        self.id.resp.addr = dst.parse().unwrap();
+        self
+    }
+
     /// The same, so many milliseconds later.
     pub(crate) fn later(mut self, millis: i64) -> Self {
         self.opened += millis;
@@ -139,7 +145,11 @@ impl Flow {
         }
         if let Some(ended) = self.ended {
             let closed = FlowEventKind::Closed {
-                state: ConnState::Sf,
+                state: if self.answered {
+                    ConnState::Sf
+                } else {
+                    ConnState::S0
+                },
                 last: at(ended),
             };
             let last = event(3, ended, closed);

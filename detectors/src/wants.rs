@@ -21,8 +21,10 @@ impl What {
     pub(crate) const SENT: Self = Self(1 << 5);
     /// The responder sent payload.
     pub(crate) const RECEIVED: Self = Self(1 << 6);
+    /// A flow ended.
+    pub(crate) const CLOSED: Self = Self(1 << 7);
     /// How many sets there are.
-    const SETS: u8 = 1 << 7;
+    const SETS: u16 = 1 << 8;
 
     pub(crate) const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -33,10 +35,10 @@ impl What {
             FlowEventKind::Opened { .. } if connects(event) => Self::CONNECTS,
             FlowEventKind::Answered => Self::ANSWERED,
             FlowEventKind::Completed => Self::COMPLETED,
-            FlowEventKind::Opened { .. }
-            | FlowEventKind::Refused
-            | FlowEventKind::Progress
-            | FlowEventKind::Closed { .. } => Self::ANY,
+            FlowEventKind::Opened { .. } | FlowEventKind::Refused | FlowEventKind::Progress => {
+                Self::ANY
+            }
+            FlowEventKind::Closed { .. } => Self::CLOSED,
         };
         let mut what = Self::ANY.or(kind);
         for (moved, said) in [
@@ -102,7 +104,7 @@ impl Takers {
         let mut takers = vec![0; 9 * usize::from(What::SETS)];
         for (number, wants) in wants.iter().enumerate() {
             for between in wants.between {
-                let sets = (0..What::SETS).filter(|set| set & wants.what.0 != 0);
+                let sets = (0..=u8::MAX).filter(|set| set & wants.what.0 != 0);
                 for set in sets {
                     if let Some(who) = takers.get_mut(place(What(set), *between)) {
                         *who |= 1 << number;

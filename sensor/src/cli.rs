@@ -101,7 +101,7 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES, after_long_help = DETECT_EXAMPLES)]
 pub(crate) struct DetectArgs {
-    /// Logs, or directories of them: conn, dns, http, ssh; also .gz, .zst; '-' is stdin
+    /// Logs, or directories of them: conn, dns, http, ssh, ssl; also .gz, .zst; '-' is stdin
     ///
     /// Zeek's tab-separated form with its header, or a JSON object on each line. Of a directory, all logs in it and below it that detectors read, whatever their rotation
     /// named them. Rows of all files are put into one order by time.

@@ -13,6 +13,7 @@ mod http;
 mod order;
 mod read;
 mod ssh;
+mod ssl;
 mod values;
 
 use std::net::IpAddr;
@@ -32,6 +33,7 @@ use files::LogFile;
 use http::LoggedReply;
 use order::OrderError;
 use ssh::LoggedSignIn;
+use ssl::LoggedHello;
 
 /// What a row says.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -44,6 +46,8 @@ pub(crate) enum Logged {
     Reply(LoggedReply),
     /// Of ssh.log.
     SignIn(LoggedSignIn),
+    /// Of ssl.log.
+    Hello(LoggedHello),
 }
 
 impl Logged {
@@ -54,6 +58,7 @@ impl Logged {
             Self::Question(question) => question.told(),
             Self::Reply(reply) => reply.told(),
             Self::SignIn(sign_in) => sign_in.told(),
+            Self::Hello(hello) => hello.told(),
         }
     }
 }

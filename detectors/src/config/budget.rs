@@ -52,12 +52,12 @@ impl Config {
 macro_rules! tables {
     ($config:ident: $($signal:ident)+) => {
         impl Config {
-            fn tables(&self) -> [(Count, Bytes); 29] {
+            fn tables(&self) -> [(Count, Bytes); 30] {
                 let $config = self;
                 [$(($config.$signal.max_subjects, $config.$signal.max_memory),)+]
             }
 
-            fn tables_mut(&mut self) -> [(&mut Count, &mut Bytes); 29] {
+            fn tables_mut(&mut self) -> [(&mut Count, &mut Bytes); 30] {
                 let $config = self;
                 [$((&mut $config.$signal.max_subjects, &mut $config.$signal.max_memory),)+]
             }
@@ -72,7 +72,7 @@ tables!(config: port_scan connection_spike privileged_access periodic_beacon per
     brute_force icmp_tunnel protocol_on_wrong_port
     long_beacon strobe
     smb_fan_out backup_server_contact admin_management_protocol destructive_recovery_action
-    threat_list_match);
+    threat_list_match rare_upload);
 
 #[cfg(test)]
 mod tests {
@@ -85,7 +85,7 @@ mod tests {
         let mut config = Config::default();
         assert_eq!(
             config.most_memory(6) / MIB,
-            15 * 32 + 36 + 32 + 40 + 18 + 6 * 8 + 24 + 32
+            15 * 32 + 36 + 32 + 48 + 18 + 6 * 8 + 24 + 32
         );
         config.fit(config.most_memory(6), 6);
         assert_eq!(config, Config::default());

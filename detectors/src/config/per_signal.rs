@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Bytes, Count, Positive, Ratio, WindowSpan};
 
-pub use of_days::{LongBeacon, LongConnection, Strobe};
+pub use of_days::{LongBeacon, LongConnection, RareUpload, Strobe};
 pub use of_roles::{
     AdminManagementProtocol, BackupServerContact, DestructiveRecoveryAction, SmbFanOut,
     ThreatListMatch,
@@ -66,6 +66,8 @@ signal_config! {
         high: Count = Count::new(30),
         /// More ports than this: critical.
         critical: Count = Count::new(50),
+        /// Medium, however many, if this share of them took part in a conversation.
+        max_completed: Ratio = Ratio::known(0.7),
     }
 }
 
@@ -120,6 +122,10 @@ signal_config! {
         max_variation: Ratio = Ratio::known(0.3),
         /// Connections closer together than this are one beat.
         min_gap: Span = Span::from_secs(1),
+        /// Internal hosts there must be for it to matter whether a destination is called by name.
+        min_hosts: Count = Count::new(10),
+        /// One that is needs gaps that differ by this part of their median to be more than medium.
+        least_jitter: Ratio = Ratio::known(0.03),
         /// How many beats are kept for a pair.
         max_beats: Count = Count::new(64),
         /// This many beats: high.
@@ -282,6 +288,14 @@ signal_config! {
         critical: Count = Count::new(1_000),
         /// The share that did not answer must be at least this.
         min_unanswered: Ratio = Ratio::known(0.6),
+        /// Window of the long form.
+        long_window: WindowSpan = WindowSpan::secs(2 * 3_600),
+        /// It fires from this many ports of hosts inside that did not answer…
+        long_limit: Count = Count::new(60),
+        /// …tried over at least this long…
+        long_spread: WindowSpan = WindowSpan::secs(1_500),
+        /// …each at most this many times, on average.
+        long_attempts: Positive = Positive::known(3.0),
         /// How long a destination may take to answer before it is judged.
         answer_grace: Span = Span::from_secs(1),
         /// How many destinations may wait to be judged; beyond it the oldest is judged early.
@@ -343,6 +357,27 @@ signal_config! {
     }
 }
 
+/// Registered domains of services that answer for hashes of files and addresses, or put content under
+/// names that are made of numbers.
+const USUAL_DOMAINS: [&str; 16] = [
+    "avast.com",
+    "avcdn.net",
+    "bitdefender.net",
+    "e5.sk",
+    "fireeyecloud.com",
+    "googlesyndication.com",
+    "googlevideo.com",
+    "kaspersky-labs.com",
+    "ksn-url.net",
+    "mcafee.com",
+    "senderbase.org",
+    "sophosxl.net",
+    "spamhaus.org",
+    "surbl.org",
+    "trendmicro.com",
+    "webroot.com",
+];
+
 signal_config! {
     /// Numbers of ENCODED_TUNNELING_PATTERN, in distinct encoded names below one registered domain.
     EncodedTunnelingPattern {
@@ -356,5 +391,11 @@ signal_config! {
         min_length: Count = Count::new(24),
         /// …of at least this many bits each (Shannon entropy).
         min_entropy: Positive = Positive::known(3.5),
+        /// Domains below which such names are usual: antivirus and reputation services, content networks.
+        ignore_domains: Vec<String> = USUAL_DOMAINS.map(str::to_owned).to_vec(),
+        /// Clients there must be for others to count:
+        min_hosts: Count = Count::new(10),
+        /// those below which this share of all clients ask for such names.
+        common: Ratio = Ratio::known(0.25),
     }
 }

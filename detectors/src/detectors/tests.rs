@@ -113,7 +113,7 @@ fn told(finding: &Finding) -> Option<(&'static str, Severity, f64)> {
 #[test]
 fn a_signal_opens_rises_and_closes_with_its_peak() {
     let flows: Vec<Flow> = (0..60)
-        .map(|n| tcp(i64::from(n) * 100, "10.0.0.1", "10.0.0.2", 1_000 + n))
+        .map(|n| tcp(i64::from(n) * 100, "10.0.0.1", "10.0.0.2", 1_000 + n).unanswered())
         .collect();
     let found = findings(&Config::default(), Vec::new(), &flows);
     let story: Vec<_> = found.iter().filter_map(told).collect();

@@ -5,8 +5,9 @@
 //!              getting in (guessed from sizes: an attempt there may be a key that the client merely
 //!              offers, so sessions count, not attempts), or, on `ports`, where nobody can tell, a
 //!              session that was over within `short`. Critical if the source then gets in, or on
-//!              `ports` stays for `long`.
-//! Blind to     passwords tried over many hosts or from many; slower than `limit` per window; SMB,
+//!              `ports` stays for `long`. Or, the long form, at least `long_limit` times within
+//!              `long_window`: high.
+//! Blind to     passwords tried over many hosts or from many; slower than that; SMB,
 //!              Kerberos, HTTP; SSH with compression; what is inside TLS, on `ports` aside.
 //! Known noise  a program whose password was changed; on `ports`, monitoring that opens sessions.
 //! State        per source, host and port a count for each slice and `max_evidence` flows; those
@@ -36,16 +37,19 @@ pub(super) struct Guesses {
     config: BruteForce,
     general: General,
     slicing: Slicing,
+    long_slicing: Slicing,
     services: Subjects<Option<Subject>, Service>,
 }
 
-state!(Guesses { slicing, services } of { config, general });
+state!(Guesses { slicing, long_slicing, services } of { config, general });
 
 /// One service, as one source tries it.
 #[derive(Default, Serialize, Deserialize)]
 struct Service {
     /// Refusals, and those of them that are guessed from how short a session was.
     refused: SlidingSum<2>,
+    /// The same for the long form.
+    long: SlidingSum<2>,
     /// When the first of them came.
     began: Timestamp,
     samples: Samples,
@@ -55,11 +59,43 @@ struct Service {
 
 impl Held for Service {
     fn heap(&self) -> usize {
-        self.refused.heap() + self.samples.heap() + self.names.heap()
+        self.refused.heap() + self.long.heap() + self.samples.heap() + self.names.heap()
     }
 
     fn came_back(&self) -> Option<bool> {
         Some(self.samples.several() || self.names.several())
+    }
+}
+
+/// Over which window a limit was exceeded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Short,
+    Long,
+}
+
+/// A limit that was exceeded.
+struct Exceeded {
+    form: Form,
+    /// Refusals, and those of them that are guessed.
+    refused: [u64; 2],
+    limit: u64,
+}
+
+impl Service {
+    /// The limit that is exceeded; of both, the long form's, as it says more.
+    fn over(&self, config: &BruteForce) -> Option<Exceeded> {
+        let forms = [
+            (Form::Long, self.long.total(), config.long_limit.get()),
+            (Form::Short, self.refused.total(), config.limit.get()),
+        ];
+        let exceeded = |(form, refused, limit): (Form, [u64; 2], u64)| Exceeded {
+            form,
+            refused,
+            limit,
+        };
+        let mut all = forms.into_iter().map(exceeded);
+        all.find(|form| form.refused[0] >= form.limit)
     }
 }
 
@@ -89,18 +125,24 @@ impl Guesses {
         Self {
             general,
             slicing: Slicing::of(config.window.get()),
+            long_slicing: Slicing::of(config.long_window.get()),
             services: Subjects::new(config.max_subjects.size(), config.max_memory.size()),
             config: config.clone(),
         }
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one judgement, and all that it tells"
+    )]
     fn take(&mut self, attempt: &Attempt, place: Place, board: &mut Board) {
         let subject = Some(attempt.subject);
         if attempt.came == Came::In && self.services.get(attempt.key, subject).is_none() {
             return;
         }
-        let (config, max_evidence, slicing) =
-            (&self.config, self.general.max_evidence, self.slicing);
+        let (config, max_evidence) = (&self.config, self.general.max_evidence);
+        let (slicing, long_slicing) = (self.slicing, self.long_slicing);
+        let long_place = long_slicing.place(slicing.start(place.slice), board.now);
         self.services.judge(attempt.key, subject, |service| {
             let of_kind = match attempt.came {
                 Came::Refused => [1, 0],
@@ -115,40 +157,48 @@ impl Guesses {
                 return false;
             }
             service.refused.add(place.slice, of_kind);
+            if let Some(place) = long_place {
+                service.long.add(place.slice, of_kind);
+                service.long.expire(place.first);
+            }
             service.samples.push(attempt.sample, max_evidence);
             if let Some(name) = attempt.service {
                 service.names.set(name);
             }
-            let [refused, short] = service.refused.total();
-            let over = refused >= config.limit.get();
-            if over {
-                let got_in = f64::from(u8::from(attempt.came == Came::In));
-                board.over(&Over {
-                    kind: SignalKind::BruteForce,
-                    subject: attempt.subject,
-                    key: attempt.key,
-                    severity: severity(refused, attempt.came, config),
-                    value: refused as f64,
-                    threshold: config.limit.get() as f64,
-                    rank: refused as f64 + got_in * 1e9,
-                    window: slicing.ending(board.now),
-                    lasting: slicing.window(),
-                    approximate: false,
-                    baseline: None,
-                    numbers: &[
-                        ("refused", refused as f64),
-                        ("refused_by_shortness", short as f64),
-                        ("got_in", got_in),
-                        ("port", f64::from(attempt.subject.dst_port.unwrap_or(0))),
-                    ],
-                    samples: &service.samples,
-                    about: About {
-                        domain: "",
-                        names: service.names.all(),
-                    },
-                });
-            }
-            over
+            let Some(over) = service.over(config) else {
+                return false;
+            };
+            let [refused, short] = over.refused;
+            let slicing = match over.form {
+                Form::Short => slicing,
+                Form::Long => long_slicing,
+            };
+            let got_in = f64::from(u8::from(attempt.came == Came::In));
+            board.over(&Over {
+                kind: SignalKind::BruteForce,
+                subject: attempt.subject,
+                key: attempt.key,
+                severity: severity(&over, attempt.came, config),
+                value: refused as f64,
+                threshold: over.limit as f64,
+                rank: refused as f64 + got_in * 1e9,
+                window: slicing.ending(board.now),
+                lasting: config.window.get(),
+                approximate: false,
+                baseline: None,
+                numbers: &[
+                    ("refused", refused as f64),
+                    ("refused_by_shortness", short as f64),
+                    ("got_in", got_in),
+                    ("port", f64::from(attempt.subject.dst_port.unwrap_or(0))),
+                ],
+                samples: &service.samples,
+                about: About {
+                    domain: "",
+                    names: service.names.all(),
+                },
+            });
+            true
         });
     }
 
@@ -229,11 +279,13 @@ impl Detector for Guesses {
     }
 }
 
-fn severity(refused: u64, came: Came, config: &BruteForce) -> Severity {
-    if came == Came::In {
-        return Severity::Critical;
+fn severity(over: &Exceeded, came: Came, config: &BruteForce) -> Severity {
+    let [refused, _] = over.refused;
+    match (came, over.form) {
+        (Came::In, _) => Severity::Critical,
+        (_, Form::Long) => Severity::High,
+        (_, Form::Short) => reaching(refused as f64, config.high.get() as f64, f64::INFINITY),
     }
-    reaching(refused as f64, config.high.get() as f64, f64::INFINITY)
 }
 
 pub(super) fn clause(facts: &Facts<'_>) -> String {

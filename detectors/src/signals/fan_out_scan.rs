@@ -3,12 +3,20 @@
 //! Fires when   a source, inside or outside, opens flows to at least `limit` distinct destinations within
 //!              `window`, of which at least the share `min_unanswered` sent no answer or refused. Each
 //!              flow is judged `answer_grace` after it opened, so the window ends that much in the past.
-//! Blind to     scans slower than `limit` per window; scans of networks where most hosts answer.
-//! Known noise  peer-to-peer clients, monitoring of hosts that are down: suppress them by source.
+//!              Or, the long form (`long.rs`), when a source inside tried at least `long_limit` ports
+//!              of hosts inside within `long_window` that did not answer or refused, over at least
+//!              `long_spread`, each at most `long_attempts` times on average, and not many more that
+//!              did answer: medium.
+//! Blind to     scans slower than that; slow ones of the world outside; scans of networks where most
+//!              hosts answer.
+//! Known noise  peer-to-peer clients, monitoring of hosts that are down, inventories: suppress them by
+//!              source.
 //! State        per source its destinations, with whether they answered, and ports (exact up to
 //!              `max_exact`, then estimated) and `max_evidence` flows; sources updated longest ago are
 //!              evicted, counted. Up to `max_undecided` flows of 96 bytes wait for their judgement;
 //!              beyond that the first is judged early, counted.
+
+mod long;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -27,6 +35,7 @@ use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
 use crate::window::{Distinct, Slicing};
 use crate::{SignalKind, Subject};
+use long::Searches;
 
 /// The one moment the detector waits for concerns no subject.
 const NOBODY: Subject = Subject {
@@ -43,11 +52,12 @@ pub(super) struct Scans {
     general: General,
     slicing: Slicing,
     sources: Subjects<Option<IpAddr>, Source>,
+    long: Searches,
     undecided: VecDeque<Undecided>,
     hurried: u64,
 }
 
-state!(Scans { slicing, sources, undecided } of { config, general, hurried });
+state!(Scans { slicing, sources, long, undecided } of { config, general, hurried });
 
 #[derive(Default, Serialize, Deserialize)]
 struct Source {
@@ -81,10 +91,12 @@ struct Undecided {
 
 impl Scans {
     pub(super) fn new(config: &FanOutScan, general: General) -> Self {
+        let (subjects, bytes) = (config.max_subjects.size(), config.max_memory.size());
         Self {
+            long: Searches::new(config, &general),
             general,
             slicing: Slicing::of(config.window.get()),
-            sources: Subjects::new(config.max_subjects.size(), config.max_memory.size()),
+            sources: Subjects::new(subjects, bytes / 4 * 3),
             undecided: VecDeque::new(),
             hurried: 0,
             config: config.clone(),
@@ -193,7 +205,7 @@ impl Scans {
 impl Detector for Scans {
     fn wants(&self) -> Wants {
         Wants {
-            what: What::CONNECTS.or(What::ANSWERED),
+            what: What::CONNECTS.or(What::ANSWERED).or(What::CLOSED),
             between: Wants::HOSTS,
         }
     }
@@ -209,6 +221,8 @@ impl Detector for Scans {
             self.opened(seen, board);
         } else if seen.event.kind == FlowEventKind::Answered {
             self.answered(seen, board);
+        } else if seen.src.inside() && seen.dst.inside() {
+            self.long.closed_flow(seen, board);
         }
     }
 
@@ -225,10 +239,11 @@ impl Detector for Scans {
 
     fn closed(&mut self, subject: &Subject, key: u64) {
         self.sources.pin(key, subject.src, Pin::InTurn);
+        self.long.closed(subject, key);
     }
 
     fn usage(&self) -> Usage {
-        let usage = Usage::of(&self.sources);
+        let usage = self.long.usage(Usage::of(&self.sources));
         let waiting = self.undecided.capacity() * size_of::<Undecided>();
         let bytes = usage.bytes + u64::try_from(waiting).unwrap_or(u64::MAX);
         Usage {
@@ -240,6 +255,9 @@ impl Detector for Scans {
 }
 
 pub(super) fn clause(facts: &Facts<'_>) -> String {
+    if facts.number("targets") > 0.0 {
+        return long::clause(facts);
+    }
     let tried = counted(facts.value, "destination");
     let ports = counted(facts.number("ports"), "port");
     let share = short(facts.number("unanswered_share") * 100.0);

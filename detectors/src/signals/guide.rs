@@ -126,6 +126,7 @@ guides! {
     AdminManagementProtocol "admin_management_protocol"
     DestructiveRecoveryAction "destructive_recovery_action"
     ThreatListMatch "threat_list_match"
+    RareUpload "rare_upload"
 }
 
 #[cfg(test)]

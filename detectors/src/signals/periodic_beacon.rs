@@ -4,7 +4,11 @@
 //!              `min_gaps` gaps between starts have a coefficient of variation (standard deviation over
 //!              mean) below `max_variation`. Connections closer together than `min_gap` are one beat:
 //!              a browser's parallel connections are no rhythm. Unlike other signals it fires when its
-//!              value, the coefficient of variation, is below the limit.
+//!              value, the coefficient of variation, is below the limit. In a network of at least
+//!              `min_hosts` hosts, what a host calls by its name is medium, whatever its beats: pages
+//!              and programs poll as evenly. It is high from as many beats as else are critical, if
+//!              there is jitter (a median absolute deviation of at least the part `least_jitter` of the
+//!              median gap), which clocks have none of.
 //! Blind to     intervals over a quarter of the window; strong jitter; one connection kept open.
 //! Known noise  NTP, DNS resolvers, monitoring, chat and mail clients that poll: alone it is no alert.
 //! State        per source, destination and port up to `max_beats` start times and `max_evidence`
@@ -19,12 +23,13 @@ use serde::{Deserialize, Serialize};
 use super::{Detector, General, Usage, counted, reaching, short};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::PeriodicBeacon;
+use crate::destinations::{Known, Named};
 use crate::samples::{Sample, Samples};
 use crate::seen::Seen;
 use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
-use crate::{SignalKind, Subject, Window};
+use crate::{Severity, SignalKind, Subject, Window};
 
 pub(super) struct Beacons {
     config: PeriodicBeacon,
@@ -74,6 +79,17 @@ impl Pair {
         }
         self.beats.push_back(time);
         true
+    }
+
+    /// The median absolute deviation of the gaps, as a part of their median.
+    fn jitter(&self) -> f64 {
+        let gaps = self.beats.iter().zip(self.beats.iter().skip(1));
+        let mut gaps: Vec<f64> = gaps.map(|(a, b)| b.since(*a).as_secs_f64()).collect();
+        let usual = middle(&mut gaps);
+        for gap in &mut gaps {
+            *gap = (*gap - usual).abs();
+        }
+        middle(&mut gaps) / usual.max(f64::MIN_POSITIVE)
     }
 
     /// Number of gaps, their mean in seconds, and their coefficient of variation.
@@ -145,11 +161,7 @@ impl Detector for Beacons {
                     kind: SignalKind::PeriodicBeacon,
                     subject,
                     key,
-                    severity: reaching(
-                        beats,
-                        config.high.get() as f64,
-                        config.critical.get() as f64,
-                    ),
+                    severity: severity(beats, pair, seen.known, config),
                     value: variation,
                     threshold: config.max_variation.get(),
                     rank: beats,
@@ -180,6 +192,26 @@ impl Detector for Beacons {
 
     fn usage(&self) -> Usage {
         Usage::of(&self.pairs)
+    }
+}
+
+/// The median, or the lower one of two in the middle.
+fn middle(numbers: &mut [f64]) -> f64 {
+    numbers.sort_unstable_by(f64::total_cmp);
+    let at = numbers.len().saturating_sub(1) / 2;
+    numbers.get(at).copied().unwrap_or_default()
+}
+
+fn severity(beats: f64, pair: &Pair, known: Option<Known>, config: &PeriodicBeacon) -> Severity {
+    let (high, critical) = (config.high.get() as f64, config.critical.get() as f64);
+    let is_usual =
+        |known: &Known| known.named == Named::Yes && known.inside >= config.min_hosts.get();
+    if known.as_ref().is_none_or(|known| !is_usual(known)) {
+        reaching(beats, high, critical)
+    } else if pair.jitter() >= config.least_jitter.get() {
+        reaching(beats, critical, f64::INFINITY)
+    } else {
+        Severity::Medium
     }
 }
 

@@ -2,15 +2,17 @@
 //!
 //! Fires when   an internal source opens flows to more than `limit` distinct destination ports, TCP
 //!              (by SYN) and UDP together, within `window`; a number used with both counts once.
+//!              It is medium, however many ports, while at least the share `max_completed` of
+//!              them took part in a conversation: a scanner mostly finds ports closed.
 //! Blind to     scans slower than `limit` ports per window; scans from outside (FAN_OUT_SCAN,
 //!              SYN_BURST); one port on many hosts (FAN_OUT_SCAN).
-//! Known noise  vulnerability scanners, passive FTP and RPC with many dynamic ports, peer-to-peer
-//!              clients, UDP traceroute: suppress them by source.
+//! Known noise  vulnerability scanners, peer-to-peer clients, UDP traceroute: suppress them by source.
 //! State        per source its ports and hosts (exact up to `max_exact`, then estimated) and the
 //!              latest `max_evidence` flows; sources updated longest ago are evicted, counted.
 
 use std::net::IpAddr;
 
+use flow_table::{FlowEventKind, IpProto, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Detector, General, Usage, above, counted};
@@ -22,7 +24,7 @@ use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
 use crate::window::{Distinct, Slicing};
-use crate::{SignalKind, Subject};
+use crate::{Severity, SignalKind, Subject};
 
 pub(super) struct Scans {
     config: PortScan,
@@ -35,6 +37,7 @@ state!(Scans { slicing, sources } of { config, general });
 
 #[derive(Default, Serialize, Deserialize)]
 struct Source {
+    /// Marked: took part in a conversation.
     ports: Distinct,
     hosts: Distinct,
     samples: Samples,
@@ -61,10 +64,30 @@ impl Scans {
     }
 }
 
+impl Scans {
+    /// A port took part in a conversation.
+    fn conversed(&mut self, seen: &Seen<'_>, now: Timestamp) {
+        let whole = match seen.event.kind {
+            FlowEventKind::Completed => true,
+            FlowEventKind::Answered => seen.event.id.proto == IpProto::UDP,
+            _ => false,
+        };
+        let Some(place) = self.slicing.place(seen.event.start, now).filter(|_| whole) else {
+            return;
+        };
+        let port = self.general.hash.bits(seen.port().into());
+        let max_exact = self.general.max_exact;
+        self.sources
+            .amend(seen.src.key, Some(seen.src.addr), |source| {
+                source.ports.mark(port, place.slice, place.first, max_exact);
+            });
+    }
+}
+
 impl Detector for Scans {
     fn wants(&self) -> Wants {
         Wants {
-            what: What::CONNECTS,
+            what: What::CONNECTS.or(What::ANSWERED).or(What::COMPLETED),
             between: Wants::FROM_INSIDE,
         }
     }
@@ -74,6 +97,9 @@ impl Detector for Scans {
     }
 
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
+        if !seen.connects {
+            return self.conversed(seen, board.now);
+        }
         let relevant = seen.has_ports();
         let place = self.slicing.place(seen.event.time, board.now);
         let (true, Some(place)) = (relevant, place) else {
@@ -99,11 +125,7 @@ impl Detector for Scans {
                         kind: SignalKind::PortScan,
                         subject: Subject::source(seen.src.addr),
                         key: seen.src.key,
-                        severity: above(
-                            ports,
-                            config.high.get() as f64,
-                            config.critical.get() as f64,
-                        ),
+                        severity: severity(&source.ports, config),
                         value: ports,
                         threshold: config.limit.get() as f64,
                         rank: ports,
@@ -111,7 +133,11 @@ impl Detector for Scans {
                         lasting: slicing.window(),
                         approximate: source.ports.approximate() || source.hosts.approximate(),
                         baseline: None,
-                        numbers: &[("ports", ports), ("hosts", hosts)],
+                        numbers: &[
+                            ("ports", ports),
+                            ("hosts", hosts),
+                            ("completed", source.ports.marked() as f64),
+                        ],
                         samples: &source.samples,
                         about: About::default(),
                     });
@@ -127,6 +153,14 @@ impl Detector for Scans {
     fn usage(&self) -> Usage {
         Usage::of(&self.sources)
     }
+}
+
+fn severity(ports: &Distinct, config: &PortScan) -> Severity {
+    let (all, completed) = (ports.counted() as f64, ports.marked() as f64);
+    if completed >= all * config.max_completed.get() {
+        return Severity::Medium;
+    }
+    above(all, config.high.get() as f64, config.critical.get() as f64)
 }
 
 pub(super) fn clause(facts: &Facts<'_>) -> String {

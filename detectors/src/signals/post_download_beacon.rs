@@ -211,7 +211,7 @@ impl Detector for Beacons {
         if self.clients.len() == 0 {
             return;
         }
-        if let Some(known) = seen.known {
+        if let Some(known) = seen.known.filter(|_| seen.connects) {
             self.connected(seen, known, board);
         }
         if self.calls.len() > 0 {

@@ -87,10 +87,21 @@ fn each(flows: Vec<Flow>, change: impl Fn(Flow) -> Flow) -> Vec<Flow> {
 
 #[test]
 fn port_scan() {
-    let scan = |count| ports("10.0.0.1", "10.0.0.2", count, 100);
+    let open = |count| ports("10.0.0.1", "10.0.0.2", count, 100);
+    let scan = |count| each(open(count), Flow::unanswered);
+    let partly_open = |count, completed: usize| {
+        let mut flows = open(count);
+        for flow in flows.iter_mut().skip(completed) {
+            *flow = flow.clone().unanswered();
+        }
+        flows
+    };
     check(
         SignalKind::PortScan,
         vec![
+            ("conversations on many ports", open(100), &[Medium]),
+            ("on most of them", partly_open(100, 71), &[Medium]),
+            ("on half of them", partly_open(100, 50), &[Critical]),
             ("at the limit", scan(20), &[]),
             ("over", scan(21), &[Medium]),
             ("high", scan(31), &[High]),
@@ -561,9 +572,59 @@ fn fan_out_scan() {
             ("ipv6", v6.collect(), &[Medium]),
         ],
     );
+    check(SignalKind::FanOutScan, slow_scans());
     let signal = only(SignalKind::FanOutScan, &scan(50, 0, 10));
     let clause = "tried 50 destinations on 1 port, 100 % without answer (limit 50 in 1min)";
     assert_eq!(signal.evidence.measure, clause);
+}
+
+/// The long form of FAN_OUT_SCAN.
+fn slow_scans() -> Vec<Case> {
+    const HALF_MINUTE: i64 = 30_000;
+    // A host tries one of `targets` after the other, and of those over and over.
+    let search = |src: &'static str, count: i64, targets: i64| -> Vec<Flow> {
+        let flow = |n: i64| {
+            let (host, port) = (n % targets / 10 + 2, n % targets % 10 + 1);
+            let port = u16::try_from(port).unwrap();
+            tcp(n * HALF_MINUTE, src, &format!("10.0.0.{host}"), port)
+                .unanswered()
+                .moves(5_000, 0, 0)
+        };
+        (0..count).map(flow).collect()
+    };
+    let mostly_answered = {
+        let mut flows = search("10.0.0.1", 90, 90);
+        flows.extend((0..90).map(|n| {
+            let dst = format!("10.1.0.{n}");
+            tcp(n * HALF_MINUTE, "10.0.0.1", &dst, 80).moves(9, 9, 9)
+        }));
+        flows
+    };
+    vec![
+        ("59 slowly", search("10.0.0.1", 59, 59), &[]),
+        ("60 slowly", search("10.0.0.1", 60, 60), &[Medium]),
+        (
+            "slower than the window",
+            each_nth(search("10.0.0.1", 900, 900), 5),
+            &[],
+        ),
+        (
+            "watching those that are down",
+            search("10.0.0.1", 900, 40),
+            &[],
+        ),
+        ("every other answers", mostly_answered, &[]),
+        ("from outside", search("8.8.8.8", 90, 90), &[]),
+        (
+            "of the world",
+            each(search("10.0.0.1", 90, 90), |flow| flow.to("203.0.113.1")),
+            &[],
+        ),
+    ]
+}
+
+fn each_nth(flows: Vec<Flow>, nth: usize) -> Vec<Flow> {
+    flows.into_iter().step_by(nth).collect()
 }
 
 #[test]

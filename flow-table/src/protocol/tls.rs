@@ -71,7 +71,8 @@ pub struct SslRecord {
 }
 
 impl SslRecord {
-    const fn new(ts: Timestamp) -> Self {
+    /// Nothing is known but when it began.
+    pub const fn new(ts: Timestamp) -> Self {
         Self {
             ts,
             version: None,

@@ -90,6 +90,7 @@ impl Again {
             }
             Logged::Question(question) => of_row(question.row()),
             Logged::Reply(reply) => of_row(reply.row()),
+            Logged::Hello(hello) => of_row(hello.row()),
             Logged::SignIn(sign_in) => match sign_in.row() {
                 Some(row) => of_row(row),
                 None => return,

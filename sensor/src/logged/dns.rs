@@ -1,12 +1,12 @@
 //! Rows of dns.log.
 
 use flow_table::protocol::Record;
-use flow_table::protocol::dns::DnsRecord;
+use flow_table::protocol::dns::{Answer, DnsRecord};
 use flow_table::{IpProto, ProtocolRow, Timestamp, Uid};
 use serde::{Deserialize, Serialize};
 
 use super::Ends;
-use super::values::{FLOW, Head, Refused, Value, count, interval, proto, text};
+use super::values::{FLOW, Head, Refused, Value, count, interval, list, proto, text};
 
 /// What was asked of DNS, and whether it was answered.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -18,22 +18,26 @@ pub(crate) struct LoggedQuestion {
     query: Option<Box<[u8]>>,
     qtype: Option<u16>,
     rcode: Option<u8>,
+    answers: Vec<Box<[u8]>>,
 }
 
 /// Those of [`FLOW`] come first.
-pub(super) const COLUMNS: [&str; 11] = {
+pub(super) const COLUMNS: [&str; 12] = {
     let [ts, uid, orig_h, orig_p, resp_h, resp_p] = FLOW;
     [
         ts, uid, orig_h, orig_p, resp_h, resp_p, "proto", "rtt", "query", "qtype", "rcode",
+        "answers",
     ]
 };
 
 const NETBIOS_PORT: u16 = 137;
+/// Answers of one row that are read.
+const MOST: usize = 32;
 
 impl LoggedQuestion {
     pub(super) fn of(values: &[Value<'_>; COLUMNS.len()]) -> Result<Self, Refused> {
         let [ts, uid, orig_h, orig_p, resp_h, resp_p, rest @ ..] = values;
-        let [transport, rtt, query, qtype, rcode] = rest;
+        let [transport, rtt, query, qtype, rcode, answers] = rest;
         let head = Head::of([ts, uid, orig_h, orig_p, resp_h, resp_p], proto(transport))?;
         Ok(Self {
             asked: head.ts.as_nanos(),
@@ -43,6 +47,7 @@ impl LoggedQuestion {
             query: text(query),
             qtype: count(qtype).and_then(|number| u16::try_from(number).ok()),
             rcode: count(rcode).and_then(|number| u8::try_from(number).ok()),
+            answers: list(answers, MOST),
         })
     }
 
@@ -58,6 +63,7 @@ impl LoggedQuestion {
     /// The row as it was before it was written, of the columns that detectors ask for.
     pub(super) fn row(self) -> ProtocolRow {
         let (time, id) = (self.told(), self.ends.id());
+        let answers = self.answers.into_iter();
         let record = DnsRecord {
             ts: Timestamp::from_nanos(self.asked),
             proto: IpProto(self.ends.proto),
@@ -72,7 +78,7 @@ impl LoggedQuestion {
             rd: false,
             ra: false,
             z: 0,
-            answers: Vec::new(),
+            answers: answers.map(|text| Answer { text, ttl: 0 }).collect(),
             rejected: false,
             opcode: 0,
             netbios: id.resp.port == NETBIOS_PORT,
@@ -108,6 +114,7 @@ mod tests {
                 r"a\x2eb.org",
                 "16",
                 "-",
+                "c.org,203.0.113.9",
             ];
             let values = texts.map(|text| (text != "-").then_some(Cow::Borrowed(text.as_bytes())));
             let row = LoggedQuestion::of(&values).unwrap().row();
@@ -118,6 +125,8 @@ mod tests {
             assert_eq!(record.ts.as_nanos(), 1_250_000_000);
             assert_eq!(record.query.as_deref(), Some(&b"a.b.org"[..]));
             assert_eq!((record.qtype, record.rcode), (Some(16), None));
+            let answers = record.answers.iter().map(|answer| &*answer.text);
+            assert_eq!(answers.collect::<Vec<_>>(), [&b"c.org"[..], b"203.0.113.9"]);
         }
     }
 }

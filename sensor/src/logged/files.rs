@@ -10,6 +10,7 @@ pub(crate) enum Kind {
     Dns,
     Http,
     Ssh,
+    Ssl,
 }
 
 impl Kind {
@@ -20,11 +21,12 @@ impl Kind {
             Self::Dns => "dns",
             Self::Http => "http",
             Self::Ssh => "ssh",
+            Self::Ssl => "ssl",
         }
     }
 
     pub(super) fn named(name: &[u8]) -> Option<Self> {
-        [Self::Conn, Self::Dns, Self::Http, Self::Ssh]
+        [Self::Conn, Self::Dns, Self::Http, Self::Ssh, Self::Ssl]
             .into_iter()
             .find(|kind| kind.name().as_bytes() == name)
     }
@@ -68,7 +70,7 @@ pub(crate) fn find(paths: &[PathBuf]) -> (Vec<LogFile>, Vec<String>) {
             list(path, 0, &mut files, &mut problems);
             if files.len() == before {
                 problems.push(format!(
-                    "{}: no conn, dns, http or ssh log in it",
+                    "{}: no conn, dns, http, ssh or ssl log in it",
                     path.display()
                 ));
             }
@@ -154,7 +156,7 @@ mod tests {
         assert_eq!(
             problems,
             [format!(
-                "{}: no conn, dns, http or ssh log in it",
+                "{}: no conn, dns, http, ssh or ssl log in it",
                 at("empty").display()
             )]
         );

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::files::Kind;
 use super::values::{FLOW, Refused, Value};
-use super::{conn, dns, http, ssh};
+use super::{conn, dns, http, ssh, ssl};
 
 /// Why the rows of a log cannot be told.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -18,7 +18,7 @@ pub(crate) enum FormError {
     #[error("not a log: it begins neither with #separator nor with {{")]
     NoLog,
     /// It is a log of something else.
-    #[error("a log of {0}, of which detectors ask nothing; they read conn, dns, http and ssh")]
+    #[error("a log of {0}, of which detectors ask nothing; they read conn, dns, http, ssh and ssl")]
     Other(String),
     /// There is no telling whose rows they are.
     #[error("whose rows these are shows neither in #path nor in the file's name")]
@@ -176,6 +176,7 @@ fn columns(kind: Kind) -> &'static [&'static str] {
         Kind::Dns => &dns::COLUMNS,
         Kind::Http => &http::COLUMNS,
         Kind::Ssh => &ssh::COLUMNS,
+        Kind::Ssl => &ssl::COLUMNS,
     }
 }
 
@@ -186,6 +187,7 @@ fn needed(kind: Kind) -> impl Iterator<Item = &'static str> {
         Kind::Dns => "query",
         Kind::Http => "status_code",
         Kind::Ssh => "auth_success",
+        Kind::Ssl => "server_name",
     };
     let shared = FLOW.into_iter().filter(|name| *name != "uid");
     shared.chain([own])

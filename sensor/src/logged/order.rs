@@ -166,6 +166,7 @@ mod tests {
             "a.org",
             "1",
             "0",
+            "-",
         ];
         let values = texts.map(|text| (text != "-").then(|| Cow::Owned(text.as_bytes().to_vec())));
         Logged::Question(LoggedQuestion::of(&values).unwrap())

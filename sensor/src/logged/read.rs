@@ -8,8 +8,8 @@ use super::files::Kind;
 use super::form::{Form, FormError};
 use super::values::Refused;
 use super::{
-    LogFile, Logged, LoggedFlow, LoggedQuestion, LoggedReply, LoggedSignIn, Order, OrderError,
-    conn, dns, http, ssh,
+    LogFile, Logged, LoggedFlow, LoggedHello, LoggedQuestion, LoggedReply, LoggedSignIn, Order,
+    OrderError, conn, dns, http, ssh, ssl,
 };
 use crate::capture;
 use crate::progress::Live;
@@ -210,6 +210,7 @@ impl Log {
             Kind::Dns => Logged::Question(LoggedQuestion::of(&form.values(line, &dns::COLUMNS)?)?),
             Kind::Http => Logged::Reply(LoggedReply::of(&form.values(line, &http::COLUMNS)?)?),
             Kind::Ssh => Logged::SignIn(LoggedSignIn::of(&form.values(line, &ssh::COLUMNS)?)?),
+            Kind::Ssl => Logged::Hello(LoggedHello::of(&form.values(line, &ssl::COLUMNS)?)?),
         })
     }
 }

@@ -107,6 +107,10 @@ pub(super) const fn check(kind: SignalKind) -> (&'static str, &'static str) {
             "connections of the pair in each hour",
             r#"col ts id.orig_h id.resp_h <conn.log | awk -v h="$h" -v d="$d" '$2 == h && $3 == d {print int($1 / 3600) * 3600}' | sort | uniq -c"#,
         ),
+        SignalKind::RareUpload => (
+            "bytes sent and received in each hour; and who else contacts the destination",
+            r#"col ts id.orig_h id.resp_h orig_bytes resp_bytes <conn.log | awk -v h="$h" -v d="$d" '$2 == h && $3 == d {t = int($1 / 3600) * 3600; s[t] += $4; r[t] += $5} END {for (t in s) print t, s[t], r[t]}' | sort -n; col id.orig_h id.resp_h <conn.log | awk -v d="$d" '$2 == d {print $1}' | sort | uniq -c"#,
+        ),
         SignalKind::SmbFanOut => (
             "hosts it went to over SMB, by first contact",
             r#"col ts id.orig_h id.resp_h id.resp_p <conn.log | awk -v h="$h" '$2 == h && ($4 == 445 || $4 == 139) {n[$3]++; if (!($3 in f)) f[$3] = $1} END {for (d in f) print f[d], n[d], d}' | sort -n"#,

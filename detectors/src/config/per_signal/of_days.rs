@@ -3,7 +3,13 @@
 use flow_table::Span;
 use serde::{Deserialize, Serialize};
 
-use super::{Bytes, Count, MIB, Positive, Ratio, WindowSpan};
+use super::{Bytes, Count, GIGA, MEGA, MIB, Positive, Ratio, WindowSpan};
+
+/// Of the web, mail, sign-in, chat, push, telephony and remote administration.
+const USUAL_PORTS: [u16; 32] = [
+    20, 21, 22, 25, 53, 80, 88, 110, 123, 143, 389, 443, 465, 587, 636, 853, 873, 990, 993, 995,
+    1194, 1883, 3128, 3478, 5060, 5061, 5222, 5223, 5228, 8080, 8443, 8883,
+];
 
 signal_config! {
     /// Numbers of LONG_BEACON, in its score from 0 to 1.
@@ -28,6 +34,18 @@ signal_config! {
         common: Ratio = Ratio::known(0.5),
         /// What that adds to the score, or takes from it.
         weight: Ratio = Ratio::known(0.15),
+        /// A destination of at most so many hosts, or that share of them, may be critical…
+        few_hosts: Count = Count::new(3),
+        /// …once gaps and sizes are as even as this, from 0 to 1.
+        even: Ratio = Ratio::known(0.85),
+        /// Ports that much uses, so that they tell nothing.
+        usual_ports: Vec<u16> = USUAL_PORTS.to_vec(),
+        /// New is what was first contacted after everything had been watched for this long.
+        min_history: WindowSpan = WindowSpan::secs(86_400),
+        /// Jitter is a median absolute deviation of the gaps of at least this part of their median…
+        least_jitter: Ratio = Ratio::known(0.03),
+        /// …and at most this.
+        most_jitter: Ratio = Ratio::known(0.25),
         /// How long it stays open after the last connection over the limit.
         lasting: WindowSpan = WindowSpan::secs(2 * 3_600),
     }
@@ -67,5 +85,31 @@ signal_config! {
         limit: Count = Count::new(86_400),
         /// How long it stays open after the last connection over the limit.
         lasting: WindowSpan = WindowSpan::secs(600),
+    }
+}
+
+signal_config! {
+    /// Numbers of RARE_UPLOAD, in bytes sent.
+    RareUpload holds (32_768, 8 * MIB) {
+        /// Window.
+        window: WindowSpan = WindowSpan::secs(86_400),
+        /// More than this: medium.
+        limit: Bytes = Bytes::new(500 * MEGA),
+        /// More than this, to an address without a name: high.
+        high: Bytes = Bytes::new(GIGA),
+        /// More than this, to what is new: critical.
+        critical: Bytes = Bytes::new(4 * GIGA),
+        /// More than this many times what came back.
+        upload_factor: Positive = Positive::known(10.0),
+        /// A destination of at most so many hosts…
+        few_hosts: Count = Count::new(3),
+        /// …or this share of them, is rare.
+        rare: Ratio = Ratio::known(0.02),
+        /// New is what was first contacted after everything had been watched for this long…
+        min_history: WindowSpan = WindowSpan::secs(86_400),
+        /// …in a network of at least so many hosts.
+        min_hosts: Count = Count::new(10),
+        /// How long it stays open after bytes last moved.
+        lasting: WindowSpan = WindowSpan::secs(2 * 3_600),
     }
 }

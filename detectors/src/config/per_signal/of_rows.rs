@@ -80,6 +80,10 @@ signal_config! {
         limit: Count = Count::new(10),
         /// This many: high.
         high: Count = Count::new(50),
+        /// Window of the long form.
+        long_window: WindowSpan = WindowSpan::secs(2 * 3_600),
+        /// It fires from this many: high.
+        long_limit: Count = Count::new(100),
         /// Ports of services of which only the length of a session tells anything.
         ports: Vec<u16> = vec![3389],
         /// There, a session that is over within this time was refused…

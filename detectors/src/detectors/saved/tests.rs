@@ -59,8 +59,13 @@ impl Act {
                 .map(|n| tcp(at + n * 5_000, &src, "203.0.113.1", 443).moves(300, size, size * 4))
                 .collect(),
             3 => {
-                let dst = format!("203.0.113.{}", which % 8);
-                vec![tcp(at, &src, &dst, 443).moves(9_000, size * 1_000_000, 0)]
+                // Destinations with names, and without.
+                ["203.0.113", "192.0.2"]
+                    .map(|net| {
+                        let dst = format!("{net}.{}", which % 8);
+                        tcp(at, &src, &dst, 443).moves(9_000, size * 1_000_000, 0)
+                    })
+                    .into()
             }
             4 => {
                 let from = format!("2001:db8::{which}");

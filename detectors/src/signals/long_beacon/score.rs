@@ -27,6 +27,11 @@ pub(super) struct Score {
 }
 
 impl Score {
+    /// Of gaps and sizes alone.
+    pub(super) fn rhythm(self) -> f64 {
+        f64::midpoint(self.timing, self.size)
+    }
+
     pub(super) fn mean(self) -> f64 {
         (self.timing + self.size + self.histogram + self.duration) / 4.0
     }
@@ -180,18 +185,13 @@ impl Few {
     pub(super) fn evenness(&self) -> f64 {
         let numbers = self.sorted();
         let [low, median, high] = [0.25, 0.5, 0.75].map(|part| quantile(&numbers, part));
+        let deviation = deviation(&numbers, median);
         let spread = high - low;
         let askew = if spread > 0.0 {
             ((low + high - 2.0 * median) / spread).abs()
         } else {
             0.0
         };
-        let mut apart: Vec<f64> = numbers
-            .iter()
-            .map(|number| (number - median).abs())
-            .collect();
-        apart.sort_unstable_by(f64::total_cmp);
-        let deviation = quantile(&apart, 0.5);
         let near = if median > 0.0 {
             ((median - deviation) / median).max(0.0)
         } else if deviation > 0.0 {
@@ -203,12 +203,31 @@ impl Few {
         f64::midpoint(1.0 - askew, near)
     }
 
+    /// The median absolute deviation, as a part of the median.
+    pub(super) fn spread(&self) -> f64 {
+        let numbers = self.sorted();
+        let median = quantile(&numbers, 0.5);
+        if median > 0.0 {
+            deviation(&numbers, median) / median
+        } else {
+            0.0
+        }
+    }
+
     fn sorted(&self) -> Vec<f64> {
         let kept = self.kept.iter().take(self.len.into());
         let mut numbers: Vec<f64> = kept.map(|number| long(*number)).collect();
         numbers.sort_unstable_by(f64::total_cmp);
         numbers
     }
+}
+
+/// How far from their median half of the numbers are at most.
+fn deviation(numbers: &[f64], median: f64) -> f64 {
+    let apart = numbers.iter().map(|number| (number - median).abs());
+    let mut apart: Vec<f64> = apart.collect();
+    apart.sort_unstable_by(f64::total_cmp);
+    quantile(&apart, 0.5)
 }
 
 /// Between the two numbers that lie next to that part of ascending ones.

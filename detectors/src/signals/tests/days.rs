@@ -1,6 +1,10 @@
 //! Signals that take hours.
 
+use flow_table::protocol::Record;
+use flow_table::protocol::dns::Answer;
+
 use super::*;
+use crate::testing::question;
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -34,6 +38,7 @@ fn even(hours: i64) -> Vec<Flow> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn long_beacon() {
     // Half a second to half an hour, each length as often as twice that.
     let irregular = |nth: i64| 500 << (nth * nth * 7_919 % 13);
@@ -42,7 +47,7 @@ fn long_beacon() {
         vec![
             ("two hours", even(2), &[]),
             ("seven hours", even(7), &[High]),
-            ("all day", even(23), &[Critical]),
+            ("all day", even(23), &[High]),
             ("all day with jitter", jittered(23), &[High]),
             (
                 "by chance",
@@ -61,7 +66,7 @@ fn long_beacon() {
                     days.extend(more);
                     days
                 },
-                &[High, Critical],
+                &[High, High],
             ),
             (
                 "a clock",
@@ -80,7 +85,27 @@ fn long_beacon() {
                     "2001:db8::1",
                     (0..280).map(|_| (5 * MINUTE, 300)),
                 ),
+                &[High],
+            ),
+            (
+                "an hour, on a port of its own",
+                each(even(1), |flow| flow.with_port(4_444)),
                 &[Critical],
+            ),
+            (
+                "a little less",
+                each(even(1), |flow| flow.with_port(4_444))[..11].to_vec(),
+                &[],
+            ),
+            (
+                "a keep-alive on a port of its own",
+                each(even(23), |flow| flow.udp().with_port(32_100)),
+                &[High],
+            ),
+            (
+                "calls that say nothing",
+                each(even(1), |flow| flow.with_port(4_444).moves(10, 0, 0)),
+                &[],
             ),
         ],
     );
@@ -100,8 +125,181 @@ fn rare_destinations_weigh_more() {
     let alone = only(SignalKind::LongBeacon, &jittered(23));
     let rare = only(SignalKind::LongBeacon, &flows);
     assert!(rare.value > alone.value, "{} {}", rare.value, alone.value);
-    assert_eq!(rare.severity, Critical);
+    assert_eq!(rare.severity, High);
     assert!(rare.evidence.numbers.contains(&("rarity".into(), 0.15)));
+}
+
+/// A host asks for a name and is told an address.
+fn lookup(millis: i64, client: &str, name: &str, addr: &str) -> ProtocolRow {
+    let mut row = question(millis, client, name, 1);
+    if let Record::Dns(dns) = &mut row.record {
+        let text = addr.as_bytes().into();
+        dns.answers = vec![Answer { text, ttl: 60 }];
+    }
+    row
+}
+
+/// A network of twelve hosts, each of which goes by names, for a day and a half.
+fn network() -> (Vec<Flow>, Vec<ProtocolRow>) {
+    let (mut flows, mut rows) = (Vec::new(), Vec::new());
+    for host in 1..=12 {
+        let client = format!("10.0.0.{host}");
+        for (n, hour) in (0..36).step_by(3).enumerate() {
+            let (at, server) = (hour * HOUR, format!("198.51.100.{}", n + 1));
+            rows.push(lookup(at, &client, &format!("www.site{n}.com"), &server));
+            flows.push(tcp(at + 100, &client, &server, 443).moves(900, 900, 9_000));
+        }
+    }
+    (flows, rows)
+}
+
+/// What happens, among what happens in [`network`].
+fn in_network(cases: Vec<BothCase>) -> Vec<BothCase> {
+    let among = |(name, mut flows, mut rows, want): BothCase| {
+        let (others, lookups) = network();
+        flows.extend(others);
+        rows.extend(lookups);
+        (name, flows, rows, want)
+    };
+    cases.into_iter().map(among).collect()
+}
+
+#[test]
+fn what_makes_a_beacon_critical() {
+    let exact = |hours: i64| even(hours);
+    let after = |flows: Vec<Flow>, hours: i64| each(flows, |flow| flow.later(hours * HOUR));
+    let named = |hours: i64| {
+        vec![lookup(
+            hours * HOUR,
+            "10.0.0.1",
+            "c2.evil.com",
+            "203.0.113.5",
+        )]
+    };
+    let by_others = |hours: i64| -> Vec<Flow> {
+        let one = |host: i64| tcp(hours * HOUR, &format!("10.0.0.{host}"), "203.0.113.5", 443);
+        (2..=4).map(one).collect()
+    };
+    let mut shared = after(jittered(5), 31);
+    shared.extend(by_others(31));
+    let cases: Vec<BothCase> = vec![
+        ("without a name", after(exact(2), 31), vec![], &[Critical]),
+        ("of four hosts", shared, vec![], &[]),
+        (
+            "new, with jitter",
+            after(jittered(4), 31),
+            named(31),
+            &[Critical],
+        ),
+        ("not for long", after(jittered(1), 31), named(31), &[]),
+        (
+            "new, like a clock",
+            after(exact(4), 31),
+            named(31),
+            &[Medium],
+        ),
+        (
+            "new, like a clock, on a port of its own",
+            each(after(exact(2), 31), |flow| flow.with_port(4_444)),
+            named(31),
+            &[Critical],
+        ),
+        ("known from the start", after(jittered(4), 1), named(1), &[]),
+    ];
+    check_both(SignalKind::LongBeacon, in_network(cases));
+}
+
+#[test]
+fn names_weigh_in_short_beacons() {
+    let beats = |count: i64, jitter: i64| {
+        let gap = move |nth: i64| (20_000 + (nth * 7_919 % 181 - 90) * jitter, 300);
+        let flows = calls("10.0.0.1", "203.0.113.5", (0..count).map(gap));
+        each(flows, |flow| flow.later(31 * HOUR))
+    };
+    let named = || vec![lookup(31 * HOUR, "10.0.0.1", "www.poll.com", "203.0.113.5")];
+    let cases: Vec<BothCase> = vec![
+        ("without a name", beats(12, 0), vec![], &[Critical]),
+        ("by name, like a clock", beats(12, 0), named(), &[Medium]),
+        ("by name, with jitter", beats(12, 40), named(), &[High]),
+        ("not for long", beats(9, 40), named(), &[Medium]),
+    ];
+    check_both(SignalKind::PeriodicBeacon, in_network(cases));
+    let alone: Vec<BothCase> = vec![(
+        "of a network of one host",
+        beats(12, 0),
+        named(),
+        &[Critical],
+    )];
+    check_both(SignalKind::PeriodicBeacon, alone);
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
+fn rare_upload() {
+    const GIGA: u64 = 1_000_000_000;
+    let upload = |hours: i64, sent: u64, received: u64| {
+        vec![tcp(hours * HOUR, "10.0.0.1", "203.0.113.5", 443).moves(HOUR, sent, received)]
+    };
+    let pieces = (0..30).map(|n| {
+        tcp(31 * HOUR + n * 10 * MINUTE, "10.0.0.1", "203.0.113.5", 443)
+            .moves(MINUTE, 50_000_000, 90_000)
+    });
+    let named = |hours: i64| {
+        vec![lookup(
+            hours * HOUR,
+            "10.0.0.1",
+            "drop.evil.com",
+            "203.0.113.5",
+        )]
+    };
+    let mut shared = upload(31, 9 * GIGA, 90);
+    shared.extend((2..=4).map(|host| {
+        let client = format!("10.0.0.{host}");
+        tcp(30 * HOUR, &client, "203.0.113.5", 443)
+    }));
+    let cases: Vec<BothCase> = vec![
+        ("little", upload(31, GIGA / 2, 90), vec![], &[]),
+        (
+            "half a gigabyte",
+            upload(31, GIGA / 2 + 1, 90),
+            vec![],
+            &[Medium],
+        ),
+        (
+            "more, without a name",
+            upload(31, GIGA + 1, 90),
+            vec![],
+            &[High],
+        ),
+        ("in pieces", pieces.collect(), vec![], &[High]),
+        ("as much back", upload(31, 5 * GIGA, 5 * GIGA), vec![], &[]),
+        ("of four hosts", shared, vec![], &[]),
+        (
+            "over UDP",
+            each(upload(31, 9 * GIGA, 90), Flow::udp),
+            vec![],
+            &[Medium],
+        ),
+        (
+            "to what is new",
+            upload(31, 4 * GIGA + 1, 90),
+            named(31),
+            &[Critical],
+        ),
+        (
+            "less, to what is new",
+            upload(31, 4 * GIGA, 90),
+            named(31),
+            &[Medium],
+        ),
+        (
+            "to what was always there",
+            upload(1, 9 * GIGA, 90),
+            named(1),
+            &[Medium],
+        ),
+    ];
+    check_both(SignalKind::RareUpload, in_network(cases));
 }
 
 #[test]

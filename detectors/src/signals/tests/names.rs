@@ -63,6 +63,61 @@ fn tunnel(client: &str, count: i64, gap: i64, qtype: u16) -> Vec<ProtocolRow> {
     })
 }
 
+/// So many clients ask for one encoded name each below a domain, and for a plain one below another.
+fn by_many(clients: i64, encoded_too: i64, domain: &str) -> Vec<ProtocolRow> {
+    let mut rows: Vec<ProtocolRow> = (0..clients)
+        .map(|n| question(n, &format!("10.0.1.{n}"), "www.example.org", A))
+        .collect();
+    rows.extend((0..encoded_too).map(|n| {
+        let name = format!("{}.{domain}", encoded(n + 100, 32));
+        question(100 + n, &format!("10.0.1.{n}"), &name, A)
+    }));
+    rows.extend((0..30).map(|n| {
+        let name = format!("{}.{domain}", encoded(n, 32));
+        question(1_000 + n * 100, "10.0.1.200", &name, A)
+    }));
+    rows
+}
+
+/// Look-ups of so many hashes.
+fn hashes(count: i64, domain: &str) -> Vec<ProtocolRow> {
+    let digits = |n: i64| {
+        u128::from(n.unsigned_abs() + 7).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+    };
+    ask("10.0.0.1", count, 100, A, |n| {
+        format!("{:032x}.{domain}", digits(n))
+    })
+}
+
+#[test]
+fn encoded_names_that_are_usual() {
+    check(
+        SignalKind::EncodedTunnelingPattern,
+        vec![
+            ("of one client", by_many(39, 0, "t.example"), &[Critical]),
+            (
+                "of eight of forty",
+                by_many(39, 8, "t.example"),
+                &[Critical],
+            ),
+            ("of ten of forty", by_many(39, 10, "t.example"), &[]),
+            ("of all of nine", by_many(8, 8, "t.example"), &[Critical]),
+            (
+                "below a usual domain",
+                by_many(39, 0, "h.sophosxl.net"),
+                &[],
+            ),
+            ("of hashes", hashes(30, "h.example"), &[]),
+            (
+                "of two hashes each",
+                hashes(30, "0123456789.h.example"),
+                &[Critical],
+            ),
+            ("in capitals", by_many(39, 0, "H.SOPHOSXL.NET"), &[]),
+        ],
+    );
+}
+
 #[test]
 fn dns_query_burst() {
     check(

@@ -59,6 +59,24 @@ fn brute_force() {
         ("high", vec![], refused(50, 1_000), &[High]),
         ("too slow", vec![], refused(60, 34_000), &[]),
         (
+            "a hundred in an hour",
+            vec![],
+            refused(100, 34_000),
+            &[High],
+        ),
+        (
+            "a job that fails each minute and a half",
+            vec![],
+            refused(300, 90_000),
+            &[],
+        ),
+        (
+            "a hundred in an hour, then in",
+            vec![],
+            then_in(refused(100, 34_000), 3_400_000),
+            &[Critical],
+        ),
+        (
             "nine, then in",
             vec![],
             then_in(refused(9, 1_000), 20_000),

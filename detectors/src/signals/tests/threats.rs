@@ -25,8 +25,12 @@ fn lists() -> ThreatLists {
 
 fn play(flows: &[Flow], rows: &[ProtocolRow]) -> Vec<Finding> {
     let mut detectors = Detectors::with_threats(&Config::default(), builtin_rules(), &lists());
-    rows.iter().for_each(|row| detectors.put_row(row));
-    events(flows).iter().for_each(|event| detectors.put(event));
+    for row in rows {
+        detectors.put_row(row);
+    }
+    for event in events(flows) {
+        detectors.put(&event);
+    }
     detectors.finish();
     detectors.drain().collect()
 }
@@ -69,93 +73,74 @@ fn hello(name: Option<&str>, ja3: Option<&str>) -> ProtocolRow {
     )
 }
 
+/// What of these flows and rows is on a list, by name.
+fn check(name: &str, flows: &[Flow], rows: &[ProtocolRow], want: &[&str]) {
+    let found = matches(flows, rows);
+    let names: Vec<&str> = { found.iter() }
+        .flat_map(|signal| signal.evidence.names.iter().map(|name| &**name))
+        .collect();
+    assert_eq!(names, want, "{name}");
+    assert!(found.iter().all(|signal| signal.severity == High), "{name}");
+}
+
 #[test]
-fn threat_list_match() {
+fn threat_list_match_of_flows() {
     let (inside, outside) = ("10.0.0.1", "198.51.100.7");
-    let cases: [(&str, Vec<Flow>, Vec<ProtocolRow>, &[&str]); 12] = [
-        (
-            "to an address",
-            vec![tcp(0, inside, "203.0.113.9", 80)],
-            vec![],
-            &["203.0.113.9 (bad.txt)"],
-        ),
-        (
-            "from one",
-            vec![tcp(0, "203.0.113.9", inside, 22)],
-            vec![],
-            &["203.0.113.9 (bad.txt)"],
-        ),
-        (
-            "UDP",
-            vec![tcp(0, inside, "203.0.113.9", 80).udp()],
-            vec![],
-            &["203.0.113.9 (bad.txt)"],
-        ),
-        (
-            "IPv6",
-            vec![tcp(0, "fd00::1", "2001:db8:66::9", 80)],
-            vec![],
-            &["2001:db8:66::9 (bad.txt)"],
-        ),
+    let (bad, bad_v6) = (["203.0.113.9 (bad.txt)"], ["2001:db8:66::9 (bad.txt)"]);
+    let cases: [(&str, Flow, &[&str]); 7] = [
+        ("to an address", tcp(0, inside, "203.0.113.9", 80), &bad),
+        ("from one", tcp(0, "203.0.113.9", inside, 22), &bad),
+        ("UDP", tcp(0, inside, "203.0.113.9", 80).udp(), &bad),
+        ("IPv6", tcp(0, "fd00::1", "2001:db8:66::9", 80), &bad_v6),
         (
             "midstream",
-            vec![tcp(0, inside, "203.0.113.9", 80).midstream()],
-            vec![],
+            tcp(0, inside, "203.0.113.9", 80).midstream(),
             &[],
         ),
-        (
-            "to another",
-            vec![tcp(0, inside, "203.0.114.9", 80)],
-            vec![],
-            &[],
-        ),
+        ("to another", tcp(0, inside, "203.0.114.9", 80), &[]),
+        ("outside", tcp(0, outside, "203.0.113.9", 80), &bad),
+    ];
+    for (name, flow, want) in cases {
+        check(name, &[flow], &[], want);
+    }
+}
+
+#[test]
+fn threat_list_match_of_rows() {
+    let inside = "10.0.0.1";
+    let fingerprint = format!("{JA3} (bad.txt)");
+    let cases: [(&str, ProtocolRow, &[&str]); 5] = [
         (
             "asked for",
-            vec![],
-            vec![question(0, inside, "a.evil.example", 1)],
+            question(0, inside, "a.evil.example", 1),
             &["a.evil.example (bad.txt)"],
         ),
         (
             "another name",
-            vec![],
-            vec![question(0, inside, "notevil.example", 1)],
+            question(0, inside, "notevil.example", 1),
             &[],
         ),
         (
             "server's name",
-            vec![],
-            vec![hello(Some("Evil.example"), None)],
+            hello(Some("Evil.example"), None),
             &["evil.example (bad.txt)"],
         ),
         (
             "fingerprint",
-            vec![],
-            vec![hello(Some("good.example"), Some(JA3))],
-            &[&format!("{JA3} (bad.txt)")],
+            hello(Some("good.example"), Some(JA3)),
+            &[&fingerprint],
         ),
-        (
-            "another fingerprint",
-            vec![],
-            vec![hello(None, Some("0123"))],
-            &[],
-        ),
-        (
-            "outside",
-            vec![tcp(0, outside, "203.0.113.9", 80)],
-            vec![],
-            &["203.0.113.9 (bad.txt)"],
-        ),
+        ("another fingerprint", hello(None, Some("0123")), &[]),
     ];
-    for (name, flows, rows, want) in cases {
-        let found = matches(&flows, &rows);
-        let names: Vec<&str> = { found.iter() }
-            .flat_map(|signal| signal.evidence.names.iter().map(|name| &**name))
-            .collect();
-        assert_eq!(names, want, "{name}");
-        assert!(found.iter().all(|signal| signal.severity == High), "{name}");
+    for (name, row, want) in cases {
+        check(name, &[], &[row], want);
     }
+}
+
+#[test]
+fn a_match_is_told_once_however_often_it_is_seen() {
     let again: Vec<Flow> = (0..3)
-        .map(|n| tcp(n * 1_000, inside, "203.0.113.9", 80))
+        .map(|n| tcp(n * 1_000, "10.0.0.1", "203.0.113.9", 80))
         .collect();
     let found = matches(&again, &[]);
     assert_eq!(found.len(), 1);
