@@ -77,12 +77,12 @@ impl Office {
         office
     }
 
-    pub(crate) fn begin(&self, day: u16) -> f64 {
+    pub(crate) fn begin(day: u16) -> f64 {
         MONDAY + f64::from(day) * DAY
     }
 
     pub(crate) fn end(&self) -> f64 {
-        self.begin(self.plan.days)
+        Self::begin(self.plan.days)
     }
 
     pub(crate) fn is_working_day(day: u16) -> bool {

@@ -2,6 +2,12 @@
 //! attacks among them.
 
 #![cfg(test)]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::print_stdout,
+    reason = "a made-up office has small numbers, and its score is a table to read"
+)]
 
 mod office;
 #[allow(dead_code, reason = "shared with the other tests")]
@@ -74,7 +80,7 @@ fn attack(office: &mut Office, recordings: &[Recording], most: f64) -> Vec<Attac
     for place in (1..who.len()).rev() {
         who.swap(place, office.dice.below(place as u64 + 1) as usize);
     }
-    let (begin, end) = (office.begin(1), office.end());
+    let (begin, end) = (Office::begin(1), office.end());
     let mut attacks = Vec::new();
     for recording in recordings {
         let at = office.dice.between(begin, end - HOUR);

@@ -160,7 +160,9 @@ mod tests {
 
     #[test]
     fn lines_and_rows() {
-        let cases: [(&str, Result<Read, String>, &[&str], u64); 5] = [
+        /// What, as it is read; what stands in it, and how much is not understood.
+        type Case<'a> = (&'a str, Result<Read, String>, &'a [&'a str], u64);
+        let cases: [Case<'_>; 5] = [
             (
                 "lines",
                 Ok(lines(

@@ -3,7 +3,7 @@
 use super::*;
 
 pub(crate) fn day(office: &mut Office, day: u16) {
-    let begin = office.begin(day);
+    let begin = Office::begin(day);
     for printer in PRINTERS.take(4) {
         // Two of one make, two of others.
         let make = if printer % 2 == 0 { 0 } else { printer };
@@ -44,19 +44,7 @@ pub(crate) fn day(office: &mut Office, day: u16) {
             .tape
             .flow(&flow.moves(4.0 * HOUR - 9.0, 30_000, 20_000));
     });
-    // A storage box that keeps its files elsewhere as well, at night, and asks for news.
-    let mut at = begin + 2.0 * HOUR;
-    for _ in 0..office.dice.below(60) {
-        let bytes = office.dice.amount(1e7, 2e8);
-        let lasts = bytes as f64 / 1.2e7;
-        office.tls(
-            at,
-            STORAGE,
-            "vault.boxmaker.example",
-            (lasts, bytes, bytes / 200),
-        );
-        at += lasts + 1.0;
-    }
+    keep_elsewhere(office, begin + 2.0 * HOUR);
     every(begin, HOUR, 0.0005, office, |office, at| {
         office.tls(at, STORAGE, "news.boxmaker.example", (0.4, 1_200, 5_100));
     });
@@ -68,6 +56,22 @@ pub(crate) fn day(office: &mut Office, day: u16) {
             ("/now", "application/json", 2_100),
         );
     });
+}
+
+/// A storage box keeps its files elsewhere as well, at night.
+fn keep_elsewhere(office: &mut Office, from: f64) {
+    let mut at = from;
+    for _ in 0..office.dice.below(60) {
+        let bytes = office.dice.amount(1e7, 2e8);
+        let lasts = bytes as f64 / 1.2e7;
+        office.tls(
+            at,
+            STORAGE,
+            "vault.boxmaker.example",
+            (lasts, bytes, bytes / 200),
+        );
+        at += lasts + 1.0;
+    }
 }
 
 /// What happens again and again, all day long.

@@ -29,7 +29,7 @@ fn part(number: u64, dice: &mut Dice) -> String {
 }
 
 pub(crate) fn day(office: &mut Office, me: u8, day: u16) {
-    let begin = office.begin(day);
+    let begin = Office::begin(day);
     background(office, me, begin);
     let works = if Office::is_working_day(day) {
         0.93
@@ -93,7 +93,7 @@ fn background(office: &mut Office, me: u8, begin: f64) {
         let period = [60.0, 300.0, 900.0, 3_600.0][(mine >> 20) as usize % 4];
         let spread = [0.0005, 0.01, 0.04][(mine >> 24) as usize % 3];
         // Some were installed on some day.
-        let installed = office.begin(0) + ((mine >> 28) % 10) as f64 * DAY / 2.0;
+        let installed = Office::begin(0) + ((mine >> 28) % 10) as f64 * DAY / 2.0;
         let name = format!("poll.app{app}.example");
         let mut at = begin + (mine >> 8) as f64 % period;
         while at < begin + DAY {

@@ -69,21 +69,7 @@ impl Recording {
                 swaps.insert(other, octet);
             }
         }
-        let moved = |office: &Office, text: &str| match text.parse::<IpAddr>() {
-            Ok(addr) => match octet(addr) {
-                Some(octet) => {
-                    let octet = swaps.get(&octet).copied().unwrap_or(octet);
-                    if addr.is_ipv6() {
-                        office.v6(octet)
-                    } else {
-                        office.v4(octet)
-                    }
-                    .to_string()
-                }
-                None => text.to_owned(),
-            },
-            Err(_) => text.to_owned(),
-        };
+        let moved = |office: &Office, text: &str| moved(&swaps, office, text);
         let begin = self
             .rows
             .iter()
@@ -91,24 +77,7 @@ impl Recording {
             .map(|row| number(&row[0]));
         let begin = begin.fold(f64::INFINITY, f64::min);
         let salt = office.tape.flows();
-        let mut attacks: Vec<Attack> = Vec::new();
-        for (rule, subject) in &self.expected {
-            let who = moved(office, &subject.to_string()).parse().unwrap();
-            let known = attacks.iter_mut().find(|attack| attack.who == who);
-            match known {
-                Some(attack) => attack.rules.push(rule.clone()),
-                None => attacks.push(Attack {
-                    name: self.name.clone(),
-                    rules: vec![rule.clone()],
-                    who,
-                    peer: None,
-                    pace: Pace::Plain,
-                    first: f64::INFINITY,
-                    last: 0.0,
-                    period: period(&self.name).map(|period| period * slower),
-                }),
-            }
-        }
+        let mut attacks = self.attacks(slower, |subject| moved(office, &subject.to_string()));
         for (log, rows) in &self.rows {
             for row in rows {
                 let mut row = row.clone();
@@ -135,6 +104,47 @@ impl Recording {
         }
         attacks
     }
+
+    /// What is expected, by who does it; when is not known yet.
+    fn attacks(&self, slower: f64, moved: impl Fn(IpAddr) -> String) -> Vec<Attack> {
+        let mut attacks: Vec<Attack> = Vec::new();
+        for (rule, subject) in &self.expected {
+            let who = moved(*subject).parse().unwrap();
+            let known = attacks.iter_mut().find(|attack| attack.who == who);
+            match known {
+                Some(attack) => attack.rules.push(rule.clone()),
+                None => attacks.push(Attack {
+                    name: self.name.clone(),
+                    rules: vec![rule.clone()],
+                    who,
+                    peer: None,
+                    pace: Pace::Plain,
+                    first: f64::INFINITY,
+                    last: 0.0,
+                    period: period(&self.name).map(|period| period * slower),
+                }),
+            }
+        }
+        attacks
+    }
+}
+
+/// An address as another host's, if its host stands for another.
+fn moved(swaps: &BTreeMap<u8, u8>, office: &Office, text: &str) -> String {
+    let Some((addr, octet)) = text
+        .parse::<IpAddr>()
+        .ok()
+        .and_then(|addr| Some((addr, octet(addr)?)))
+    else {
+        return text.to_owned();
+    };
+    let octet = swaps.get(&octet).copied().unwrap_or(octet);
+    let addr = if addr.is_ipv6() {
+        office.v6(octet)
+    } else {
+        office.v4(octet)
+    };
+    addr.to_string()
 }
 
 fn number(text: &str) -> f64 {

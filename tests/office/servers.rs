@@ -4,7 +4,7 @@ use super::dice::hash;
 use super::*;
 
 pub(crate) fn day(office: &mut Office, day: u16) {
-    let begin = office.begin(day);
+    let begin = Office::begin(day);
     directories(office, begin);
     mail(
         office,
@@ -64,7 +64,7 @@ fn mail(office: &mut Office, begin: f64, letters: u64) {
         let to = office.resolve(at, MAIL, &name);
         let bytes = office.dice.amount(3e3, 4e6);
         let flow = office.tcp(at, MAIL, (to, 25)).service("smtp");
-        let flow = if place % 11 == 0 {
+        let flow = if place.is_multiple_of(11) {
             flow.unanswered()
         } else {
             flow.moves(3.0, bytes, 900)
@@ -142,7 +142,7 @@ fn monitor(office: &mut Office, begin: f64) {
         let people = FIRST_PERSON..FIRST_PERSON + office.plan.people;
         let machines = SERVERS.chain(PRINTERS).chain(PHONES).chain(people);
         for (turn, machine) in machines.enumerate() {
-            let is_on = machine < FIRST_PERSON || machine >= 220 || by_day || machine % 3 == 0;
+            let is_on = !(FIRST_PERSON..220).contains(&machine) || by_day || machine % 3 == 0;
             let is_on = is_on && machine != *PRINTERS.end();
             let when = at + turn as f64 * 0.15;
             let flow = office
@@ -174,7 +174,7 @@ fn visitors(office: &mut Office, begin: f64) {
     for _ in 0..900 {
         let at = begin + office.dice.between(0.0, DAY);
         let from = names::outside(office.dice.popular(90_000));
-        for turn in 0..1 + office.dice.below(6) {
+        for turn in 0..=office.dice.below(6) {
             let to = (office.v4(WEB), 443);
             let flow = tape::Flow::tcp(at + turn as f64, (from, office.port()), to);
             office

@@ -11,7 +11,7 @@ struct Object {
     #[serde(rename = "type", default)]
     kind: String,
     #[serde(default)]
-    objects: Vec<Object>,
+    objects: Vec<Self>,
     pattern: Option<String>,
     #[serde(default = "stix")]
     pattern_type: String,

@@ -364,7 +364,7 @@ fn old_findings_are_forgotten_and_their_room_given_back() {
         let mut old = samples::detection(n, "10.0.0.2");
         old.last = old.last - hour;
         for (nth, signal) in (1..).zip(&mut old.signals) {
-            signal.id = detectors::StableId(u128::from(n) * 1_000 + nth);
+            signal.id = detectors::StableId(n * 1_000 + nth);
             signal.window.end = signal.window.end - hour;
         }
         batch.add(Finding::DetectionMade(old));
