@@ -101,7 +101,11 @@ fn attacks_are_found_in_a_flood_of_what_is_new() {
         fs::create_dir(&noise).unwrap();
         write_noise(&noise, times(&logs.join("conn.log")));
         let config = dir.path().join("flowhawk.toml");
-        fs::write(&config, CONFIG).unwrap();
+        let roles = capture
+            .path
+            .with_file_name(format!("{}.toml", capture.name));
+        let roles = fs::read_to_string(roles).unwrap_or_default();
+        fs::write(&config, format!("{CONFIG}{roles}")).unwrap();
         let expected = capture.expectations();
         let run = ran([
             "detect".as_ref(),
