@@ -12,14 +12,20 @@ use crate::StableId;
 /// and stand for the address wherever only equality counts: that two of a few thousand addresses
 /// share one is less likely than a bit flip in memory.
 #[derive(Clone, Debug)]
-pub(crate) struct KeyedHash(SipHasher13);
+pub(crate) struct KeyedHash {
+    hasher: SipHasher13,
+    /// What a port's key is made with.
+    ports: u64,
+}
 
 impl KeyedHash {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(SipHasher13::new_with_keys(
-            seed,
-            seed.rotate_left(29) ^ 0x9e37_79b9_7f4a_7c15,
-        ))
+        let with = seed.rotate_left(29) ^ 0x9e37_79b9_7f4a_7c15;
+        let hasher = SipHasher13::new_with_keys(seed, with);
+        Self {
+            ports: hasher.hash(b"ports"),
+            hasher,
+        }
     }
 
     pub(crate) fn addr(&self, addr: IpAddr) -> u64 {
@@ -31,11 +37,16 @@ impl KeyedHash {
     }
 
     pub(crate) fn name(&self, name: &[u8]) -> u64 {
-        self.0.hash(name)
+        self.hasher.hash(name)
     }
 
     pub(crate) fn bits(&self, bits: u128) -> u64 {
-        self.0.hash(&bits.to_le_bytes())
+        self.hasher.hash(&bits.to_le_bytes())
+    }
+
+    /// Ports are so few that mixing will do: no two of them share a key.
+    pub(crate) const fn port(&self, port: u16) -> u64 {
+        join(join(self.ports, port as u64), 0)
     }
 }
 

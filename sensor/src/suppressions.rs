@@ -8,7 +8,7 @@ use std::path::Path;
 use detectors::config::{Role, Roles, Suppression};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Problem, Problems, read_document};
+use super::config::{Problem, Problems, read_document};
 
 /// What is known in every network.
 const BUILT_IN: &str = include_str!("../suppressions.toml");

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use detectors::{Indicator, ThreatLists};
 
-use crate::config::{Problem, Problems};
+use super::config::{Problem, Problems};
 
 /// What the files hold.
 #[derive(Clone, PartialEq, Default, Debug)]

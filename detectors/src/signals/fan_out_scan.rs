@@ -157,7 +157,7 @@ impl Scans {
         let (slice, general) = (slicing.at(flow.opened), &self.general);
         let first = slicing.first(slice);
         self.sources.judge(flow.src_key, Some(flow.src), |source| {
-            let port = general.hash.bits(flow.sample.port.into());
+            let port = general.hash.port(flow.sample.port);
             source
                 .destinations
                 .count(flow.dst_key, slice, first, general.max_exact);

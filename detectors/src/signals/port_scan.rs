@@ -75,7 +75,7 @@ impl Scans {
         let Some(place) = self.slicing.place(seen.event.start, now).filter(|_| whole) else {
             return;
         };
-        let port = self.general.hash.bits(seen.port().into());
+        let port = self.general.hash.port(seen.port());
         let max_exact = self.general.max_exact;
         self.sources
             .amend(seen.src.key, Some(seen.src.addr), |source| {
@@ -108,7 +108,7 @@ impl Detector for Scans {
         let (config, general, slicing) = (&self.config, &self.general, self.slicing);
         self.sources
             .judge(seen.src.key, Some(seen.src.addr), |source| {
-                let port = general.hash.bits(seen.port().into());
+                let port = general.hash.port(seen.port());
                 source
                     .ports
                     .count(port, place.slice, place.first, general.max_exact);

@@ -340,6 +340,20 @@ mod tests {
     }
 
     #[test]
+    fn estimates_ports_as_well() {
+        for seed in 0..20 {
+            let hash = KeyedHash::new(seed);
+            let mut distinct = Distinct::default();
+            for port in 1..=60_000 {
+                distinct.count(hash.port(port), 1, 0, EXACT);
+            }
+            assert!(distinct.approximate());
+            let counted = distinct.counted() as f64;
+            assert!((counted / 60_000.0 - 1.0).abs() < 0.2, "{seed}: {counted}");
+        }
+    }
+
+    #[test]
     fn estimates_many_keys_within_a_few_percent_and_returns_to_exact() {
         let hash = KeyedHash::new(7);
         let mut distinct = Distinct::default();

@@ -29,6 +29,8 @@ mod sensor {
     pub(crate) mod capture;
     pub(crate) mod config;
     pub(crate) mod rulebook;
+    pub(crate) mod suppressions;
+    pub(crate) mod threats;
 }
 
 /// What the sensor's modules know of its command line.
