@@ -13,15 +13,14 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flate2::read::GzDecoder;
 use rusqlite::Connection;
 
 use support::frames::{self, Path as Way, SYN, tcp};
-use support::net::{Listening, Wires, can_be_wired};
+use support::net::{Listening, Wires, can_be_wired, capture, now};
 use support::pcap::Capture;
-use support::root;
 use support::rows::rows;
 use support::run::{self, Ran, binary};
 use support::summary::Summary;
@@ -41,15 +40,6 @@ const AS_RECORDED: [&str; 8] = [
 
 /// What may lie between a duration and the same one heard by another.
 const TOLERANCE: f64 = 0.05;
-
-#[expect(clippy::disallowed_methods, reason = "how long a program takes")]
-fn now() -> Instant {
-    Instant::now()
-}
-
-fn capture(name: &str) -> PathBuf {
-    root().join(format!("captures/{name}.pcap"))
-}
 
 /// A row of conn.log without what is another one every time.
 #[derive(PartialEq, PartialOrd, Debug)]

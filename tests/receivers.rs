@@ -10,32 +10,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use support::net::{Wires, can_be_wired};
-use support::root;
+use support::net::{Wires, can_be_wired, capture, now, wait_until};
 use support::run::installed;
-
-#[expect(clippy::disallowed_methods, reason = "how long a program takes")]
-fn now() -> Instant {
-    Instant::now()
-}
 
 /// A capture with signals and one detection, and what replaying it writes as JSON lines.
 const CAPTURE: &str = "horizontal-scan";
-
-fn capture() -> PathBuf {
-    root().join(format!("captures/{CAPTURE}.pcap"))
-}
-
-#[track_caller]
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = now();
-    while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "never: {what}");
-        thread::sleep(Duration::from_millis(100));
-    }
-}
 
 /// A program that receives into a file, until it is dropped.
 struct Receiving {
@@ -139,7 +120,7 @@ fn nc(wires: &Wires, args: &[&str]) -> Command {
 
 #[test]
 fn findings_reach_every_kind_of_receiver() {
-    if !can_be_wired() || !installed("python3") || !has_nc() {
+    if !can_be_wired() || !installed("python3") || !installed("nc") {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -165,7 +146,7 @@ fn findings_reach_every_kind_of_receiver() {
     let mut options = vec!["--json", json.to_str().unwrap()];
     options.extend(targets.iter().flat_map(|target| ["--send", target]));
     let ear = wires.listen(&at("out"), &options);
-    wires.send(&capture(), &["--topspeed"]);
+    wires.send(&capture(CAPTURE), &["--topspeed"]);
     // Until the hook that was busy is tried again.
     wait_until("the hook is told", || !hook.text().is_empty());
     let ran = ear.finish().exits(0);
@@ -212,18 +193,10 @@ fn assert_syslog_told(text: &str, detections: &[String]) {
     }
 }
 
-fn has_nc() -> bool {
-    let there = Command::new("nc").arg("-h").output().is_ok();
-    if !there {
-        eprintln!("skipped: nc is not installed");
-    }
-    there
-}
-
 /// One that is away holds nobody up, gets what waits when it is there, and is counted at the end.
 #[test]
 fn a_receiver_that_is_away_is_tried_again() {
-    if !can_be_wired() || !has_nc() {
+    if !can_be_wired() || !installed("nc") {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
@@ -240,7 +213,7 @@ fn a_receiver_that_is_away_is_tried_again() {
         "http://127.0.0.1:7009/",
     ];
     let mut ear = wires.listen(&at("out"), &options);
-    wires.send(&capture(), &["--topspeed"]);
+    wires.send(&capture(CAPTURE), &["--topspeed"]);
     ear.hears("tcp://127.0.0.1:7001: Connection refused (os error 111); it is tried again");
     let tcp = Receiving::begin(nc(&wires, &["-l", "127.0.0.1", "7001"]), at("tcp"));
     ear.hears("tcp://127.0.0.1:7001: it is there again");

@@ -57,6 +57,9 @@ fn is_fingerprint(text: &str) -> bool {
     }
 }
 
+/// Characters of a domain's name (RFC 1035, 2.3.4, without the root's dot).
+const LONGEST_DOMAIN: usize = 253;
+
 /// At least two labels, of which the last is no number.
 fn is_domain(text: &str) -> bool {
     let label = |label: &str| {
@@ -65,7 +68,7 @@ fn is_domain(text: &str) -> bool {
     };
     let last = text.rsplit('.').next().unwrap_or_default();
     let named = last.bytes().any(|byte| byte.is_ascii_alphabetic());
-    text.contains('.') && text.len() <= 253 && named && text.split('.').all(label)
+    text.contains('.') && text.len() <= LONGEST_DOMAIN && named && text.split('.').all(label)
 }
 
 /// What lists name. Where several name the same, the one added first is told.
@@ -192,7 +195,10 @@ impl Threats {
         let lower = name.to_ascii_lowercase();
         let mut rest: &[u8] = lower.strip_suffix(b".").unwrap_or(&lower);
         loop {
-            if let Some(list) = self.text(rest) {
+            // Strangers' names may be as long as they like; what is longer than any domain is in no list.
+            if rest.len() <= LONGEST_DOMAIN
+                && let Some(list) = self.text(rest)
+            {
                 return Some(list);
             }
             let dot = rest.iter().position(|byte| *byte == b'.')?;
@@ -287,6 +293,7 @@ mod tests {
                 .domain(name.as_bytes())
                 .map(|list| threats.name(list))
         };
+        let long = format!("{}evil.example", "a.".repeat(30_000));
         let cases = [
             ("evil.example", Some("one")),
             ("WWW.Evil.Example.", Some("one")),
@@ -294,6 +301,7 @@ mod tests {
             ("notevil.example", None),
             ("example", None),
             ("", None),
+            (&long, Some("one")),
         ];
         for (name, want) in cases {
             assert_eq!(of_name(name).as_deref(), want, "{name}");

@@ -12,6 +12,7 @@ mod wording;
 use std::fs;
 use std::hash::Hasher;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use detectors::config::Suppression;
 use flow_table::Span;
@@ -70,7 +71,7 @@ pub(crate) struct Config {
     pub(crate) detectors: DetectorConfig,
     /// What stands in the threat lists.
     #[serde(skip)]
-    pub(crate) threats: threats::Known,
+    pub(crate) threats: Arc<threats::Known>,
     /// Where each of `detectors.suppressions` comes from.
     #[serde(skip)]
     pub(crate) known_from: Vec<KnownFrom>,
@@ -123,7 +124,7 @@ impl Default for Config {
             checkpoint_interval: Span::from_secs(60),
             live: LiveConfig::default(),
             detectors: DetectorConfig::default(),
-            threats: threats::Known::default(),
+            threats: Arc::default(),
             known_from: Vec::new(),
             rulebook: RuleBook::default(),
         }
@@ -235,7 +236,7 @@ pub(crate) fn load(file: Option<&Path>) -> Result<Document<Config>, Problems> {
     let lists: Vec<PathBuf> = config.threat_lists.iter().map(beside).collect();
     let read = (RuleBook::with(&paths), known, threats::Known::read(&lists));
     if let (Ok(book), Ok(()), Ok(threats)) = read {
-        (config.rulebook, config.threats) = (book, threats);
+        (config.rulebook, config.threats) = (book, Arc::new(threats));
         return Ok(document);
     }
     let problems = [read.0.err(), read.1.err(), read.2.err()];

@@ -24,12 +24,8 @@ pub(crate) fn run(args: &SuppressArgs) -> anyhow::Result<Exit> {
         SuppressAction::List => list(&config, args)?,
         SuppressAction::Add(entry) => {
             let file = file(&config, args)?;
-            suppressions::add(&file, &table(entry))?;
-            format!(
-                "{}: added number {}\n",
-                file.display(),
-                suppressions::read(&file)?.len()
-            )
+            let number = suppressions::add(&file, &table(entry))?;
+            format!("{}: added number {number}\n", file.display())
         }
         SuppressAction::Remove { number } => {
             let file = file(&config, args)?;

@@ -64,7 +64,7 @@ fn parse(file: &Path, text: &str) -> Result<Vec<Suppression>, Problems> {
 }
 
 /// Adds what `entry` holds, as it would stand in a file, behind all others.
-pub(crate) fn add(file: &Path, entry: &toml::Table) -> anyhow::Result<()> {
+pub(crate) fn add(file: &Path, entry: &toml::Table) -> anyhow::Result<usize> {
     let entry = toml::to_string(&entry)?;
     let before = text(file)?;
     let gap = if before.is_empty() { "" } else { "\n" };
@@ -74,8 +74,9 @@ pub(crate) fn add(file: &Path, entry: &toml::Table) -> anyhow::Result<()> {
         "\n"
     };
     let after = format!("{before}{end}{gap}[[suppressions]]\n{entry}");
-    parse(file, &after)?;
-    replace(file, &after)
+    let number = parse(file, &after)?.len();
+    replace(file, &after)?;
+    Ok(number)
 }
 
 /// Takes one away, counted from 1; whatever else stands in the file stays.

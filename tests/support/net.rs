@@ -5,10 +5,32 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fs, process, thread};
 
+use super::root;
 use super::run::{Ran, binary, installed};
+
+/// The time, to tell how long something takes.
+#[expect(clippy::disallowed_methods, reason = "how long a program takes")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// A capture that is not compressed, by its name.
+pub(crate) fn capture(name: &str) -> PathBuf {
+    root().join(format!("captures/{name}.pcap"))
+}
+
+/// Waits until it is so; panics if it never is.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "never: {what}");
+        thread::sleep(Duration::from_millis(100));
+    }
+}
 
 /// Wires from one namespace to another: `a0` is joined to `b0`, and so on. What is sent into one end
 /// comes out of the other, and nothing answers.

@@ -77,7 +77,8 @@ pub(crate) struct LiveArgs {
     pub(crate) keep_size: Option<ByteSize>,
     /// Send findings to a socket, syslog or a webhook
     ///
-    /// May be given more than once.     /// tcp://HOST:PORT, udp://HOST:PORT, unix:///PATH and unixgram:///PATH get a JSON line of each signal and detection;
+    /// May be given more than once. tcp://HOST:PORT, udp://HOST:PORT, unix:///PATH and unixgram:///PATH get a JSON line of
+    /// each signal and detection;
     /// syslog+tcp://HOST:PORT, syslog+udp://HOST:PORT and syslog+unixgram:///dev/log get detections as RFC 5424 has it; to an
     /// http:// URL each detection is posted. Nobody is waited for: what cannot be delivered is tried again, and what does not
     /// fit into a queue is left out and counted.

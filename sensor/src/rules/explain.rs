@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::cli::{
     CommonArgs, FindingArgs, InputArgs, OutputArgs, ProgressWhen, ReplayArgs, RulesTestArgs,
-    SettingsArgs, TalkArgs, VerdictArgs, severity_named,
+    TalkArgs, VerdictArgs, severity_named,
 };
 use crate::config::Config;
 use crate::run::replay;
@@ -40,10 +40,7 @@ fn replay_args(args: &RulesTestArgs, dir: &Path, json: &Path) -> ReplayArgs {
     ReplayArgs {
         files: args.capture.clone(),
         common: CommonArgs {
-            input: InputArgs {
-                settings: SettingsArgs::default(),
-                ..InputArgs::default()
-            },
+            input: InputArgs::default(),
             output: OutputArgs {
                 findings: FindingArgs {
                     out: dir.to_owned(),
@@ -150,22 +147,20 @@ fn report(rule: &Rule, findings: &Findings) -> String {
     let mut text = String::new();
     let id = &rule.info.id;
     let _ = writeln!(text, "{id}  {}\nneeds  {}", rule.title, rule.needs());
-    let made: Vec<usize> = (0..findings.heard.len())
-        .filter(|at| is_of(findings.heard.get(*at), id))
-        .collect();
-    for at in &made {
-        if let (Some(heard), Some(said)) = (findings.heard.get(*at), findings.said.get(*at)) {
-            let mark = if heard.suppressed { ", suppressed" } else { "" };
-            let _ = writeln!(
-                text,
-                "made   {}{mark}  {}",
-                moment(heard.last),
-                printable(said)
-            );
-        }
-    }
-    if made.is_empty() {
+    let own = Source::Rule(id.clone());
+    let all = findings.heard.iter().zip(&findings.said);
+    let mut made = all.filter(|(heard, _)| heard.source == own).peekable();
+    if made.peek().is_none() {
         text.push_str("made   nothing\n");
+    }
+    for (heard, said) in made {
+        let mark = if heard.suppressed { ", suppressed" } else { "" };
+        let _ = writeln!(
+            text,
+            "made   {}{mark}  {}",
+            moment(heard.last),
+            printable(said)
+        );
     }
     let explained = rule.explain(&findings.heard);
     if explained.is_empty() {
@@ -182,10 +177,6 @@ fn report(rule: &Rule, findings: &Findings) -> String {
         );
     }
     text
-}
-
-fn is_of(heard: Option<&Heard>, id: &str) -> bool {
-    heard.is_some_and(|heard| heard.source == Source::Rule(id.to_owned()))
 }
 
 fn show(text: &mut String, explanation: &Explanation, findings: &Findings) {
