@@ -41,8 +41,6 @@ pub(crate) enum Change {
 pub(crate) struct Correlator {
     /// Each after those whose detections it takes.
     rules: Vec<RuleState>,
-    /// Whether a rule takes what another detects.
-    chained: bool,
     hash: KeyedHash,
     out: Vec<Finding>,
     /// Rules whose state was saved and is of no use: they are others now, or gone.
@@ -58,6 +56,8 @@ struct RuleState {
     input_of: [Option<usize>; SignalKind::ALL.len()],
     /// Whether it takes what another rule detects.
     chained: bool,
+    /// Whether another rule takes what it detects.
+    taken: bool,
 }
 
 /// The port that all signals which name one agree on.
@@ -108,7 +108,6 @@ impl Correlator {
         rules: Vec<Rule>,
     ) -> Self {
         let mut this = Self {
-            chained: false,
             rules: Vec::new(),
             hash,
             out: Vec::new(),
@@ -139,7 +138,12 @@ impl Correlator {
             }
             self.rules.push(state);
         }
-        self.chained = self.rules.iter().any(|state| state.chained);
+        let chained = self.rules.iter().filter(|state| state.chained);
+        let inputs = chained.flat_map(|state| &state.rule.inputs);
+        let sources: Vec<Source> = inputs.map(|input| input.source.clone()).collect();
+        for state in &mut self.rules {
+            state.taken = sources.contains(&Source::Rule(state.rule.info.id.clone()));
+        }
     }
 
     /// Whether a rule waits for signals of this kind to last so long.
@@ -156,16 +160,15 @@ impl Correlator {
         for state in &mut self.rules {
             let before = self.out.len();
             self.out.extend(state.note(&self.hash, note));
-            if !self.chained {
-                continue;
-            }
             if state.chained {
                 let found = { detected.iter() }
                     .filter_map(|detection| state.chain(&self.hash, detection, note));
                 self.out.extend(found);
             }
-            let found = self.out.get(before..).unwrap_or_default();
-            detected.extend(found.iter().filter_map(to_chain));
+            if state.taken {
+                let found = self.out.get(before..).unwrap_or_default();
+                detected.extend(found.iter().filter_map(to_chain));
+            }
         }
     }
 
@@ -230,6 +233,7 @@ impl RuleState {
             },
             input_of,
             chained,
+            taken: false,
             rule,
         }
     }

@@ -19,37 +19,15 @@ const IDS: usize = 64;
 
 /// See the module.
 #[derive(Default, Serialize, Deserialize)]
-#[serde(from = "Kept")]
 pub(super) struct Group {
     #[serde(with = "crate::state::room")]
     members: Vec<Member>,
     made: Option<Box<Made>>,
     /// How many parts of the rule it holds, as far as that makes a difference.
     parts: usize,
+    /// Not saved: it follows from the rest.
     #[serde(skip)]
     heap: usize,
-}
-
-/// What is saved of a group; its weight follows.
-#[derive(Deserialize)]
-struct Kept {
-    #[serde(with = "crate::state::room")]
-    members: Vec<Member>,
-    made: Option<Box<Made>>,
-    parts: usize,
-}
-
-impl From<Kept> for Group {
-    fn from(kept: Kept) -> Self {
-        let mut group = Self {
-            members: kept.members,
-            made: kept.made,
-            parts: kept.parts,
-            heap: 0,
-        };
-        group.weigh();
-        group
-    }
 }
 
 /// The latest detection, to which repeats are added.
@@ -78,6 +56,19 @@ pub(super) struct Complete {
     pub(super) signals: Vec<Arc<Signal>>,
 }
 
+impl Complete {
+    fn of(members: Vec<&Member>) -> Self {
+        let mut signals: Vec<Arc<Signal>> = members
+            .iter()
+            .flat_map(|member| member.what.signals())
+            .collect();
+        signals.sort_by_key(|signal| (signal.kind, signal.window.start, signal.id));
+        signals.dedup_by_key(|signal| signal.id);
+        let ids = members.iter().map(|member| member.what.id()).collect();
+        Self { ids, signals }
+    }
+}
+
 impl Group {
     /// Takes a signal that opened, rose or lasted, or a detection that was made or updated.
     pub(super) fn take(
@@ -92,21 +83,26 @@ impl Group {
         let id = member.what.id();
         self.place(member, rule);
         self.parts = self.parts(rule);
-        let complete = self.complete(rule).is_some();
-        if complete {
+        let mut outcome = Outcome::Nothing;
+        if self.taking_part(rule).is_some() {
             self.refresh(note);
+            outcome = self.completed(id, note.now, rule, limits);
         }
-        let outcome = match (self.complete(rule), &mut self.made) {
-            (None, _) => Outcome::Nothing,
-            (Some(complete), Some(made))
-                if made.takes_repeats(note.now, limits.dedup, &self.members) =>
-            {
-                made.repeat(note.now, id, &complete, limits)
-            }
-            (Some(complete), _) => Outcome::Complete(complete),
-        };
         self.weigh();
         outcome
+    }
+
+    /// The rule may be complete with what came.
+    fn completed(&mut self, id: StableId, now: Timestamp, rule: &Rule, limits: Limits) -> Outcome {
+        let Some(complete) = self.taking_part(rule).map(Complete::of) else {
+            return Outcome::Nothing;
+        };
+        match &mut self.made {
+            Some(made) if made.takes_repeats(now, limits.dedup, &self.members) => {
+                made.repeat(now, id, &complete, limits)
+            }
+            _ => Outcome::Complete(complete),
+        }
     }
 
     /// Signals were told when they opened or rose; a detection says how they stand when it is made.
@@ -156,13 +152,13 @@ impl Group {
         }
     }
 
-    /// What makes the rule complete.
-    fn complete(&self, rule: &Rule) -> Option<Complete> {
-        let members: Vec<&Member> = match rule.logic {
-            Logic::Temporal => self.latest_of_all(rule)?,
-            Logic::Ordered => self.in_order(rule)?,
+    /// The members that make the rule complete.
+    fn taking_part(&self, rule: &Rule) -> Option<Vec<&Member>> {
+        match rule.logic {
+            Logic::Temporal => self.latest_of_all(rule),
+            Logic::Ordered => self.in_order(rule),
             Logic::Events { least } => {
-                (self.members.len() as u64 >= least).then(|| self.members.iter().collect())?
+                (self.members.len() as u64 >= least).then(|| self.members.iter().collect())
             }
             Logic::Values { field, least } => {
                 let mut values = Vec::new();
@@ -172,17 +168,9 @@ impl Group {
                         values.push(value);
                     }
                 }
-                (values.len() as u64 >= least).then(|| self.members.iter().collect())?
+                (values.len() as u64 >= least).then(|| self.members.iter().collect())
             }
-        };
-        let mut signals: Vec<Arc<Signal>> = members
-            .iter()
-            .flat_map(|member| member.what.signals())
-            .collect();
-        signals.sort_by_key(|signal| (signal.kind, signal.window.start, signal.id));
-        signals.dedup_by_key(|signal| signal.id);
-        let ids = members.iter().map(|member| member.what.id()).collect();
-        Some(Complete { ids, signals })
+        }
     }
 
     /// The latest of every input that has one, if enough steps have one.
@@ -265,11 +253,12 @@ impl Group {
         self.weigh();
     }
 
-    /// All groups of a rule share what its detections carry.
+    /// It was saved, and is one of this rule again: all its groups share what its detections carry.
     pub(super) fn belongs_to(&mut self, rule: &Arc<RuleInfo>) {
         if let Some(made) = &mut self.made {
             made.detection.rule = Arc::clone(rule);
         }
+        self.weigh();
     }
 
     /// What it would take to come by it again. A detection is a part: without it a repeat would be

@@ -1,6 +1,7 @@
 //! Why a rule was complete for somebody, or what was missing.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use flow_table::{Span, Timestamp};
@@ -65,6 +66,13 @@ pub enum Verdict {
     OutOfOrder,
 }
 
+impl Explanation {
+    /// How many parts held.
+    pub fn held(&self) -> usize {
+        self.parts.iter().filter(|part| part.held).count()
+    }
+}
+
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -124,21 +132,16 @@ impl Rule {
     /// For everybody about whom something was heard that the rule takes, those first of whose parts
     /// most held.
     pub fn explain(&self, heard: &[Heard]) -> Vec<Explanation> {
-        let mut groups: Vec<String> = Vec::new();
-        for told in heard {
-            let group = self
-                .input_of(told)
-                .and_then(|(_, input)| group(input, &told.subject));
-            if let Some(group) = group
-                && !groups.contains(&group)
-            {
-                groups.push(group);
+        let mut groups: BTreeMap<String, Vec<(usize, &Heard)>> = BTreeMap::new();
+        for (number, told) in heard.iter().enumerate() {
+            let input = self.input_of(told);
+            if let Some(name) = input.and_then(|(_, input)| group(input, &told.subject)) {
+                groups.entry(name).or_default().push((number, told));
             }
         }
-        let explain = |group: &String| self.explain_group(heard, group);
+        let explain = |(name, ours): (&String, &Vec<_>)| self.explain_group(name, ours);
         let mut all: Vec<Explanation> = groups.iter().filter_map(explain).collect();
-        let held = |it: &Explanation| it.parts.iter().filter(|part| part.held).count();
-        all.sort_by(|a, b| held(b).cmp(&held(a)).then_with(|| a.group.cmp(&b.group)));
+        all.sort_by_key(|it| Reverse(it.held()));
         all
     }
 
@@ -148,25 +151,14 @@ impl Rule {
     }
 
     /// Looks at each moment at which something opened.
-    fn explain_group(&self, heard: &[Heard], name: &str) -> Option<Explanation> {
-        let of_group = |(_, told): &(usize, &Heard)| {
-            let input = self.input_of(told);
-            input
-                .and_then(|(_, input)| group(input, &told.subject))
-                .as_deref()
-                == Some(name)
-        };
-        let ours: Vec<(usize, &Heard)> = heard.iter().enumerate().filter(of_group).collect();
-        let moments = ours.iter().map(|(_, told)| told.opened);
-        let at_moment = |at: Timestamp| Explanation {
+    fn explain_group(&self, name: &str, ours: &[(usize, &Heard)]) -> Option<Explanation> {
+        let at_moment = |(_, told): &(usize, &Heard)| Explanation {
             group: name.to_owned(),
-            at,
-            parts: self.parts_at(&ours, at),
+            at: told.opened,
+            parts: self.parts_at(ours, told.opened),
         };
-        let held = |it: &Explanation| it.parts.iter().filter(|part| part.held).count();
-        moments
-            .map(at_moment)
-            .max_by_key(|it| (held(it), std::cmp::Reverse(it.at)))
+        let moments = ours.iter().map(at_moment);
+        moments.max_by_key(|it| (it.held(), Reverse(it.at)))
     }
 
     fn parts_at(&self, ours: &[(usize, &Heard)], at: Timestamp) -> Vec<Part> {
@@ -182,15 +174,15 @@ impl Rule {
             } else {
                 Timestamp::ZERO
             };
-            let heard: Vec<(usize, Verdict)> = ours
-                .iter()
-                .filter(|(_, told)| self.takes(step, told))
-                .map(|(number, told)| (*number, self.verdict(told, at, since)))
-                .collect();
-            let counted = ours
-                .iter()
-                .filter(|(number, _)| heard.contains(&(*number, Verdict::Counted)));
-            let opened = counted.map(|(_, told)| told.opened).min();
+            let mut heard = Vec::new();
+            let mut opened: Option<Timestamp> = None;
+            for (number, told) in ours.iter().filter(|(_, told)| self.takes(step, told)) {
+                let verdict = self.verdict(told, at, since);
+                if verdict == Verdict::Counted {
+                    opened = Some(opened.map_or(told.opened, |first| first.min(told.opened)));
+                }
+                heard.push((*number, verdict));
+            }
             until = until.max(opened.unwrap_or_default());
             parts.push(Part {
                 needs: self.part(step),
@@ -208,10 +200,12 @@ impl Rule {
 
     /// Whether as many counted as a rule that counts asks for.
     fn enough(&self, ours: &[(usize, &Heard)], parts: &[Part]) -> bool {
-        let counts = |number: usize| {
-            { parts.iter() }.any(|part| part.heard.contains(&(number, Verdict::Counted)))
-        };
-        let counted = ours.iter().filter(|(number, _)| counts(*number));
+        let heard = parts.iter().flat_map(|part| &part.heard);
+        let counts: BTreeSet<usize> = { heard }
+            .filter(|(_, verdict)| *verdict == Verdict::Counted)
+            .map(|(number, _)| *number)
+            .collect();
+        let counted = ours.iter().filter(|(number, _)| counts.contains(number));
         match self.logic {
             Logic::Temporal | Logic::Ordered => true,
             Logic::Events { least } => counted.count() as u64 >= least,

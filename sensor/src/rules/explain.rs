@@ -1,5 +1,6 @@
 //! `flowhawk rules test`: what a rule makes of a capture, part by part.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::IpAddr;
@@ -66,8 +67,8 @@ fn replay_args(args: &RulesTestArgs, dir: &Path, json: &Path) -> ReplayArgs {
 struct Findings {
     heard: Vec<Heard>,
     said: Vec<String>,
-    /// The id of each.
-    ids: Vec<String>,
+    /// The number of each, by its id.
+    numbers: HashMap<String, usize>,
 }
 
 impl Findings {
@@ -100,12 +101,13 @@ impl Findings {
         let (id, last) = (row[id].as_str()?, time(&row[last])?);
         let said = said.as_str().unwrap_or_default().to_owned();
         let severity = severity_named(row["severity"].as_str()?)?;
-        let known = self.ids.iter().position(|known| known == id);
-        if let Some((at, heard)) = known.and_then(|at| Some((at, self.heard.get_mut(at)?))) {
+        if let Some(&at) = self.numbers.get(id) {
+            let heard = self.heard.get_mut(at)?;
             (heard.severity, heard.last) = (severity, last);
             *self.said.get_mut(at)? = said;
             return Some(());
         }
+        self.numbers.insert(id.to_owned(), self.heard.len());
         self.heard.push(Heard {
             source,
             subject: subject(row),
@@ -115,7 +117,6 @@ impl Findings {
             suppressed: row["suppressed_by"].is_string(),
         });
         self.said.push(said);
-        self.ids.push(id.to_owned());
         Some(())
     }
 }
@@ -180,7 +181,7 @@ fn report(rule: &Rule, findings: &Findings) -> String {
 }
 
 fn show(text: &mut String, explanation: &Explanation, findings: &Findings) {
-    let held = explanation.parts.iter().filter(|part| part.held).count();
+    let held = explanation.held();
     let (parts, at) = (explanation.parts.len(), moment(explanation.at));
     let _ = writeln!(
         text,
