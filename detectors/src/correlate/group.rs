@@ -57,7 +57,7 @@ pub(super) struct Complete {
 }
 
 impl Complete {
-    fn of(members: Vec<&Member>) -> Self {
+    fn of(members: &[&Member]) -> Self {
         let mut signals: Vec<Arc<Signal>> = members
             .iter()
             .flat_map(|member| member.what.signals())
@@ -94,9 +94,10 @@ impl Group {
 
     /// The rule may be complete with what came.
     fn completed(&mut self, id: StableId, now: Timestamp, rule: &Rule, limits: Limits) -> Outcome {
-        let Some(complete) = self.taking_part(rule).map(Complete::of) else {
+        let Some(members) = self.taking_part(rule) else {
             return Outcome::Nothing;
         };
+        let complete = Complete::of(&members);
         match &mut self.made {
             Some(made) if made.takes_repeats(now, limits.dedup, &self.members) => {
                 made.repeat(now, id, &complete, limits)
