@@ -366,6 +366,64 @@ fn a_configuration_counts_unless_the_command_line_says_otherwise() {
     assert_eq!(first_byte(&["--log-format", "tsv"]), b'#');
 }
 
+/// What a configuration makes of a capture: the names of its logs, the rows of conn.log, the findings.
+fn made_of(capture: &Path, settings: &str) -> (Vec<String>, Vec<String>, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, json) = (dir.path().join("out"), dir.path().join("findings"));
+    let config = dir.path().join("flowhawk.toml");
+    fs::write(&config, settings).unwrap();
+    let config = ["--config", config.to_str().unwrap(), "--no-db"];
+    let options = [&config[..], &["--json", json.to_str().unwrap()]].concat();
+    run::replay(&[capture], &out, &options).exits(0);
+    let files = fs::read_dir(&out).unwrap();
+    let mut logs: Vec<String> = files
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    logs.sort();
+    let findings = fs::read_to_string(json).unwrap();
+    (logs, rows(&out.join("conn.log")), findings)
+}
+
+#[test]
+fn what_is_disabled_is_not_there_and_all_else_is() {
+    let capture = root().join("captures/malware-delivery.pcap");
+    let (logs, conn, findings) = made_of(&capture, "");
+    assert!(findings.contains("POST_DOWNLOAD_BEACON"), "{findings}");
+    assert!(findings.contains("MALWARE-DELIVERY-001"), "{findings}");
+
+    let gone = ["dns.log", "files.log", "known_hosts.log", "stats.log"];
+    let names = gone.map(|log| log.trim_end_matches(".log"));
+    let fewer = made_of(&capture, &format!("disabled_logs = {names:?}"));
+    let rest = logs.iter().filter(|log| !gone.contains(&log.as_str()));
+    assert!(fewer.0.iter().eq(rest), "{:?} of {logs:?}", fewer.0);
+    assert_eq!(fewer.0.len() + gone.len(), logs.len());
+    assert_eq!((&fewer.1, &fewer.2), (&conn, &findings));
+
+    let quiet = "[detectors]\ndisabled_signals = [\"POST_DOWNLOAD_BEACON\"]";
+    let quiet = made_of(&capture, quiet);
+    assert_eq!((&quiet.0, &quiet.1), (&logs, &conn));
+    assert!(!quiet.2.contains("POST_DOWNLOAD_BEACON"), "{}", quiet.2);
+    assert!(!quiet.2.contains("MALWARE-DELIVERY-001"), "{}", quiet.2);
+    assert!(quiet.2.contains("EXECUTABLE_FILE_DOWNLOAD"), "{}", quiet.2);
+
+    let blind = made_of(&capture, "parse_protocols = false");
+    let kept = [
+        "capture_loss.log",
+        "conn.log",
+        "known_hosts.log",
+        "stats.log",
+    ];
+    assert_eq!(blind.0, kept);
+    // Zeek's columns 1 to 7 are the flow's, 8 is its service.
+    let unnamed = |row: &String| {
+        let mut cells: Vec<&str> = row.split('\t').collect();
+        cells[7] = "-";
+        cells.join("\t")
+    };
+    let unnamed: Vec<String> = conn.iter().map(unnamed).collect();
+    assert_eq!(blind.1, unnamed);
+}
+
 #[test]
 fn a_filter_leaves_out_and_counts() {
     let web = connection(frames::Path::between(30_000, 80));

@@ -64,6 +64,9 @@ pub struct Config {
     pub max_open_signals: Count,
     /// Keys the hashes over addresses, so that nobody can choose addresses that collide.
     pub hash_seed: u64,
+    /// Signals that are not looked for: nothing is remembered for them, and no rule that needs one can
+    /// be complete.
+    pub disabled_signals: Vec<SignalKind>,
     /// Which hosts are there for what.
     pub roles: Roles,
     /// What is known of destinations outside.
@@ -143,6 +146,7 @@ impl Default for Config {
             max_exact: Count::new(4_096),
             max_open_signals: Count::new(16_384),
             hash_seed: 0x666c_6f77_6861_776b,
+            disabled_signals: Vec::new(),
             roles: Roles::default(),
             destinations: Destinations::default(),
             port_scan: PortScan::default(),

@@ -67,7 +67,7 @@ impl Detectors {
             allowed_lateness: config.allowed_lateness,
             events: 0,
             late_events: 0,
-            on: Set::MAX,
+            on: { config.disabled_signals.iter() }.fold(Set::MAX, |on, kind| on & !set_of(*kind)),
             dropped: 0,
         }
     }
@@ -76,7 +76,7 @@ impl Detectors {
     #[doc(hidden)]
     pub fn only(config: &Config, rules: Vec<Rule>, kind: SignalKind) -> Self {
         let mut this = Self::new(config, rules);
-        this.on = 1 << kind as u16;
+        this.on = set_of(kind);
         this
     }
 
@@ -97,6 +97,13 @@ impl Detectors {
         mut before: impl FnMut(&mut Self, &FlowEvent),
     ) {
         let mut events = events.into_iter();
+        if self.on == 0 {
+            for event in events {
+                self.events += 1;
+                before(self, event);
+            }
+            return;
+        }
         let mut soon = Vec::with_capacity(BATCH);
         loop {
             soon.extend(events.by_ref().take(BATCH).map(|event| {
@@ -141,6 +148,9 @@ impl Detectors {
 
     /// Takes a row of a protocol's log, in the order (time, uid, seq) among rows and events.
     pub fn put_row(&mut self, row: &ProtocolRow) {
+        if self.on == 0 {
+            return;
+        }
         if row.time + self.allowed_lateness < self.board.now {
             self.late_events += 1;
             return;
@@ -264,6 +274,11 @@ impl Detectors {
             rules: self.board.correlator().counters(),
         }
     }
+}
+
+/// A kind's bit.
+const fn set_of(kind: SignalKind) -> Set {
+    1 << kind as u16
 }
 
 /// Tells those that want to hear of it.

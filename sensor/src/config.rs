@@ -2,6 +2,7 @@
 
 mod defaults;
 mod live;
+mod log;
 mod metrics_at;
 mod place;
 mod problems;
@@ -25,6 +26,7 @@ use super::threats;
 use crate::cli::LogFormat;
 pub(crate) use defaults::commented_defaults;
 pub(crate) use live::LiveConfig;
+pub(crate) use log::Log;
 pub(crate) use metrics_at::MetricsAt;
 pub(crate) use problems::{Document, Problem, Problems, read as read_document};
 pub(crate) use size::ByteSize;
@@ -52,6 +54,11 @@ pub(crate) struct Config {
     pub(crate) log_vlan: bool,
     /// Whether conn.log has the columns `orig_l2_addr` and `resp_l2_addr`.
     pub(crate) log_mac: bool,
+    /// Logs that are not written.
+    pub(crate) disabled_logs: Vec<Log>,
+    /// Whether flows are looked into: without it conn.log names no service, and nothing that rests on what
+    /// flows carry is logged or found.
+    pub(crate) parse_protocols: bool,
     /// Rule files, or directories of them; relative to the file that names them.
     pub(crate) rules: Vec<PathBuf>,
     /// Files of what is known and not to be alerted on; relative to the file that names them.
@@ -116,6 +123,8 @@ impl Default for Config {
             ignore_checksums: false,
             log_vlan: false,
             log_mac: false,
+            disabled_logs: Vec::new(),
+            parse_protocols: true,
             rules: Vec::new(),
             suppressions: Vec::new(),
             built_in_suppressions: true,

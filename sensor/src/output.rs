@@ -50,7 +50,6 @@ use anyhow::{Context, bail};
 use flow_table::Span;
 
 use crate::cli::FindingArgs;
-pub(crate) use conn::Extra;
 pub(crate) use log_file::LogTally;
 pub(crate) use log_queue::{Crowd, LogSender, log_queue};
 pub(crate) use logs::{LogBatch, LogRow, Logs};

@@ -19,7 +19,7 @@ use crate::clock::{Stopwatch, time_of_day};
 use crate::config::{Config, Target};
 use crate::findings::Tally;
 use crate::output::{
-    Archive, Crowd, Existing, Extra, FindingSender, Keep, Logs, OutputDir, Outputs, ReceiverTally,
+    Archive, Crowd, Existing, FindingSender, Keep, Logs, OutputDir, Outputs, ReceiverTally,
     Receivers, Rotation, RunRecord, Sink, Upkeep, log_queue,
 };
 use crate::pipeline::{self, Settings, Source, Stage, StageOutputs, StageTotals, ToStage, Totals};
@@ -244,7 +244,7 @@ impl Job<'_> {
         let dir = dir.counting(&live.logs);
         let archive = keeping.archive(&dir)?;
         let format = output.log_format.unwrap_or(self.config.log_format);
-        let logs = Logs::create(&dir, format, Extra::of(self.config))?;
+        let logs = Logs::create(&dir, format, self.config)?;
         Ok((dir, logs.archived(archive)))
     }
 
@@ -270,9 +270,13 @@ impl Job<'_> {
                 seed: self.seed,
                 progress_interval: config.progress_interval,
                 memory: config.memory_limit.0 / FLOW_SHARE,
-                inspection: InspectionConfig {
-                    memory: config.memory_limit.0 / PARSER_SHARE,
-                    measure: Measure::Decompressed,
+                inspection: if config.parse_protocols {
+                    InspectionConfig {
+                        memory: config.memory_limit.0 / PARSER_SHARE,
+                        measure: Measure::Decompressed,
+                    }
+                } else {
+                    InspectionConfig::NONE
                 },
             },
             fragments: FragmentConfig {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Config;
 
 /// What each setting outside the detectors is for.
-const NOTES: [(&str, &str); 15] = [
+const NOTES: [(&str, &str); 18] = [
     (
         "memory_limit",
         "Divided among flow tables, fragments, parsers, detectors and queues.",
@@ -25,6 +25,18 @@ const NOTES: [(&str, &str); 15] = [
     (
         "ignore_checksums",
         "Take segments with a wrong checksum for good (offloading hosts).",
+    ),
+    (
+        "disabled_logs",
+        "Logs that are not written: [\"known_hosts\", \"weird\"]; conn.log always is.",
+    ),
+    (
+        "parse_protocols",
+        "Look into flows. Without it: no service in conn.log, no logs or signals of what flows carry.",
+    ),
+    (
+        "disabled_signals",
+        "Signals that are not looked for: [\"STROBE\"]; no rule that needs one can come about.",
     ),
     (
         "rules",

@@ -15,6 +15,7 @@ use super::tunnel::TunnelLog;
 use super::{LogTally, Note, Notice, OutputDir, Upkeep, capture_loss};
 use crate::cli::LogFormat;
 use crate::clock::time_of_day;
+use crate::config::{Config, Log};
 use crate::pipeline::Reports;
 use crate::say;
 
@@ -58,6 +59,8 @@ pub(crate) struct Logs {
     conn: ConnLog,
     /// Made when there is a row for it, as Zeek does.
     tunnel: Option<TunnelLog>,
+    /// Whether there may be one.
+    tunnels: bool,
     protocols: ProtocolLogs,
     dir: OutputDir,
     format: LogFormat,
@@ -80,12 +83,18 @@ impl Logs {
 
     /// Opens conn.log in `dir`, and takes away what an earlier run left of the others, if it is made
     /// again.
-    pub(crate) fn create(dir: &OutputDir, format: LogFormat, extra: Extra) -> anyhow::Result<Self> {
+    pub(crate) fn create(
+        dir: &OutputDir,
+        format: LogFormat,
+        config: &Config,
+    ) -> anyhow::Result<Self> {
+        let (extra, disabled) = (Extra::of(config), &config.disabled_logs);
         dir.remove_file(TunnelLog::NAME)?;
         Ok(Self {
             conn: ConnLog::new(dir.create_file(ConnLog::NAME)?, format, extra),
             tunnel: None,
-            protocols: ProtocolLogs::create(dir, format)?,
+            tunnels: !disabled.contains(&Log::Tunnel),
+            protocols: ProtocolLogs::create(dir, format, disabled)?,
             dir: dir.clone(),
             format,
             extra,
@@ -281,7 +290,7 @@ impl Logs {
     }
 
     fn write_tunnels(&mut self, tunnels: &[TunnelEvent]) -> Result<(), LogLost> {
-        if tunnels.is_empty() {
+        if tunnels.is_empty() || !self.tunnels {
             return Ok(());
         }
         let tunnel = match &mut self.tunnel {

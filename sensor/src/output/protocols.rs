@@ -15,6 +15,7 @@ use super::{
     ssh, ssl, stats, weird, x509,
 };
 use crate::cli::LogFormat;
+use crate::config::Log;
 use crate::pipeline::Reports;
 
 /// One of the logs: its name and its columns.
@@ -75,6 +76,8 @@ struct Lazy {
     kind: Kind,
     name: String,
     columns: Vec<Column>,
+    /// Whether it is never needed.
+    disabled: bool,
     log: Option<ZeekLog>,
 }
 
@@ -84,6 +87,7 @@ impl Lazy {
             kind,
             name: format!("{}.log", kind.path),
             columns: kind.columns.concat(),
+            disabled: false,
             log: None,
         }
     }
@@ -103,8 +107,15 @@ pub(super) struct ProtocolLogs {
 
 impl ProtocolLogs {
     /// Takes away what an earlier run left of them.
-    pub(super) fn create(dir: &OutputDir, format: LogFormat) -> anyhow::Result<Self> {
-        let logs = KINDS.map(Lazy::new);
+    pub(super) fn create(
+        dir: &OutputDir,
+        format: LogFormat,
+        disabled: &[Log],
+    ) -> anyhow::Result<Self> {
+        let mut logs = KINDS.map(Lazy::new);
+        for log in &mut logs {
+            log.disabled = disabled.iter().any(|other| other.name() == log.kind.path);
+        }
         for log in &logs {
             dir.remove_file(&log.name)?;
         }
@@ -263,6 +274,9 @@ impl ProtocolLogs {
         let Some(lazy) = self.logs.iter_mut().find(|log| log.kind.path == kind.path) else {
             return Ok(());
         };
+        if lazy.disabled {
+            return Ok(());
+        }
         let Lazy {
             name, columns, log, ..
         } = lazy;
@@ -310,5 +324,23 @@ impl ProtocolLogs {
             closed.map_err(|error| LogLost::new(name, error))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize as _;
+    use serde::de::IntoDeserializer as _;
+    use serde::de::value::{Error, StrDeserializer};
+
+    use super::*;
+
+    #[test]
+    fn every_log_can_be_disabled_by_its_name() {
+        for kind in KINDS {
+            let name: StrDeserializer<'_, Error> = kind.path.into_deserializer();
+            let log = Log::deserialize(name).unwrap();
+            assert_eq!(log.name(), kind.path);
+        }
     }
 }
