@@ -366,6 +366,39 @@ fn a_configuration_counts_unless_the_command_line_says_otherwise() {
     assert_eq!(first_byte(&["--log-format", "tsv"]), b'#');
 }
 
+/// A fingerprint of TLS that is listed is found in a capture, and in the logs made of it.
+#[test]
+fn listed_fingerprints_are_found_in_captures_and_in_logs() {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, list) = (dir.path().join("out"), dir.path().join("bad.txt"));
+    let capture = root().join("captures/c2-beacon-https.pcap");
+    run::replay(&[&capture], &out, &["-q", "--no-db"]).exits(0);
+    let ssl = fs::read_to_string(out.join("ssl.log")).unwrap();
+    let fields = ssl
+        .lines()
+        .find(|line| line.starts_with("#fields"))
+        .unwrap();
+    // The line of names has one cell more, its own.
+    let place = fields.split('\t').position(|name| name == "ja3").unwrap() - 1;
+    let row = rows(&out.join("ssl.log")).remove(0);
+    fs::write(&list, row.split('\t').nth(place).unwrap()).unwrap();
+    let config = dir.path().join("c.toml");
+    fs::write(&config, "threat_lists = ['bad.txt']").unwrap();
+    let again = dir.path().join("again");
+    for (command, input) in [("replay", &capture), ("detect", &out)] {
+        let paths = [&config, &again, input].map(|path| path.to_str().unwrap());
+        let [config, again, input] = paths;
+        let options = [
+            "-q", "--no-db", "--json", "-", "--config", config, "-o", again,
+        ];
+        let ran = run::ran([&[command][..], &options, &[input]].concat()).exits(0);
+        assert!(
+            ran.stdout.contains("THREAT_LIST_MATCH"),
+            "{command}: {ran:?}"
+        );
+    }
+}
+
 /// What a configuration makes of a capture: the names of its logs, the rows of conn.log, the findings.
 fn made_of(capture: &Path, settings: &str) -> (Vec<String>, Vec<String>, String) {
     let dir = tempfile::tempdir().unwrap();

@@ -3,16 +3,13 @@
 use flow_table::{ConnState, FlowId, IpProto, PerSide, Span, Timestamp, Traffic, Uid};
 use serde::{Deserialize, Serialize};
 
-use super::Ends;
 use super::values::{FLOW, Head, Refused, Value, count, interval, proto};
 
 /// A flow as its row tells it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct LoggedFlow {
-    start: i64,
+    head: Head,
     duration: i64,
-    uid: [u8; Uid::BYTES],
-    ends: Ends,
     /// Payload bytes, packets and IP bytes of either end.
     orig: Moved,
     resp: Moved,
@@ -113,10 +110,8 @@ impl LoggedFlow {
             }
         };
         Ok(Self {
-            start: head.ts.as_nanos(),
+            head,
             duration: interval(duration).unwrap_or_default().as_nanos(),
-            uid: head.uid,
-            ends: head.ends,
             orig,
             resp,
             steps,
@@ -125,7 +120,7 @@ impl LoggedFlow {
     }
 
     pub(super) const fn start(&self) -> Timestamp {
-        Timestamp::from_nanos(self.start)
+        self.head.ts()
     }
 
     pub(super) const fn duration(&self) -> Span {
@@ -133,11 +128,11 @@ impl LoggedFlow {
     }
 
     pub(super) fn uid(&self) -> Uid {
-        Uid::from_bytes(self.uid)
+        self.head.uid()
     }
 
     pub(super) fn id(&self) -> FlowId {
-        self.ends.id()
+        self.head.id()
     }
 
     pub(super) const fn steps(&self) -> Steps {

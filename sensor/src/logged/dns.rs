@@ -2,19 +2,16 @@
 
 use flow_table::protocol::Record;
 use flow_table::protocol::dns::{Answer, DnsRecord};
-use flow_table::{IpProto, ProtocolRow, Timestamp, Uid};
+use flow_table::{ProtocolRow, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::Ends;
 use super::values::{FLOW, Head, Refused, Value, count, interval, list, proto, text};
 
 /// What was asked of DNS, and whether it was answered.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct LoggedQuestion {
-    asked: i64,
+    head: Head,
     rtt: Option<i64>,
-    uid: [u8; Uid::BYTES],
-    ends: Ends,
     query: Option<Box<[u8]>>,
     qtype: Option<u16>,
     rcode: Option<u8>,
@@ -40,10 +37,8 @@ impl LoggedQuestion {
         let [transport, rtt, query, qtype, rcode, answers] = rest;
         let head = Head::of([ts, uid, orig_h, orig_p, resp_h, resp_p], proto(transport))?;
         Ok(Self {
-            asked: head.ts.as_nanos(),
-            rtt: interval(rtt).map(flow_table::Span::as_nanos),
-            uid: head.uid,
-            ends: head.ends,
+            head,
+            rtt: interval(rtt).map(Span::as_nanos),
             query: text(query),
             qtype: count(qtype).and_then(|number| u16::try_from(number).ok()),
             rcode: count(rcode).and_then(|number| u8::try_from(number).ok()),
@@ -52,23 +47,19 @@ impl LoggedQuestion {
     }
 
     /// When the answer came, or, without one, when it was asked.
-    pub(super) const fn told(&self) -> Timestamp {
-        let wait = match self.rtt {
-            Some(wait) => wait,
-            None => 0,
-        };
-        Timestamp::from_nanos(self.asked.saturating_add(wait))
+    pub(super) fn told(&self) -> Timestamp {
+        self.head.ts() + Span::from_nanos(self.rtt.unwrap_or_default())
     }
 
     /// The row as it was before it was written, of the columns that detectors ask for.
     pub(super) fn row(self) -> ProtocolRow {
-        let (time, id) = (self.told(), self.ends.id());
+        let told = self.told();
         let answers = self.answers.into_iter();
         let record = DnsRecord {
-            ts: Timestamp::from_nanos(self.asked),
-            proto: IpProto(self.ends.proto),
+            ts: self.head.ts(),
+            proto: self.head.proto(),
             trans_id: 0,
-            rtt: self.rtt.map(flow_table::Span::from_nanos),
+            rtt: self.rtt.map(Span::from_nanos),
             query: self.query,
             qclass: None,
             qtype: self.qtype,
@@ -81,15 +72,9 @@ impl LoggedQuestion {
             answers: answers.map(|text| Answer { text, ttl: 0 }).collect(),
             rejected: false,
             opcode: 0,
-            netbios: id.resp.port == NETBIOS_PORT,
+            netbios: self.head.id().resp.port == NETBIOS_PORT,
         };
-        ProtocolRow {
-            time,
-            uid: Uid::from_bytes(self.uid),
-            seq: 0,
-            id,
-            record: Record::Dns(Box::new(record)),
-        }
+        self.head.row(told, Record::Dns(Box::new(record)))
     }
 }
 

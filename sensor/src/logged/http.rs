@@ -2,18 +2,15 @@
 
 use flow_table::protocol::Record;
 use flow_table::protocol::http::{BodyNote, HttpRecord};
-use flow_table::{IpProto, ProtocolRow, Timestamp, Uid};
+use flow_table::{IpProto, ProtocolRow, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::Ends;
 use super::values::{FLOW, Head, Refused, Value, count, list, text};
 
 /// What was asked of a server, and what came back.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct LoggedReply {
-    ts: i64,
-    uid: [u8; Uid::BYTES],
-    ends: Ends,
+    head: Head,
     method: Option<Box<[u8]>>,
     host: Option<Box<[u8]>>,
     uri: Option<Box<[u8]>>,
@@ -51,11 +48,8 @@ impl LoggedReply {
     pub(super) fn of(values: &[Value<'_>; COLUMNS.len()]) -> Result<Self, Refused> {
         let [ts, uid, orig_h, orig_p, resp_h, resp_p, rest @ ..] = values;
         let [method, host, uri, status_code, len, mime_types, names] = rest;
-        let head = Head::of([ts, uid, orig_h, orig_p, resp_h, resp_p], IpProto::TCP)?;
         Ok(Self {
-            ts: head.ts.as_nanos(),
-            uid: head.uid,
-            ends: head.ends,
+            head: Head::of([ts, uid, orig_h, orig_p, resp_h, resp_p], IpProto::TCP)?,
             method: text(method),
             host: text(host),
             uri: text(uri),
@@ -67,13 +61,12 @@ impl LoggedReply {
     }
 
     pub(super) const fn told(&self) -> Timestamp {
-        Timestamp::from_nanos(self.ts)
+        self.head.ts()
     }
 
     /// The row as it was before it was written, of the columns that detectors ask for. What the log
     /// says a body is was found by how it begins; what the server said of it is in no log.
     pub(super) fn row(self) -> ProtocolRow {
-        let (time, id) = (self.told(), self.ends.id());
         let mut names = self.names.into_iter();
         let body = |mime_type: Box<[u8]>| {
             let sniffed = detectors::program_type(&mime_type);
@@ -85,17 +78,11 @@ impl LoggedReply {
                 content_type: sniffed.is_none().then_some(mime_type),
             }
         };
-        let mut record = HttpRecord::new(time, 1);
+        let mut record = HttpRecord::new(self.head.ts(), 1);
         record.resp_bodies = self.mime_types.into_iter().map(body).collect();
         (record.method, record.host, record.uri) = (self.method, self.host, self.uri);
         (record.status_code, record.response_body_len) = (self.status_code, self.len);
-        ProtocolRow {
-            time,
-            uid: Uid::from_bytes(self.uid),
-            seq: 0,
-            id,
-            record: Record::Http(Box::new(record)),
-        }
+        self.head.row(record.ts, Record::Http(Box::new(record)))
     }
 }
 

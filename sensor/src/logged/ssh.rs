@@ -1,18 +1,15 @@
 //! Rows of ssh.log.
 
 use flow_table::protocol::{Record, Service, SignIn, SignInOutcome};
-use flow_table::{IpProto, ProtocolRow, Timestamp, Uid};
+use flow_table::{IpProto, ProtocolRow, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::Ends;
 use super::values::{FLOW, Head, Refused, Value};
 
 /// Whether somebody was let in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct LoggedSignIn {
-    ts: i64,
-    uid: [u8; Uid::BYTES],
-    ends: Ends,
+    head: Head,
     /// Unset if nobody can tell.
     let_in: Option<bool>,
 }
@@ -26,11 +23,8 @@ pub(super) const COLUMNS: [&str; 7] = {
 impl LoggedSignIn {
     pub(super) fn of(values: &[Value<'_>; COLUMNS.len()]) -> Result<Self, Refused> {
         let [ts, uid, orig_h, orig_p, resp_h, resp_p, let_in] = values;
-        let head = Head::of([ts, uid, orig_h, orig_p, resp_h, resp_p], IpProto::TCP)?;
         Ok(Self {
-            ts: head.ts.as_nanos(),
-            uid: head.uid,
-            ends: head.ends,
+            head: Head::of([ts, uid, orig_h, orig_p, resp_h, resp_p], IpProto::TCP)?,
             let_in: match let_in.as_deref() {
                 Some(b"T" | b"true") => Some(true),
                 Some(b"F" | b"false") => Some(false),
@@ -40,7 +34,7 @@ impl LoggedSignIn {
     }
 
     pub(super) const fn told(&self) -> Timestamp {
-        Timestamp::from_nanos(self.ts)
+        self.head.ts()
     }
 
     /// What the flow's parser would have said, if it could tell.
@@ -54,12 +48,7 @@ impl LoggedSignIn {
             service: Service("ssh"),
             outcome,
         };
-        Some(ProtocolRow {
-            time: self.told(),
-            uid: Uid::from_bytes(self.uid),
-            seq: 0,
-            id: self.ends.id(),
-            record: Record::SignIn(Box::new(sign_in)),
-        })
+        let record = Record::SignIn(Box::new(sign_in));
+        Some(self.head.row(self.told(), record))
     }
 }

@@ -5,7 +5,9 @@ use std::hash::Hasher;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use flow_table::{IpProto, Span, Timestamp, Uid};
+use flow_table::protocol::Record;
+use flow_table::{FlowId, IpProto, ProtocolRow, Span, Timestamp, Uid};
+use serde::{Deserialize, Serialize};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::Ends;
@@ -59,14 +61,16 @@ pub(super) const FLOW: [&str; 6] = [
     "id.resp_p",
 ];
 
-/// What stands in them; `proto` is that of the flow.
+/// What stands in them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Head {
-    pub(super) ts: Timestamp,
-    pub(super) uid: [u8; Uid::BYTES],
-    pub(super) ends: Ends,
+    ts: i64,
+    uid: [u8; Uid::BYTES],
+    ends: Ends,
 }
 
 impl Head {
+    /// `proto` is that of the flow.
     pub(super) fn of(values: [&Value<'_>; 6], proto: IpProto) -> Result<Self, Refused> {
         let [ts, uid, orig_h, orig_p, resp_h, resp_p] = values;
         let ts = time(ts).ok_or(Refused::Unclear)?;
@@ -85,8 +89,38 @@ impl Head {
             proto: proto.0,
         };
         let uid = parsed::<Uid>(uid).unwrap_or_else(|| made_up(ts, &ends));
-        let uid = uid.to_bytes();
-        Ok(Self { ts, uid, ends })
+        Ok(Self {
+            ts: ts.as_nanos(),
+            uid: uid.to_bytes(),
+            ends,
+        })
+    }
+
+    pub(super) const fn ts(&self) -> Timestamp {
+        Timestamp::from_nanos(self.ts)
+    }
+
+    pub(super) fn uid(&self) -> Uid {
+        Uid::from_bytes(self.uid)
+    }
+
+    pub(super) fn id(&self) -> FlowId {
+        self.ends.id()
+    }
+
+    pub(super) const fn proto(&self) -> IpProto {
+        IpProto(self.ends.proto)
+    }
+
+    /// A protocol's row of this flow, told at `time`.
+    pub(super) fn row(&self, time: Timestamp, record: Record) -> ProtocolRow {
+        ProtocolRow {
+            time,
+            uid: self.uid(),
+            seq: 0,
+            id: self.id(),
+            record,
+        }
     }
 }
 
