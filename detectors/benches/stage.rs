@@ -202,8 +202,13 @@ fn stage(c: &mut Criterion) {
     }
     let [(_, ordinary), ..] = &mixes;
     for kind in SignalKind::ALL {
+        let others = SignalKind::ALL.into_iter().filter(|other| *other != kind);
+        let config = Config {
+            disabled_signals: others.collect(),
+            ..Config::default()
+        };
         bench(c, "one-signal-ordinary", kind.name(), ordinary, || {
-            Detectors::only(&config, builtin_rules(), kind)
+            Detectors::new(&config, builtin_rules())
         });
     }
 }

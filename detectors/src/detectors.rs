@@ -67,17 +67,11 @@ impl Detectors {
             allowed_lateness: config.allowed_lateness,
             events: 0,
             late_events: 0,
-            on: { config.disabled_signals.iter() }.fold(Set::MAX, |on, kind| on & !set_of(*kind)),
+            on: { SignalKind::ALL.into_iter() }
+                .filter(|kind| !config.disabled_signals.contains(kind))
+                .fold(0, |on, kind| on | set_of(kind)),
             dropped: 0,
         }
-    }
-
-    /// Only one kind of signal, to tell what it costs.
-    #[doc(hidden)]
-    pub fn only(config: &Config, rules: Vec<Rule>, kind: SignalKind) -> Self {
-        let mut this = Self::new(config, rules);
-        this.on = set_of(kind);
-        this
     }
 
     /// Takes an event. Events should come in the order (time, uid, seq); one that lies behind by no

@@ -55,6 +55,26 @@ proptest! {
     }
 
     #[test]
+    fn signals_do_without_one_that_is_disabled(flows in mixed(), off in 0..SignalKind::ALL.len()) {
+        let off = SignalKind::ALL[off];
+        let config = Config {
+            disabled_signals: vec![off],
+            ..Config::default()
+        };
+        let signals = |config: &Config| -> Vec<Finding> {
+            findings(config, Vec::new(), &flows)
+        };
+        let mut rest = signals(&Config::default());
+        rest.retain(|finding| match finding {
+            Finding::SignalOpened(signal)
+            | Finding::SignalRaised(signal)
+            | Finding::SignalClosed(signal) => signal.kind != off,
+            Finding::DetectionMade(_) | Finding::DetectionUpdated(_) => true,
+        });
+        prop_assert_eq!(signals(&config), rest);
+    }
+
+    #[test]
     fn events_put_together_find_what_they_find_alone(flows in mixed(), size in 1..100_usize) {
         let plain = findings(&Config::default(), builtin_rules(), &flows);
         let mut detectors = Detectors::new(&Config::default(), builtin_rules());
