@@ -73,8 +73,10 @@ impl Detector for Contacts {
 
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
         let relevant = seen.dst.roles.has(Role::Backup) && !seen.src.roles.has(Role::BackupAdmin);
-        let place = self.slicing.place(seen.event.time, board.now);
-        let (true, true, Some(place)) = (relevant, seen.has_ports(), place) else {
+        if !relevant || !seen.has_ports() {
+            return;
+        }
+        let Some(place) = self.slicing.place(seen.event.time, board.now) else {
             return;
         };
         let (config, general, slicing) = (&self.config, &self.general, self.slicing);

@@ -211,7 +211,7 @@ impl Detector for Scans {
     }
 
     fn fetch(&self, seen: &Seen<'_>) {
-        if !seen.connects {
+        if seen.event.kind == FlowEventKind::Answered {
             self.sources.prefetch(seen.src.key);
         }
     }

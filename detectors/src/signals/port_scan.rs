@@ -67,12 +67,7 @@ impl Scans {
 impl Scans {
     /// A port took part in a conversation.
     fn conversed(&mut self, seen: &Seen<'_>, now: Timestamp) {
-        let whole = match seen.event.kind {
-            FlowEventKind::Completed => true,
-            FlowEventKind::Answered => seen.event.id.proto == IpProto::UDP,
-            _ => false,
-        };
-        let Some(place) = self.slicing.place(seen.event.start, now).filter(|_| whole) else {
+        let Some(place) = self.slicing.place(seen.event.start, now) else {
             return;
         };
         let port = self.general.hash.port(seen.port());
@@ -81,6 +76,15 @@ impl Scans {
             .amend(seen.src.key, Some(seen.src.addr), |source| {
                 source.ports.mark(port, place.slice, place.first, max_exact);
             });
+    }
+}
+
+/// Whether it turns out that both ends talk: over TCP once the handshake is complete.
+fn is_conversation(seen: &Seen<'_>) -> bool {
+    match seen.event.kind {
+        FlowEventKind::Completed => true,
+        FlowEventKind::Answered => seen.event.id.proto == IpProto::UDP,
+        _ => false,
     }
 }
 
@@ -93,16 +97,19 @@ impl Detector for Scans {
     }
 
     fn fetch(&self, seen: &Seen<'_>) {
-        self.sources.prefetch(seen.src.key);
+        if seen.connects || is_conversation(seen) {
+            self.sources.prefetch(seen.src.key);
+        }
     }
 
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
-        if !seen.connects {
+        if is_conversation(seen) {
             return self.conversed(seen, board.now);
         }
-        let relevant = seen.has_ports();
-        let place = self.slicing.place(seen.event.time, board.now);
-        let (true, Some(place)) = (relevant, place) else {
+        if !seen.connects || !seen.has_ports() {
+            return;
+        }
+        let Some(place) = self.slicing.place(seen.event.time, board.now) else {
             return;
         };
         let (config, general, slicing) = (&self.config, &self.general, self.slicing);
