@@ -232,6 +232,7 @@ impl Sink for Bodies {
             Body::Data(bytes) => self.1.extend(bytes),
             Body::Gap(_) => self.1.push(b'?'),
             Body::End => self.1.push(b'.'),
+            Body::Cut => self.1.push(b'!'),
         }
     }
 }
