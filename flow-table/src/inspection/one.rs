@@ -5,6 +5,7 @@ use super::{InspectionConfig, Services};
 use crate::flow::{Flow, Kind, PerSide};
 use crate::packet::{Body, Packet, Segment};
 use crate::protocol::Progress;
+use crate::protocol::files::Hashes;
 use crate::protocol::inspect::Inspector;
 use crate::protocol::stream::{Piece, Quota, Stream};
 use crate::tcp::Tcp;
@@ -135,6 +136,10 @@ impl Inspection {
     pub(super) fn turn(&mut self, flow: &Flow, config: InspectionConfig) {
         self.streams.swap();
         self.ended.swap();
+        let config = InspectionConfig {
+            hashes: Hashes::NONE,
+            ..config
+        };
         if let Some(inspector) = inspector(flow, config) {
             self.is_midstream = is_midstream(flow);
             self.inspector = inspector;
@@ -180,7 +185,7 @@ fn inspector(flow: &Flow, config: InspectionConfig) -> Option<Inspector> {
     if is_midstream(flow) {
         return Inspector::midstream(id, measure);
     }
-    Inspector::new(id, measure)
+    Inspector::new(id, measure).map(|inspector| inspector.hashing(config.hashes))
 }
 
 /// Gives a segment's bytes to an inspector.

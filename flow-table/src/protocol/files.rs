@@ -12,7 +12,7 @@ use super::mime::Sniffer;
 use super::{Body, BodyHead, Record, Text};
 use crate::{PerSide, Side, Span, Timestamp};
 
-use digests::Hasher;
+pub(super) use digests::Hasher;
 pub use digests::{Digests, Hashes};
 pub use part::{FilePart, Place, Range};
 

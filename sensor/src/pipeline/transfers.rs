@@ -76,6 +76,10 @@ impl Transfers {
         file.duration = last.since(carried.first);
         file.missing_bytes = record.missed_bytes;
         file.seen_bytes = sent.saturating_sub(record.missed_bytes);
+        file.hashes = carried.hashes;
+        if file.missing_bytes == 0 {
+            file.digests = carried.digests;
+        }
         Some(ProtocolRow {
             time: record.end,
             uid: record.uid,
@@ -113,6 +117,7 @@ impl Transfers {
 
 #[cfg(test)]
 mod tests {
+    use flow_table::protocol::files::{Digests, Hashes};
     use flow_table::{ConnState, History, IpProto, PerSide, Services, Traffic};
 
     use super::*;
@@ -158,6 +163,8 @@ mod tests {
             first,
             last: Some(first + Span::from_secs(2)),
             mime_type: Some("text/plain"),
+            hashes: Hashes::NONE,
+            digests: Digests::default(),
         };
         row(secs, port, Record::Carried(Box::new(carried)))
     }

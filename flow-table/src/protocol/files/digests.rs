@@ -43,7 +43,7 @@ pub struct Digests {
 
 /// Digests under way.
 #[derive(Clone, Debug)]
-pub(super) struct Hasher {
+pub(in crate::protocol) struct Hasher {
     md5: Option<Md5>,
     sha1: Option<Sha1>,
     sha256: Option<Sha256>,
@@ -51,7 +51,7 @@ pub(super) struct Hasher {
 
 impl Hasher {
     /// `None` if none is wanted.
-    pub(super) fn new(hashes: Hashes) -> Option<Box<Self>> {
+    pub(in crate::protocol) fn new(hashes: Hashes) -> Option<Box<Self>> {
         (hashes != Hashes::NONE).then(|| {
             Box::new(Self {
                 md5: hashes.md5.then(Md5::new),
@@ -61,7 +61,7 @@ impl Hasher {
         })
     }
 
-    pub(super) fn data(&mut self, bytes: &[u8]) {
+    pub(in crate::protocol) fn data(&mut self, bytes: &[u8]) {
         if let Some(md5) = &mut self.md5 {
             md5.update(bytes);
         }
@@ -73,7 +73,7 @@ impl Hasher {
         }
     }
 
-    pub(super) fn end(self) -> Digests {
+    pub(in crate::protocol) fn end(self) -> Digests {
         Digests {
             md5: self.md5.map(|md5| md5.finalize().into()),
             sha1: self.sha1.map(|sha1| sha1.finalize().into()),
