@@ -75,11 +75,24 @@ fn summed(bytes: &[u8]) -> Digests {
 /// What tshark tells of a capture, on ports of others, too.
 fn tshark(capture: &Path, args: &[&str]) -> String {
     let mut command = Command::new("tshark");
-    command.args(["-n", "-q", "-o", "tcp.try_heuristic_first:TRUE"]);
+    command.args(["-n", "-o", "tcp.try_heuristic_first:TRUE"]);
     command.args(["--enable-heuristic", "http_tcp", "-r"]);
     let output = command.arg(capture).args(args).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// Whether packets were cut when they were captured.
+fn is_cut(capture: &Path) -> bool {
+    let cut = [
+        "-Y",
+        "frame.cap_len < frame.len",
+        "-T",
+        "fields",
+        "-e",
+        "frame.number",
+    ];
+    !tshark(capture, &cut).is_empty()
 }
 
 /// The objects of a kind that tshark takes out of a capture.
@@ -87,7 +100,11 @@ fn exported(capture: &Path, kind: &str, into: &Path) -> Vec<PathBuf> {
     let dir = into.join(kind);
     tshark(
         capture,
-        &["--export-objects", &format!("{kind},{}", dir.display())],
+        &[
+            "-q",
+            "--export-objects",
+            &format!("{kind},{}", dir.display()),
+        ],
     );
     let entries = fs::read_dir(dir).into_iter().flatten();
     entries.map(|entry| entry.unwrap().path()).collect()
@@ -99,7 +116,10 @@ fn followed(capture: &Path, row: &Row) -> Vec<u8> {
         let (host, port) = (&row[&format!("id.{side}_h")], &row[&format!("id.{side}_p")]);
         format!("{host}:{port}")
     });
-    let told = tshark(capture, &["-z", &format!("follow,tcp,raw,{orig},{resp}")]);
+    let told = tshark(
+        capture,
+        &["-q", "-z", &format!("follow,tcp,raw,{orig},{resp}")],
+    );
     let lines = told.lines().map(str::trim);
     let hex = lines.filter(|line| line.bytes().all(|byte| byte.is_ascii_hexdigit()));
     let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap();
@@ -109,10 +129,15 @@ fn followed(capture: &Path, row: &Row) -> Vec<u8> {
 
 /// The digests of a mail's parts, as Python takes it apart.
 fn parts(mail: &Path) -> Vec<Digests> {
+    // Dots as SMTP doubles them, and the ends of lines that Python changes.
     const PROGRAM: &str = "import email, hashlib, sys
-for part in email.message_from_binary_file(open(sys.argv[1], 'rb')).walk():
+mail = open(sys.argv[1], 'rb').read().replace(b'\\r\\n..', b'\\r\\n.')
+for part in email.message_from_bytes(mail).walk():
     if not part.is_multipart():
-        print(*(hashlib.new(n, part.get_payload(decode=True)).hexdigest() for n in ('md5', 'sha1', 'sha256')))
+        body = part.get_payload(decode=True)
+        if part['content-transfer-encoding'] != 'base64':
+            body = body.replace(b'\\r\\n', b'\\n').replace(b'\\n', b'\\r\\n')
+        print(*(hashlib.new(n, body).hexdigest() for n in ('md5', 'sha1', 'sha256')))
 ";
     let output = Command::new("python3")
         .args(["-c", PROGRAM])
@@ -133,8 +158,7 @@ fn digests_are_those_of_what_was_sent() {
     let mut compared = BTreeMap::<String, usize>::new();
     for capture in captures() {
         let rows = files(&capture, CONFIG);
-        let cut = rows.iter().any(|row| row["missing_bytes"] != "0");
-        if rows.is_empty() || cut {
+        if rows.is_empty() || is_cut(&capture.path) {
             continue;
         }
         let dir = tempfile::tempdir().unwrap();
@@ -157,7 +181,7 @@ fn digests_are_those_of_what_was_sent() {
             let mut ours: Vec<Digests> = ours.map(digests).collect();
             ours.sort();
             theirs.sort();
-            assert_eq!(ours, theirs, "{}: {source}", capture.name);
+            assert!(ours == theirs, "{}: {source}", capture.name);
             *compared.entry(source.to_owned()).or_default() += ours.len();
         }
     }

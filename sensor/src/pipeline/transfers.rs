@@ -217,6 +217,32 @@ mod tests {
     }
 
     #[test]
+    fn digests_are_of_files_without_holes() {
+        let digests = Digests {
+            md5: Some([7; 16]),
+            ..Digests::default()
+        };
+        for (missed_bytes, want) in [(0, digests), (30, Digests::default())] {
+            let mut transfers = Transfers::default();
+            transfers.row(&mut announced(5, 2_000));
+            let mut row = carried(5, 2_000);
+            if let Record::Carried(carried) = &mut row.record {
+                carried.digests = digests;
+            }
+            transfers.row(&mut row);
+            let mut record = FlowRecord {
+                missed_bytes,
+                ..flow(5, 2_000)
+            };
+            let made = transfers.flow(&mut record).map(|row| row.record);
+            let Some(Record::File(file)) = made else {
+                panic!("no file")
+            };
+            assert_eq!(file.digests, want);
+        }
+    }
+
+    #[test]
     fn what_is_remembered_has_a_limit() {
         let mut transfers = Transfers::default();
         for nth in 0..2 * MAX_ANNOUNCED {
