@@ -5,6 +5,9 @@
 
 #![cfg(test)]
 
+#[path = "fuzz/checks/certificates.rs"]
+#[allow(unreachable_pub, reason = "public for the fuzz targets")]
+mod certificates;
 #[path = "fuzz/checks/decode.rs"]
 #[allow(unreachable_pub, dead_code, reason = "public for the fuzz targets")]
 mod decode;
@@ -14,6 +17,12 @@ mod detectors_check;
 #[path = "fuzz/checks/inspect.rs"]
 #[allow(unreachable_pub, dead_code, reason = "public for the fuzz targets")]
 mod inspect;
+#[path = "fuzz/checks/parsers.rs"]
+#[allow(unreachable_pub, dead_code, reason = "public for the fuzz targets")]
+mod parsers;
+#[path = "fuzz/checks/quic.rs"]
+#[allow(unreachable_pub, dead_code, reason = "public for the fuzz targets")]
+mod quic;
 #[path = "fuzz/checks/rules.rs"]
 #[allow(unreachable_pub, reason = "public for the fuzz targets")]
 mod rules;
@@ -78,6 +87,21 @@ fn streams_survive() {
 #[test]
 fn inspect_survives() {
     survives("inspect", |_, bytes| inspect::check(bytes));
+}
+
+#[test]
+fn parsers_survive() {
+    survives("parsers", |_, bytes| parsers::check(bytes));
+}
+
+#[test]
+fn certificates_survive() {
+    survives("certificates", |_, bytes| certificates::check(bytes));
+}
+
+#[test]
+fn quic_survives() {
+    survives("quic", |_, bytes| quic::check(bytes));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
 use detectors::{Detectors, Finding, builtin_rules};
+use flow_table::protocol::files::Hashes;
 use flow_table::protocol::http::Measure;
 use flow_table::{
     Block, Checksums, Clock, Decoder, FlowConfig, FlowEvent, Frame, InspectionConfig, LinkType,
@@ -231,6 +232,7 @@ fn told(capture: &Capture) -> Vec<Told> {
         inspection: InspectionConfig {
             memory: 1 << 26,
             measure: Measure::Decompressed,
+            hashes: Hashes::NONE,
         },
     };
     let mut shard = Shard::new(ShardId { index: 0, of: 1 }, &config);

@@ -24,6 +24,7 @@ use hashbrown::HashMap;
 use crate::Timestamp;
 use crate::flow::Flow;
 use crate::packet::Packet;
+use crate::protocol::files::Hashes;
 use crate::protocol::http::Measure;
 use crate::protocol::stream::Quota;
 use crate::table::{Block, TableOutput};
@@ -39,6 +40,8 @@ pub struct InspectionConfig {
     pub memory: u64,
     /// How long bodies of HTTP are said to be.
     pub measure: Measure,
+    /// Which digests are made of files.
+    pub hashes: Hashes,
 }
 
 impl InspectionConfig {
@@ -46,6 +49,7 @@ impl InspectionConfig {
     pub const NONE: Self = Self {
         memory: 0,
         measure: Measure::Decompressed,
+        hashes: Hashes::NONE,
     };
 }
 
@@ -66,7 +70,7 @@ pub(crate) enum Looked {
 #[derive(Debug)]
 pub(crate) struct Inspections {
     seed: u64,
-    measure: Measure,
+    config: InspectionConfig,
     by_slot: HashMap<u32, Entry, BuildHasherDefault<SlotHasher>>,
     /// Inspections in the order in which they began; some are over.
     order: VecDeque<(u64, u32)>,
@@ -93,11 +97,12 @@ enum Entry {
 const NAMED: usize = 64;
 
 impl Inspections {
-    /// None yet; all together may take `memory` bytes.
-    pub(crate) fn new(seed: u64, memory: usize, measure: Measure) -> Self {
+    /// None yet.
+    pub(crate) fn new(seed: u64, config: InspectionConfig) -> Self {
+        let memory = usize::try_from(config.memory).unwrap_or(usize::MAX);
         Self {
             seed,
-            measure,
+            config,
             by_slot: HashMap::default(),
             order: VecDeque::new(),
             begun: 0,
@@ -149,7 +154,7 @@ impl Inspections {
 
     /// Payload of a flow nobody looks into yet.
     fn begin(&mut self, slot: u32, flow: &mut Flow, arrival: &Arrival<'_>, out: &mut TableOutput) {
-        let new = Inspection::new(flow, self.measure).filter(|_| self.limit > 0);
+        let new = Inspection::new(flow, self.config).filter(|_| self.limit > 0);
         let Some(mut new) = new else {
             // One that may yet be turned round may yet have a beginning.
             if !flow.may_turn() {
@@ -178,7 +183,7 @@ impl Inspections {
     #[cold]
     pub(crate) fn turn(&mut self, slot: u32, flow: &Flow) {
         if let Some(Entry::Live(live)) = self.by_slot.get_mut(&slot) {
-            live.turn(flow, self.measure);
+            live.turn(flow, self.config);
         }
     }
 

@@ -169,6 +169,8 @@ pub enum Body<'a> {
     Gap(u64),
     /// It ends.
     End,
+    /// No more of it is seen, though there may be more.
+    Cut,
 }
 
 /// Who takes what parsers find.

@@ -44,11 +44,6 @@ const LOOK_AHEAD: usize = 12;
 /// More than that.
 const SLOTS: usize = 16;
 
-/// The share of one table.
-fn per_group(memory: u64) -> usize {
-    usize::try_from(memory / KEY_GROUPS as u64).unwrap_or(usize::MAX)
-}
-
 /// The tables of one share.
 #[derive(Debug)]
 pub struct Shard {
@@ -64,8 +59,10 @@ impl Shard {
         let table = TableConfig {
             seed: config.seed,
             progress_interval: config.progress_interval,
-            inspection_memory: per_group(config.inspection.memory),
-            measure: config.inspection.measure,
+            inspection: InspectionConfig {
+                memory: config.inspection.memory / KEY_GROUPS as u64,
+                ..config.inspection
+            },
             max_flows: usize::try_from(max_flows).unwrap_or(usize::MAX).max(1),
         };
         let groups = (0..KEY_GROUPS).filter(|group| group % id.of == id.index);

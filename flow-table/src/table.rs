@@ -14,12 +14,11 @@ use crate::eviction::{Rank, Victims};
 use crate::expiry::{Step, Wheel};
 use crate::flow::{Flow, Kind, PerSide};
 use crate::index::SlotIndex;
-use crate::inspection::{Inspections, ProtocolRow};
+use crate::inspection::{InspectionConfig, Inspections, ProtocolRow};
 use crate::key::{FlowKey, KeyHasher};
 use crate::odd::{Oddities, Seen, Telling};
 use crate::packet::{Body, LinkInfo, Packet};
 use crate::prefetch::prefetch;
-use crate::protocol::http::Measure;
 use crate::record::{Evicted, FlowRecord, Known};
 use crate::tell::{Pending, Teller};
 use crate::tunnels::TunnelEvent;
@@ -34,10 +33,8 @@ pub(crate) struct TableConfig {
     pub progress_interval: Span,
     /// How many flows one table may hold.
     pub max_flows: usize,
-    /// How many bytes what looks into them may take.
-    pub inspection_memory: usize,
-    /// How long bodies of HTTP are said to be.
-    pub measure: Measure,
+    /// How they are looked into; the memory is that of one table.
+    pub inspection: InspectionConfig,
 }
 
 /// What tables hand out: in packet order within a flow, in no order across flows.
@@ -171,7 +168,7 @@ impl FlowTable {
             filed: Vec::new(),
             wheel: Wheel::default(),
             pending: Slab::default(),
-            inspections: Inspections::new(config.seed, config.inspection_memory, config.measure),
+            inspections: Inspections::new(config.seed, config.inspection),
             telling: Telling::default(),
             due: Vec::new(),
             victims: Victims::default(),

@@ -1,6 +1,7 @@
 //! What can be set in the file given with `--config`.
 
 mod defaults;
+mod file_hash;
 mod live;
 mod log;
 mod metrics_at;
@@ -25,6 +26,7 @@ use super::suppressions;
 use super::threats;
 use crate::cli::LogFormat;
 pub(crate) use defaults::commented_defaults;
+pub(crate) use file_hash::FileHash;
 pub(crate) use live::LiveConfig;
 pub(crate) use log::Log;
 pub(crate) use metrics_at::MetricsAt;
@@ -59,6 +61,8 @@ pub(crate) struct Config {
     /// Whether flows are looked into: without it conn.log names no service, and nothing that rests on what
     /// flows carry is logged or found.
     pub(crate) parse_protocols: bool,
+    /// Digests that files.log tells of each file that is whole.
+    pub(crate) file_hashes: Vec<FileHash>,
     /// Rule files, or directories of them; relative to the file that names them.
     pub(crate) rules: Vec<PathBuf>,
     /// Files of what is known and not to be alerted on; relative to the file that names them.
@@ -125,6 +129,7 @@ impl Default for Config {
             log_mac: false,
             disabled_logs: Vec::new(),
             parse_protocols: true,
+            file_hashes: Vec::new(),
             rules: Vec::new(),
             suppressions: Vec::new(),
             built_in_suppressions: true,

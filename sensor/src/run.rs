@@ -16,7 +16,7 @@ use crate::baseline::{Memory, Wanted};
 use crate::capture::{Filter, Input};
 use crate::cli::{CommonArgs, FindingArgs, InputArgs, ReplayArgs};
 use crate::clock::{Stopwatch, time_of_day};
-use crate::config::{Config, Target};
+use crate::config::{Config, FileHash, Target};
 use crate::findings::Tally;
 use crate::output::{
     Archive, Crowd, Existing, FindingSender, Keep, Logs, OutputDir, Outputs, ReceiverTally,
@@ -274,6 +274,7 @@ impl Job<'_> {
                     InspectionConfig {
                         memory: config.memory_limit.0 / PARSER_SHARE,
                         measure: Measure::Decompressed,
+                        hashes: FileHash::all(&config.file_hashes),
                     }
                 } else {
                     InspectionConfig::NONE

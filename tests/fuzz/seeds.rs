@@ -1,14 +1,15 @@
 //! Takes the first corpora from what the project has: frames and beginnings of `captures/`, its
 //! rules, and a configuration of everything. Run by `scripts/fuzz --seeds`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
-use flow_table::{Checksums, Decoder, FlowKey, Frame, LinkType, Packet, Timestamp};
+use flow_table::protocol::x509::{self, Origin};
+use flow_table::{Checksums, Decoder, FlowKey, Frame, IpProto, LinkType, Packet, Timestamp};
 use fuzz::decode::HEADER;
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -74,6 +75,8 @@ fn capture(path: &Path, fuzz: &Path) -> Outcome {
     if target == "pcap" {
         frames(&bytes, &name(path), fuzz)?;
         payloads(&bytes, &name(path), fuzz)?;
+        parsers(&bytes, &name(path), fuzz)?;
+        certificates(&bytes, &name(path), fuzz)?;
     }
     Ok(())
 }
@@ -103,9 +106,67 @@ fn frames(file: &[u8], name: &str, fuzz: &Path) -> Outcome {
     Ok(())
 }
 
+/// What a flow carries: each payload, and whether the server sent it.
+type Payloads = Vec<(bool, Vec<u8>)>;
+
 /// What flows of known ports carry, as [`fuzz::streams::check`] and [`fuzz::inspect::check`] take it.
 fn payloads(file: &[u8], name: &str, fuzz: &Path) -> Outcome {
-    const PORTS: [u16; 3] = [80, 443, 53];
+    let flows = flows(file, |_, port| [80, 443, 53].iter().position(|known| *known == port))?;
+    for (number, (flow, payloads)) in flows.into_iter().take(2).enumerate() {
+        let name = format!("{name}-{number}");
+        let flow = u8::try_from(flow)?;
+        let payloads = payloads.into_iter().map(|(server, bytes)| (flow, server, bytes));
+        let payloads: Vec<_> = payloads.collect();
+        put(fuzz, "streams", &name, &fuzz::streams::seed(&payloads))?;
+        put(fuzz, "inspect", &name, &fuzz::inspect::seed(&payloads))?;
+    }
+    Ok(())
+}
+
+/// What a flow of each parser's carries, as [`fuzz::parsers::check`] takes it, and hellos of TLS, as
+/// [`fuzz::quic::check`] does.
+fn parsers(file: &[u8], name: &str, fuzz: &Path) -> Outcome {
+    let known = |proto, port| fuzz::parsers::PORTS.iter().position(|home| *home == (proto, port));
+    let mut done = BTreeSet::new();
+    for (which, mut payloads) in flows(file, known)? {
+        let hello = payloads.iter().find_map(|(_, bytes)| bytes.strip_prefix(&[0x16, 3]));
+        if let Some(message) = hello.and_then(|record| record.get(3..)) {
+            put(fuzz, "quic", name, &fuzz::quic::seed(message))?;
+        }
+        for (_, bytes) in &mut payloads {
+            bytes.truncate(255);
+        }
+        if done.insert(which) {
+            let name = format!("{name}-{which}");
+            put(fuzz, "parsers", &name, &fuzz::parsers::seed(which, &payloads))?;
+        }
+    }
+    Ok(())
+}
+
+/// Certificates that lie in one packet, as [`fuzz::certificates::check`] takes them.
+fn certificates(file: &[u8], name: &str, fuzz: &Path) -> Outcome {
+    let found = (0..file.len()).find_map(|at| {
+        let [0x30, 0x82, high, low, 0x30, 0x82, ..] = file.get(at..)? else {
+            return None;
+        };
+        let len = usize::from(u16::from_be_bytes([*high, *low]));
+        let der = file.get(at..at + 4 + len)?;
+        let origin = Origin {
+            host_cert: true,
+            client_cert: false,
+        };
+        let is_one = x509::read(der, Timestamp::ZERO, String::new(), origin).is_some();
+        is_one.then_some(der)
+    });
+    found.map_or(Ok(()), |der| put(fuzz, "certificates", name, der))
+}
+
+/// Flows of which `place` knows the server's port, the same in every run.
+fn flows(
+    file: &[u8],
+    place: impl Fn(IpProto, u16) -> Option<usize>,
+) -> Result<Vec<(usize, Payloads)>, Box<dyn Error>> {
     const MOST: usize = 12;
     let word = |at: usize| -> Option<usize> {
         let bytes = file.get(at..at + 4)?.try_into().ok()?;
@@ -113,10 +174,10 @@ fn payloads(file: &[u8], name: &str, fuzz: &Path) -> Outcome {
     };
     let link = u32::try_from(word(20).unwrap_or_default()).ok();
     let Some(link) = link.and_then(LinkType::of) else {
-        return Ok(());
+        return Ok(Vec::new());
     };
     let (decoder, mut at) = (Decoder::new(1, Checksums::Ignore), FILE_HEADER);
-    let mut flows: BTreeMap<FlowKey, Vec<(u8, bool, Vec<u8>)>> = BTreeMap::new();
+    let mut flows: BTreeMap<FlowKey, (usize, Payloads)> = BTreeMap::new();
     while let (Some(kept), Some(wire)) = (word(at + 8), word(at + 12)) {
         let start = at + RECORD_HEADER;
         at = start + kept;
@@ -138,22 +199,17 @@ fn payloads(file: &[u8], name: &str, fuzz: &Path) -> Outcome {
                 packet.key.source(packet.way),
                 packet.key.destination(packet.way),
             );
-            let place = |port| PORTS.iter().position(|known| *known == port);
-            let Some(flow) = place(src.port).or(place(dst.port)) else {
+            let proto = packet.key.proto();
+            let from_server = place(proto, src.port);
+            let Some(which) = from_server.or(place(proto, dst.port)) else {
                 continue;
             };
-            let payloads = flows.entry(packet.key).or_default();
+            let (_, payloads) = flows.entry(packet.key).or_insert((which, Vec::new()));
             if !payload.is_empty() && payloads.len() < MOST {
-                let from_server = place(src.port).is_some();
-                payloads.push((u8::try_from(flow)?, from_server, payload.to_vec()));
+                payloads.push((from_server.is_some(), payload.to_vec()));
             }
         }
     }
-    let flows = flows.values().filter(|payloads| payloads.len() > 1).take(2);
-    for (number, payloads) in flows.enumerate() {
-        let name = format!("{name}-{number}");
-        put(fuzz, "streams", &name, &fuzz::streams::seed(payloads))?;
-        put(fuzz, "inspect", &name, &fuzz::inspect::seed(payloads))?;
-    }
-    Ok(())
+    let flows = flows.into_values();
+    Ok(flows.filter(|(_, payloads)| payloads.len() > 1).collect())
 }

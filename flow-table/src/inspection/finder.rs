@@ -30,6 +30,8 @@ pub(super) struct Found {
     odd: Vec<&'static str>,
     rows: u32,
     interactive: bool,
+    /// Digests that files are to have.
+    hashes: Hashes,
     /// Made when there is the first.
     files: Option<Box<Files>>,
     /// How many there were before the last parser of HTTP, which counts its own.
@@ -37,6 +39,14 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// Nothing yet.
+    pub(super) fn new(hashes: Hashes) -> Self {
+        Self {
+            hashes,
+            ..Self::default()
+        }
+    }
+
     pub(super) const fn is_nothing(&self) -> bool {
         self.rows == 0 && self.services.is_empty()
     }
@@ -137,7 +147,7 @@ impl Sink for Finder<'_> {
 
     fn body(&mut self, side: Side, part: Body<'_>) {
         if matches!(part, Body::Begin(_)) && self.found.files.is_none() {
-            self.found.files = Some(Box::new(Files::new(Hashes::default())));
+            self.found.files = Some(Box::new(Files::new(self.found.hashes)));
         }
         let files = self.found.files.as_mut();
         let ended = files.and_then(|files| files.body(side, self.ts, part));

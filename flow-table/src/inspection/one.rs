@@ -1,11 +1,11 @@
 //! What looks into one flow: its bytes in order, and who reads them.
 
-use super::Services;
 use super::finder::{Finder, Found, ProtocolRow};
+use super::{InspectionConfig, Services};
 use crate::flow::{Flow, Kind, PerSide};
 use crate::packet::{Body, Packet, Segment};
 use crate::protocol::Progress;
-use crate::protocol::http::Measure;
+use crate::protocol::files::Hashes;
 use crate::protocol::inspect::Inspector;
 use crate::protocol::stream::{Piece, Quota, Stream};
 use crate::tcp::Tcp;
@@ -44,15 +44,15 @@ pub(super) struct Arrival<'a> {
 
 impl Inspection {
     /// For a flow whose first payload just came, unless nobody would make anything of it.
-    pub(super) fn new(flow: &Flow, measure: Measure) -> Option<Self> {
+    pub(super) fn new(flow: &Flow, config: InspectionConfig) -> Option<Self> {
         let is_midstream = is_midstream(flow);
         Some(Self {
             nth: 0,
-            inspector: inspector(flow, measure)?,
+            inspector: inspector(flow, config)?,
             is_midstream,
             streams: PerSide::default(),
             ended: PerSide::default(),
-            found: Found::default(),
+            found: Found::new(config.hashes),
             cost: BASE,
             over: false,
         })
@@ -133,10 +133,14 @@ impl Inspection {
     }
 
     /// The flow was turned round: what was sent before by whom is known, but not what it was.
-    pub(super) fn turn(&mut self, flow: &Flow, measure: Measure) {
+    pub(super) fn turn(&mut self, flow: &Flow, config: InspectionConfig) {
         self.streams.swap();
         self.ended.swap();
-        if let Some(inspector) = inspector(flow, measure) {
+        let config = InspectionConfig {
+            hashes: Hashes::NONE,
+            ..config
+        };
+        if let Some(inspector) = inspector(flow, config) {
             self.is_midstream = is_midstream(flow);
             self.inspector = inspector;
         }
@@ -176,12 +180,12 @@ const fn is_midstream(flow: &Flow) -> bool {
     matches!(&flow.kind, Kind::Tcp(tcp) if tcp.is_partial())
 }
 
-fn inspector(flow: &Flow, measure: Measure) -> Option<Inspector> {
-    let id = flow.common.id();
+fn inspector(flow: &Flow, config: InspectionConfig) -> Option<Inspector> {
+    let (id, measure) = (flow.common.id(), config.measure);
     if is_midstream(flow) {
         return Inspector::midstream(id, measure);
     }
-    Inspector::new(id, measure)
+    Inspector::new(id, measure).map(|inspector| inspector.hashing(config.hashes))
 }
 
 /// Gives a segment's bytes to an inspector.

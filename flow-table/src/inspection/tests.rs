@@ -106,6 +106,7 @@ fn config(memory: u64) -> FlowConfig {
         inspection: InspectionConfig {
             memory,
             measure: Measure::Decompressed,
+            hashes: Hashes::NONE,
         },
     }
 }

@@ -58,6 +58,8 @@ pub(super) struct Entity {
     /// Between parts.
     idle: bool,
     told: bool,
+    /// Some of the part may have been lost.
+    damaged: bool,
     decoder: Decoder,
     /// Its parts are parts of a file.
     range: Option<Range>,
@@ -81,6 +83,7 @@ impl Entity {
             end_of_line: Vec::new(),
             idle: false,
             told: false,
+            damaged: false,
             decoder: Decoder::default(),
             range: None,
         }
@@ -130,11 +133,17 @@ impl Entity {
 
     /// Some of it is missing.
     pub(super) fn gap(&mut self, len: u64, take: Take<'_>) {
+        self.lose();
         self.held.clear();
         self.end_of_line.clear();
         if self.told {
             take(Body::Gap(len));
         }
+    }
+
+    /// Some of it may be lost, nobody knows how much.
+    pub(super) const fn lose(&mut self) {
+        self.damaged = true;
     }
 
     /// There is no more.
@@ -282,6 +291,7 @@ impl Entity {
     fn begin_entity(&mut self) {
         self.number = self.number.saturating_add(1);
         self.head = Head::default();
+        self.damaged = false;
         self.state = State::Headers;
     }
 
@@ -329,7 +339,8 @@ impl Entity {
     fn end_part(&mut self, take: Take<'_>) {
         self.end_of_line.clear();
         if std::mem::take(&mut self.told) {
-            take(Body::End);
+            let is_cut = self.damaged || !self.decoder.is_whole();
+            take(if is_cut { Body::Cut } else { Body::End });
         }
     }
 }

@@ -5,17 +5,15 @@
 //! are numbered as rows of http.log number them ([`BodyNote`](super::http::BodyNote)): who names
 //! files by flow, side and number ([`Uid::file`](crate::Uid::file)) names them alike in both.
 
+mod digests;
 mod part;
 
-use md5::Md5;
-use sha1::Sha1;
-use sha2::{Digest, Sha256};
-
 use super::mime::Sniffer;
-use super::tls::hex;
 use super::{Body, BodyHead, Record, Text};
 use crate::{PerSide, Side, Span, Timestamp};
 
+pub(super) use digests::Hasher;
+pub use digests::{Digests, Hashes};
 pub use part::{FilePart, Place, Range};
 
 /// Bytes of a file's name that are kept.
@@ -52,12 +50,10 @@ pub struct FileRecord {
     pub overflow_bytes: u64,
     /// It was not ended but given up.
     pub timedout: bool,
-    /// MD5 of a file that is whole.
-    pub md5: Option<String>,
-    /// SHA-1 of a file that is whole.
-    pub sha1: Option<String>,
-    /// SHA-256 of a file that is whole.
-    pub sha256: Option<String>,
+    /// Which digests were begun.
+    pub hashes: Hashes,
+    /// Those of a file that is whole.
+    pub digests: Digests,
 }
 
 impl FileRecord {
@@ -78,60 +74,13 @@ impl FileRecord {
             missing_bytes: 0,
             overflow_bytes: 0,
             timedout: false,
-            md5: None,
-            sha1: None,
-            sha256: None,
+            hashes: Hashes::NONE,
+            digests: Digests {
+                md5: None,
+                sha1: None,
+                sha256: None,
+            },
         }
-    }
-}
-
-/// Which digests are made of files: they cost more than all the rest.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Hashes {
-    /// MD5.
-    pub md5: bool,
-    /// SHA-1.
-    pub sha1: bool,
-    /// SHA-256.
-    pub sha256: bool,
-}
-
-/// Digests under way.
-#[derive(Clone, Default, Debug)]
-struct Digests {
-    md5: Option<Md5>,
-    sha1: Option<Sha1>,
-    sha256: Option<Sha256>,
-}
-
-impl Digests {
-    fn new(hashes: Hashes) -> Option<Box<Self>> {
-        let any = hashes.md5 || hashes.sha1 || hashes.sha256;
-        any.then(|| {
-            Box::new(Self {
-                md5: hashes.md5.then(Md5::new),
-                sha1: hashes.sha1.then(Sha1::new),
-                sha256: hashes.sha256.then(Sha256::new),
-            })
-        })
-    }
-
-    fn update(&mut self, bytes: &[u8]) {
-        if let Some(md5) = &mut self.md5 {
-            md5.update(bytes);
-        }
-        if let Some(sha1) = &mut self.sha1 {
-            sha1.update(bytes);
-        }
-        if let Some(sha256) = &mut self.sha256 {
-            sha256.update(bytes);
-        }
-    }
-
-    fn put(self, row: &mut FileRecord) {
-        row.md5 = self.md5.map(|md5| hex(&md5.finalize()));
-        row.sha1 = self.sha1.map(|sha1| hex(&sha1.finalize()));
-        row.sha256 = self.sha256.map(|sha256| hex(&sha256.finalize()));
     }
 }
 
@@ -141,14 +90,14 @@ struct File {
     row: Box<FileRecord>,
     last: Timestamp,
     sniffer: Sniffer,
-    digests: Option<Box<Digests>>,
+    hasher: Option<Box<Hasher>>,
 }
 
 impl File {
     fn held(&self) -> usize {
         let name = self.row.filename.as_ref().map_or(0, |name| name.len());
-        let digests = self.digests.as_ref().map_or(0, |_| size_of::<Digests>());
-        size_of::<FileRecord>() + name + digests + self.sniffer.held()
+        let hasher = self.hasher.as_ref().map_or(0, |_| size_of::<Hasher>());
+        size_of::<FileRecord>() + name + hasher + self.sniffer.held()
     }
 }
 
@@ -191,6 +140,7 @@ impl Files {
             }
             Body::Gap(len) => self.gap(side, ts, len),
             Body::End => self.end_as(side, Ended::Whole),
+            Body::Cut => self.end_as(side, Ended::Cut),
         }
     }
 
@@ -208,11 +158,12 @@ impl Files {
         row.depth = head.depth;
         row.total_bytes = head.length;
         row.filename = head.filename.map(short);
+        row.hashes = self.hashes;
         half.file = Some(File {
             row,
             last: ts,
             sniffer: Sniffer::of(head),
-            digests: Digests::new(self.hashes),
+            hasher: Hasher::new(self.hashes),
         });
     }
 
@@ -241,8 +192,8 @@ impl Files {
             file.last = ts;
             file.row.seen_bytes = file.row.seen_bytes.saturating_add(bytes.len() as u64);
             file.sniffer.data(bytes);
-            if let Some(digests) = &mut file.digests {
-                digests.update(bytes);
+            if let Some(hasher) = &mut file.hasher {
+                hasher.data(bytes);
             }
         }
     }
@@ -251,24 +202,25 @@ impl Files {
         if let Some(part) = self.halves.get_mut(side).part.take() {
             return Some(Record::Part(part));
         }
-        let mut row = self.end(side)?;
+        let File {
+            mut row,
+            last,
+            mut sniffer,
+            hasher,
+        } = self.halves.get_mut(side).file.take()?;
+        row.mime_type = sniffer.end();
+        row.duration = last.since(row.ts);
+        let is_short = row.total_bytes.is_some_and(|total| row.seen_bytes < total);
         row.timedout = match ended {
-            Ended::Whole => false,
+            Ended::Whole | Ended::Cut => false,
             Ended::GivenUp => true,
-            Ended::WithFlow => row.total_bytes.is_some_and(|total| row.seen_bytes < total),
+            Ended::WithFlow => is_short,
         };
-        Some(Record::File(row))
-    }
-
-    fn end(&mut self, side: Side) -> Option<Box<FileRecord>> {
-        let mut file = self.halves.get_mut(side).file.take()?;
-        let row = &mut file.row;
-        row.mime_type = file.sniffer.end();
-        row.duration = file.last.since(row.ts);
-        if let Some(digests) = file.digests.filter(|_| row.missing_bytes == 0) {
-            digests.put(row);
+        let is_whole = ended == Ended::Whole && !is_short && row.missing_bytes == 0;
+        if let Some(hasher) = hasher.filter(|_| is_whole) {
+            row.digests = hasher.end();
         }
-        Some(file.row)
+        Some(Record::File(row))
     }
 
     /// The flow ended: rows of files that did not.
@@ -300,6 +252,8 @@ impl Files {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Ended {
     Whole,
+    /// Nobody knows whether that was all.
+    Cut,
     /// Another began.
     GivenUp,
     WithFlow,

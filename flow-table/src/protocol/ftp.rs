@@ -9,6 +9,7 @@ mod path;
 mod session;
 mod transfer;
 
+use super::files::{Digests, Hashes};
 use super::lines::{TextLines, reply_code, word};
 use super::{At, Parser, Progress, Service, Sink, Text};
 use crate::{Endpoint, FlowId, PerSide, Side, Timestamp, Uid};
@@ -111,6 +112,10 @@ pub struct Carried {
     pub last: Option<Timestamp>,
     /// What it is, by how it begins.
     pub mime_type: Option<&'static str>,
+    /// Which digests were begun.
+    pub hashes: Hashes,
+    /// Those of all that was said, if that is known.
+    pub digests: Digests,
 }
 
 /// The parser of one flow. The originator is the client.

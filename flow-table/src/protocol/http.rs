@@ -71,6 +71,8 @@ struct Half {
     held: Vec<u8>,
     head: Head,
     body_len: u64,
+    /// The body is damaged, so nobody knows where it ends.
+    damaged: bool,
     bodies: Bodies,
     /// What takes apart a body in parts.
     entity: Option<Box<Entity>>,
@@ -86,6 +88,7 @@ impl Default for Half {
             held: Vec::new(),
             head: Head::default(),
             body_len: 0,
+            damaged: false,
             bodies: Bodies::default(),
             entity: None,
             inflate: None,
@@ -99,9 +102,20 @@ impl Half {
         self.ongoing = true;
         self.head = Head::default();
         self.body_len = 0;
+        self.damaged = false;
         self.entity = None;
         self.inflate = None;
         self.held.clear();
+    }
+
+    /// Whether the body was said to go on, if the message ends now.
+    fn is_short(&self) -> bool {
+        let goes_on = match self.state {
+            State::Sized(left) => left > 0,
+            State::Chunk(_) | State::ChunkEnd | State::ChunkSize => true,
+            _ => self.damaged,
+        };
+        goes_on || self.inflate.as_ref().is_some_and(|zip| !zip.is_whole())
     }
 
     fn stop(&mut self) {

@@ -10,6 +10,7 @@ mod parsers;
 use lone::Lone;
 
 use super::echo::Echo;
+use super::files::Hashes;
 use super::ftp::Transfer;
 use super::http::Measure;
 use super::recognise::{self, Begun, DatagramRecogniser, Protocol, Recogniser, Verdict};
@@ -44,6 +45,8 @@ enum Stage {
     Echoes(Box<Echo>),
     /// Known, and read.
     Parsing(Box<dyn Parser>),
+    /// Of no protocol that is known; the only side that says anything goes on.
+    Carrying(Box<Recogniser>),
     /// Known, and looked at only for a hello of TLS; so many segments still.
     Watching(u16),
     Over,
@@ -77,6 +80,15 @@ impl Inspector {
         })
     }
 
+    /// What may be a file is to have these digests.
+    #[must_use]
+    pub fn hashing(mut self, hashes: Hashes) -> Self {
+        if let Stage::Stream(_) = self.stage {
+            self.lone = Lone::hashing(hashes);
+        }
+        self
+    }
+
     /// For a new flow that [`Sink::expect`] was told of: it carries a file.
     pub fn of_transfer(id: FlowId, sink: &mut dyn Sink) -> Option<Self> {
         let mut inspector = Self::new(id, Measure::AsSent)?;
@@ -100,7 +112,7 @@ impl Inspector {
         let verdict = match &mut self.stage {
             Stage::Stream(recogniser) => {
                 let verdict = recogniser.data(side, bytes, self.id.resp.port);
-                self.lone.data(ts, recogniser, sink);
+                self.lone.data(side, ts, bytes, recogniser, sink);
                 if verdict == Verdict::Unknown {
                     self.lone.leave(recogniser, sink);
                 }
@@ -111,6 +123,12 @@ impl Inspector {
                     sink.record(record);
                 }
                 return Progress::Going;
+            }
+            Stage::Carrying(recogniser) => {
+                if !self.lone.goes_on(side, bytes, recogniser) {
+                    self.stage = Stage::Over;
+                }
+                return self.progress();
             }
             Stage::Datagrams(recogniser) => {
                 match recogniser.data(bytes, (self.id.orig.port, self.id.resp.port)) {
@@ -133,7 +151,7 @@ impl Inspector {
         };
         match verdict {
             Verdict::Undecided => {}
-            Verdict::Unknown => self.stage = Stage::Over,
+            Verdict::Unknown => self.leave(),
             Verdict::Is(protocol) => {
                 self.begin(protocol, ts, sink);
                 return self.parse(side, ts, bytes, sink);
@@ -148,8 +166,10 @@ impl Inspector {
             // What begins with a hole is not recognised; the other side may be.
             Stage::Stream(_) => {
                 *self.deaf.get_mut(side) = true;
+                self.lone.lose();
                 Progress::Going
             }
+            Stage::Carrying(_) => Progress::Done,
             Stage::Parsing(parser) => parser.gap(side, ts, len, sink),
             Stage::Datagrams(_) | Stage::Echoes(_) | Stage::Watching(_) | Stage::Over => {
                 Progress::Going
@@ -166,6 +186,7 @@ impl Inspector {
         match &mut self.stage {
             Stage::Parsing(parser) => parser.end_of(side, ts, sink),
             Stage::Stream(recogniser) => self.lone.end_of(side, recogniser, sink),
+            Stage::Carrying(recogniser) => self.lone.carried(side, recogniser, sink),
             Stage::Datagrams(_) | Stage::Echoes(_) | Stage::Watching(_) | Stage::Over => {}
         }
     }
@@ -175,6 +196,7 @@ impl Inspector {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Parsing(mut parser) => parser.finish(ts, sink),
             Stage::Stream(recogniser) => {
+                self.lone.lose();
                 for side in [Side::Orig, Side::Resp] {
                     self.lone.end_of(side, &recogniser, sink);
                 }
@@ -184,7 +206,7 @@ impl Inspector {
                     sink.record(record);
                 }
             }
-            Stage::Datagrams(_) | Stage::Watching(_) | Stage::Over => {}
+            Stage::Datagrams(_) | Stage::Carrying(_) | Stage::Watching(_) | Stage::Over => {}
         }
     }
 
@@ -199,7 +221,9 @@ impl Inspector {
     /// Bytes held for what is to come, about.
     pub fn held(&self) -> usize {
         match &self.stage {
-            Stage::Stream(recogniser) => recogniser.held_len(),
+            Stage::Stream(recogniser) | Stage::Carrying(recogniser) => {
+                recogniser.held_len() + self.lone.held()
+            }
             Stage::Parsing(parser) => parser.held(),
             Stage::Echoes(_) => size_of::<Echo>(),
             Stage::Datagrams(_) | Stage::Watching(_) | Stage::Over => 0,
@@ -225,8 +249,17 @@ impl Inspector {
         }
     }
 
+    /// Nothing is known of what it speaks: it is over, unless somebody wants to know what it carries.
+    fn leave(&mut self) {
+        self.stage = match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Stream(recogniser) if self.lone.is_hashing() => Stage::Carrying(recogniser),
+            _ => Stage::Over,
+        };
+    }
+
     /// Goes over to what was recognised, and gives it what was held.
     fn begin(&mut self, protocol: Protocol, ts: Timestamp, sink: &mut dyn Sink) {
+        self.lone.lose();
         let stage = if let Some(parser) = parsers::of(protocol, self.id, self.measure) {
             Stage::Parsing(parser)
         } else {
@@ -260,6 +293,7 @@ impl Inspector {
             Stage::Stream(_)
             | Stage::Datagrams(_)
             | Stage::Echoes(_)
+            | Stage::Carrying(_)
             | Stage::Watching(_)
             | Stage::Over => Progress::Going,
         };

@@ -152,12 +152,16 @@ impl Smtp {
             }
             (Some(line), Mode::Data) => {
                 self.row(at.ts);
+                let may_be_cut = line.len() + 1 >= MAX_LINE;
                 let line = line.strip_prefix(b".").unwrap_or(&line);
                 if let Some(row) = &mut self.row {
                     self.mail.line(at, row, line);
                 }
                 self.content(at, line);
                 self.content(at, b"\r\n");
+                if may_be_cut {
+                    self.lose_content();
+                }
             }
             (Some(line), _) => self.command(at, &line),
         }
@@ -177,6 +181,13 @@ impl Smtp {
             }
             at.sink.body(Side::Orig, part);
         });
+    }
+
+    /// Some of the message may be lost.
+    fn lose_content(&mut self) {
+        if let Some(entity) = &mut self.entity {
+            entity.lose();
+        }
     }
 
     fn end_content(&mut self, sink: &mut dyn Sink) {
@@ -408,6 +419,7 @@ impl Parser for Smtp {
 
     fn finish(&mut self, ts: Timestamp, sink: &mut dyn Sink) {
         let mut at = At::new("SMTP", Side::Orig, ts, sink);
+        self.lose_content();
         self.end_content(at.sink);
         self.complete(&mut at);
     }

@@ -14,7 +14,7 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 use super::Text;
 use crate::Timestamp;
 
-/// Names of one kind that are kept of a certificate.
+/// Names that are kept of a certificate.
 pub const MAX_NAMES: usize = 1_000;
 
 /// A row of x509.log. The same certificate comes again and again; Zeek's log has it once a day.
@@ -146,12 +146,18 @@ impl X509Record {
                 self.path_len = constraints.path_len_constraint;
             }
             ParsedExtension::SubjectAlternativeName(names) => {
-                for name in names.general_names.iter().take(MAX_NAMES) {
+                // There may be several such extensions.
+                let room = MAX_NAMES.saturating_sub(self.alternatives());
+                for name in names.general_names.iter().take(room) {
                     self.alternative(name);
                 }
             }
             _ => {}
         }
+    }
+
+    const fn alternatives(&self) -> usize {
+        self.san_dns.len() + self.san_uri.len() + self.san_email.len() + self.san_ip.len()
     }
 
     fn alternative(&mut self, name: &GeneralName<'_>) {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Config;
 
 /// What each setting outside the detectors is for.
-const NOTES: [(&str, &str); 18] = [
+const NOTES: [(&str, &str); 19] = [
     (
         "memory_limit",
         "Divided among flow tables, fragments, parsers, detectors and queues.",
@@ -37,6 +37,10 @@ const NOTES: [(&str, &str); 18] = [
     (
         "disabled_signals",
         "Signals that are not looked for: [\"STROBE\"]; no rule that needs one can come about.",
+    ),
+    (
+        "file_hashes",
+        "Digests in files.log, any of \"md5\", \"sha1\", \"sha256\"; they cost more than all else that is done with files.",
     ),
     (
         "rules",

@@ -205,6 +205,19 @@ impl<'a> Fields<'a> {
         });
     }
 
+    /// Bytes in hexadecimal digits.
+    pub(super) fn digest<const N: usize>(&mut self, digest: Option<[u8; N]>) {
+        let Some(digest) = digest else {
+            return self.unset();
+        };
+        self.next();
+        self.quote();
+        for byte in digest {
+            self.out.extend(digits(byte));
+        }
+        self.quote();
+    }
+
     /// A list that may be empty, or unset.
     pub(super) fn maybe_texts<T: AsRef<[u8]>>(&mut self, texts: Option<&[T]>) {
         match texts {
@@ -368,8 +381,13 @@ fn escape_json(out: &mut Vec<u8>, text: &[u8]) {
 
 /// `\x1f`.
 fn hex(out: &mut Vec<u8>, byte: u8) {
-    let digit = |value: u8| HEX.get(usize::from(value)).copied().unwrap_or(b'?');
-    out.extend_from_slice(&[b'\\', b'x', digit(byte >> 4), digit(byte & 15)]);
+    let [high, low] = digits(byte);
+    out.extend_from_slice(&[b'\\', b'x', high, low]);
+}
+
+/// `1f`.
+fn digits(byte: u8) -> [u8; 2] {
+    [byte >> 4, byte & 15].map(|value| HEX.get(usize::from(value)).copied().unwrap_or(b'?'))
 }
 
 #[cfg(test)]
@@ -394,6 +412,21 @@ mod tests {
         fields.interval(text.map(|_| Span::from_nanos(1_500_000_000)));
         fields.end();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn digests_are_hexadecimal() {
+        for (format, want) in [
+            (LogFormat::Tsv, "0aff\t-\n"),
+            (LogFormat::Json, "{\"a\":\"0aff\"}\n"),
+        ] {
+            let mut out = Vec::new();
+            let mut fields = Fields::new(&mut out, format, &COLUMNS[..2]);
+            fields.digest(Some([0x0a, 0xff]));
+            fields.digest::<16>(None);
+            fields.end();
+            assert_eq!(String::from_utf8(out).unwrap(), want);
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! files.log: a row for each file that a flow carried. None is hashed, taken apart or kept, so the
-//! columns for that stay unset, as in Zeek without scripts that ask for it.
+//! files.log: a row for each file that a flow carried. None is taken apart or kept, and digests are
+//! made only if asked for, so the columns for that stay unset, as in Zeek without scripts that ask for
+//! it.
 
-use flow_table::protocol::files::FileRecord;
+use flow_table::protocol::files::{Digests, FileRecord, Hashes};
 use flow_table::{ProtocolRow, Side};
 
 use super::fields::Fields;
@@ -57,7 +58,7 @@ pub(super) fn write(fields: &mut Fields<'_>, row: &ProtocolRow, file: &FileRecor
     fields.ends(row.uid, &row.id);
     fields.name(file.source);
     fields.count(file.depth.into());
-    fields.maybe_texts(Some(analyzers(file.mime_type)));
+    fields.maybe_texts(Some(&analyzers(file)));
     fields.name(file.mime_type);
     fields.text(file.filename.as_ref());
     fields.interval(Some(file.duration));
@@ -69,21 +70,30 @@ pub(super) fn write(fields: &mut Fields<'_>, row: &ProtocolRow, file: &FileRecor
     fields.count(file.overflow_bytes);
     fields.flag(file.timedout);
     fields.unset();
-    for digest in [&file.md5, &file.sha1, &file.sha256] {
-        fields.text(digest.as_ref());
-    }
+    let Digests { md5, sha1, sha256 } = file.digests;
+    fields.digest(md5);
+    fields.digest(sha1);
+    fields.digest(sha256);
     // Nothing is extracted.
     for _ in 0..3 {
         fields.unset();
     }
 }
 
-/// What Zeek looks into files of this kind with.
-fn analyzers(mime_type: Option<&str>) -> &'static [&'static str] {
-    match mime_type {
-        Some("application/x-dosexec") => &["PE"],
-        Some("application/ocsp-request") => &["OCSP_REQUEST"],
-        Some("application/ocsp-response") => &["OCSP_REPLY"],
-        _ => &[],
-    }
+/// What Zeek looks into such a file with, in ascending order.
+fn analyzers(file: &FileRecord) -> Vec<&'static str> {
+    let by_type = match file.mime_type {
+        Some("application/x-dosexec") => Some("PE"),
+        Some("application/ocsp-request") => Some("OCSP_REQUEST"),
+        Some("application/ocsp-response") => Some("OCSP_REPLY"),
+        _ => None,
+    };
+    let Hashes { md5, sha1, sha256 } = file.hashes;
+    let all = [
+        md5.then_some("MD5"),
+        by_type,
+        sha1.then_some("SHA1"),
+        sha256.then_some("SHA256"),
+    ];
+    all.into_iter().flatten().collect()
 }

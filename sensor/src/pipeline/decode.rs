@@ -258,6 +258,7 @@ fn count_held(packets: &mut Packets, before: usize, len: u64) {
 
 #[cfg(test)]
 mod tests {
+    use flow_table::protocol::files::Hashes;
     use flow_table::protocol::http::Measure;
     use flow_table::{Checksums, End, FlowConfig, FragmentConfig, InspectionConfig, Links, Span};
 
@@ -274,6 +275,7 @@ mod tests {
                 inspection: InspectionConfig {
                     memory: 1 << 20,
                     measure: Measure::Decompressed,
+                    hashes: Hashes::NONE,
                 },
             },
             end: End::Closes,

@@ -76,6 +76,10 @@ impl Transfers {
         file.duration = last.since(carried.first);
         file.missing_bytes = record.missed_bytes;
         file.seen_bytes = sent.saturating_sub(record.missed_bytes);
+        file.hashes = carried.hashes;
+        if file.missing_bytes == 0 {
+            file.digests = carried.digests;
+        }
         Some(ProtocolRow {
             time: record.end,
             uid: record.uid,
@@ -113,6 +117,7 @@ impl Transfers {
 
 #[cfg(test)]
 mod tests {
+    use flow_table::protocol::files::{Digests, Hashes};
     use flow_table::{ConnState, History, IpProto, PerSide, Services, Traffic};
 
     use super::*;
@@ -158,6 +163,8 @@ mod tests {
             first,
             last: Some(first + Span::from_secs(2)),
             mime_type: Some("text/plain"),
+            hashes: Hashes::NONE,
+            digests: Digests::default(),
         };
         row(secs, port, Record::Carried(Box::new(carried)))
     }
@@ -206,6 +213,32 @@ mod tests {
             };
             assert_eq!((file.seen_bytes, file.missing_bytes), (70, 30));
             assert_eq!(file.duration, Span::from_secs(2));
+        }
+    }
+
+    #[test]
+    fn digests_are_of_files_without_holes() {
+        let digests = Digests {
+            md5: Some([7; 16]),
+            ..Digests::default()
+        };
+        for (missed_bytes, want) in [(0, digests), (30, Digests::default())] {
+            let mut transfers = Transfers::default();
+            transfers.row(&mut announced(5, 2_000));
+            let mut row = carried(5, 2_000);
+            if let Record::Carried(carried) = &mut row.record {
+                carried.digests = digests;
+            }
+            transfers.row(&mut row);
+            let mut record = FlowRecord {
+                missed_bytes,
+                ..flow(5, 2_000)
+            };
+            let made = transfers.flow(&mut record).map(|row| row.record);
+            let Some(Record::File(file)) = made else {
+                panic!("no file")
+            };
+            assert_eq!(file.digests, want);
         }
     }
 

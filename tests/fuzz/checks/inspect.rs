@@ -25,10 +25,18 @@ pub fn check(data: &[u8]) {
         addr: addr.into(),
         port,
     };
+    let (proto, ports) = match header[0] >> 2 & 3 {
+        1 => (IpProto::ICMP, (8, 0)),
+        2 => (IpProto::ICMPV6, (129, 128)),
+        _ => (
+            [IpProto::TCP, IpProto::UDP][usize::from(header[0] & 1)],
+            (40_000, PORTS[usize::from(header[1] & 15)]),
+        ),
+    };
     let id = FlowId {
-        orig: end([10, 0, 0, 1], 40_000),
-        resp: end([192, 0, 2, 1], PORTS[usize::from(header[1] & 15)]),
-        proto: [IpProto::TCP, IpProto::UDP][usize::from(header[0] & 1)],
+        orig: end([10, 0, 0, 1], ports.0),
+        resp: end([192, 0, 2, 1], ports.1),
+        proto,
     };
     let measure = [Measure::Decompressed, Measure::AsSent][usize::from(header[0] >> 1 & 1)];
     if let Some(mut inspector) = Inspector::new(id, measure) {

@@ -5,10 +5,13 @@
 //! feeds them what was found once, without any fuzzer.
 
 pub mod captures;
+pub mod certificates;
 pub mod config;
 pub mod decode;
 pub mod detectors;
 pub mod inspect;
+pub mod parsers;
+pub mod quic;
 pub mod rules;
 pub mod streams;
 pub mod table;

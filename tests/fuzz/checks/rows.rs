@@ -2,6 +2,7 @@
 
 use flow_table::protocol::dns::{Answer, DnsRecord};
 use flow_table::protocol::echo::Echoes;
+use flow_table::protocol::files::{Digests, Hashes};
 use flow_table::protocol::ftp::{Carried, DataChannel, FtpRecord};
 use flow_table::protocol::http::{BodyNote, HttpRecord};
 use flow_table::protocol::{Record, Service, SignIn, SignInOutcome};
@@ -128,6 +129,8 @@ fn transfer(event: &FlowEvent) -> Record {
             first: event.since,
             last: None,
             mime_type: Some("text/x-shellscript"),
+            hashes: Hashes::NONE,
+            digests: Digests::default(),
         })),
         _ => Record::Ftp(Box::new(FtpRecord {
             ts: event.since,

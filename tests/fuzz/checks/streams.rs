@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use flow_table::protocol::files::Hashes;
 use flow_table::protocol::http::Measure;
 use flow_table::{
     Block, Checksums, Clock, Decoder, FlowConfig, FlowRecord, Frame, InspectionConfig, KEY_GROUPS,
@@ -181,6 +182,7 @@ fn run(plan: Plan, frames: &[(Timestamp, Vec<u8>)]) -> Output {
         inspection: InspectionConfig {
             memory: plan.memory,
             measure: Measure::Decompressed,
+            hashes: Hashes::ALL,
         },
     };
     let of = plan.shards;

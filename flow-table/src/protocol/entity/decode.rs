@@ -28,6 +28,8 @@ pub(super) struct Decoder {
     coding: Coding,
     /// Letters of which one cannot tell yet what they stand for: at most three.
     held: Vec<u8>,
+    /// Some letters stood for nothing.
+    damaged: bool,
 }
 
 impl Decoder {
@@ -35,7 +37,14 @@ impl Decoder {
         Self {
             coding,
             held: Vec::new(),
+            damaged: false,
         }
+    }
+
+    /// Whether all letters so far stood for something.
+    pub(super) fn is_whole(&self) -> bool {
+        let groups_end = self.coding != Coding::Base64 || self.held.is_empty();
+        groups_end && !self.damaged
     }
 
     /// Takes the next letters; `take` gets what they stand for.
@@ -59,8 +68,9 @@ impl Decoder {
         }
         // Something in between is damaged, or ends early: what can be read, group by group.
         for group in text.chunks(4) {
-            if let Ok(decoded) = STANDARD.decode(group) {
-                take(&decoded);
+            match STANDARD.decode(group) {
+                Ok(decoded) => take(&decoded),
+                Err(_) => self.damaged = true,
             }
         }
     }

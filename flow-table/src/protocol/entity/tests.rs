@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Numbers, names and contents of parts.
+/// Numbers, names and contents of parts; those that may not be whole end with `!`.
 type Parts = Vec<(u32, String, String)>;
 
 fn play(mut entity: Entity, bytes: &[u8], cut: usize) -> Parts {
@@ -21,6 +21,10 @@ fn play(mut entity: Entity, bytes: &[u8], cut: usize) -> Parts {
         }
         Body::Gap(_) => {}
         Body::End => assert!(std::mem::take(&mut open)),
+        Body::Cut => {
+            assert!(std::mem::take(&mut open));
+            parts.last_mut().unwrap().2.push('!');
+        }
     };
     for part in bytes.chunks(cut) {
         entity.data(part, &mut take);
@@ -85,6 +89,47 @@ fn other_content_is_what_it_is() {
             assert_eq!(play(Entity::new(), bytes, cut), want, "{name} {cut}");
         }
     }
+}
+
+#[test]
+fn parts_that_may_not_be_whole_are_told_so() {
+    let of = |coding: &str, text: &str| {
+        format!("Content-Transfer-Encoding: {coding}\r\n\r\n{text}").into_bytes()
+    };
+    for (name, bytes, want) in [
+        ("base64", of("base64", "aGVs\r\nbG8="), "hello"),
+        ("a group that ends early", of("base64", "aGVsbG8"), "hel!"),
+        ("padding within", of("base64", "aGU=bGxv"), "hello"),
+        ("padding too early", of("base64", "aGVsb===bG8h"), "hello!!"),
+        ("a soft end", of("quoted-printable", "hel=\r\nlo="), "hello"),
+    ] {
+        assert_eq!(
+            play(Entity::new(), &bytes, 3),
+            parts(&[(1, "-", want)]),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn what_is_lost_is_lost_of_one_part() {
+    let mut told = Vec::new();
+    let mut take = |body: Body<'_>| match body {
+        Body::End => told.push(b'.'),
+        Body::Cut => told.push(b'!'),
+        _ => {}
+    };
+    let mut entity = Entity::of_type(b"multipart/x; boundary=b", None).unwrap();
+    entity.data(b"--b\r\n\r\none\r\n--b\r\nA: ", &mut take);
+    // Within headers: nobody knows whether the content began.
+    entity.gap(9, &mut take);
+    entity.data(
+        b"b\r\n\r\ntwo\r\n--b\r\n\r\nthree\r\n--b\r\n\r\nfo",
+        &mut take,
+    );
+    entity.lose();
+    entity.end(&mut take);
+    assert_eq!(told, b".!.!");
 }
 
 #[test]

@@ -1,14 +1,12 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+
 use super::super::BodyHead;
 use super::*;
 
 use Side::{Orig, Resp};
 
 const T0: Timestamp = Timestamp::new(1_700_000_000, 0);
-const ALL: Hashes = Hashes {
-    md5: true,
-    sha1: true,
-    sha256: true,
-};
 
 fn begin(length: Option<u64>, filename: Option<&[u8]>) -> Body<'_> {
     Body::Begin(BodyHead {
@@ -22,7 +20,7 @@ fn begin(length: Option<u64>, filename: Option<&[u8]>) -> Body<'_> {
 }
 
 fn play(parts: &[(Side, Body<'_>)]) -> Vec<FileRecord> {
-    let mut files = Files::new(ALL);
+    let mut files = Files::new(Hashes::ALL);
     let mut rows = Vec::new();
     for (secs, (side, part)) in (0..).zip(parts) {
         rows.extend(files.body(*side, T0 + Span::from_secs(secs), *part));
@@ -51,16 +49,132 @@ fn a_file_is_a_row() {
     assert_eq!(row.filename.as_deref(), Some(&b"a.txt"[..]));
     assert_eq!((row.seen_bytes, row.total_bytes), (12, Some(12)));
     assert_eq!(row.duration, Span::from_secs(2));
-    assert_eq!(row.md5.as_deref(), Some("6f5902ac237024bdd0c176cb93063dc4"));
-    assert_eq!(
-        row.sha1.as_deref(),
-        Some("22596363b3de40b06f981fb85d82312e8c0ed511")
-    );
-    assert!(
-        row.sha256
-            .as_ref()
-            .is_some_and(|sum| sum.starts_with("a948904f2f0f479b"))
-    );
+    assert_eq!(row.digests, of(b"hello world\n"));
+    let hex = |sum: &[u8]| sum.iter().map(|byte| format!("{byte:02x}")).collect();
+    let [md5, sha1, sha256]: [String; 3] = [
+        hex(&row.digests.md5.unwrap()),
+        hex(&row.digests.sha1.unwrap()),
+        hex(&row.digests.sha256.unwrap()),
+    ];
+    assert_eq!(md5, "6f5902ac237024bdd0c176cb93063dc4");
+    assert_eq!(sha1, "22596363b3de40b06f981fb85d82312e8c0ed511");
+    assert!(sha256.starts_with("a948904f2f0f479b8f8197694b30184b0d2ed1c1"));
+}
+
+/// The digests of these bytes at once.
+fn of(bytes: &[u8]) -> Digests {
+    let mut hasher = Hasher::new(Hashes::ALL).unwrap();
+    hasher.data(bytes);
+    hasher.end()
+}
+
+#[test]
+fn what_may_not_be_whole_has_no_digests() {
+    let cases: [(&str, &[Body<'_>], bool); 8] = [
+        (
+            "whole",
+            &[begin(Some(2), None), Body::Data(b"ab"), Body::End],
+            true,
+        ),
+        (
+            "of any length",
+            &[begin(None, None), Body::Data(b"ab"), Body::End],
+            true,
+        ),
+        (
+            "shorter than said",
+            &[begin(Some(3), None), Body::Data(b"ab"), Body::End],
+            false,
+        ),
+        (
+            "cut",
+            &[begin(None, None), Body::Data(b"ab"), Body::Cut],
+            false,
+        ),
+        (
+            "never ended",
+            &[begin(None, None), Body::Data(b"ab")],
+            false,
+        ),
+        (
+            "given up",
+            &[begin(None, None), Body::Data(b"ab"), begin(None, None)],
+            false,
+        ),
+        (
+            "missing bytes",
+            &[
+                begin(None, None),
+                Body::Data(b"a"),
+                Body::Gap(1),
+                Body::Data(b"b"),
+                Body::End,
+            ],
+            false,
+        ),
+        (
+            "missing bytes at the end",
+            &[
+                begin(None, None),
+                Body::Data(b"ab"),
+                Body::Gap(1),
+                Body::End,
+            ],
+            false,
+        ),
+    ];
+    for (name, parts, whole) in cases {
+        let parts: Vec<_> = parts.iter().map(|part| (Resp, *part)).collect();
+        let rows = play(&parts);
+        let want = if whole { of(b"ab") } else { Digests::default() };
+        assert_eq!(
+            (rows[0].digests, rows[0].hashes),
+            (want, Hashes::ALL),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn only_digests_that_are_asked_for_are_made() {
+    for hashes in (0..8).map(|bits| Hashes {
+        md5: bits & 1 != 0,
+        sha1: bits & 2 != 0,
+        sha256: bits & 4 != 0,
+    }) {
+        let mut files = Files::new(hashes);
+        let parts = [begin(None, None), Body::Data(b"ab"), Body::End];
+        let rows = parts
+            .into_iter()
+            .filter_map(|part| files.body(Resp, T0, part));
+        let Some(Record::File(row)) = rows.last() else {
+            panic!("no row")
+        };
+        let all = of(b"ab");
+        let want = Digests {
+            md5: all.md5.filter(|_| hashes.md5),
+            sha1: all.sha1.filter(|_| hashes.sha1),
+            sha256: all.sha256.filter(|_| hashes.sha256),
+        };
+        assert_eq!(row.digests, want, "{hashes:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn digests_do_not_depend_on_how_bytes_come(bytes in vec(any::<u8>(), 0..600), cuts in vec(1..90_usize, 1..20)) {
+        let (mut files, mut rest, mut cuts) = (Files::new(Hashes::ALL), bytes.as_slice(), cuts.iter().cycle());
+        prop_assert!(files.body(Resp, T0, begin(None, None)).is_none());
+        while let Some(cut) = cuts.next().filter(|_| !rest.is_empty()) {
+            let (part, after) = rest.split_at(rest.len().min(*cut));
+            prop_assert!(files.body(Resp, T0, Body::Data(part)).is_none());
+            rest = after;
+        }
+        let Some(Record::File(row)) = files.body(Resp, T0, Body::End) else {
+            panic!("no row")
+        };
+        prop_assert_eq!(row.digests, of(&bytes));
+    }
 }
 
 #[test]
@@ -94,10 +208,7 @@ fn what_is_missing_is_told() {
         panic!("{rows:?}")
     };
     assert_eq!((gap.seen_bytes, gap.missing_bytes), (4, 5));
-    assert_eq!(
-        (gap.mime_type, &gap.md5),
-        (Some("application/x-dosexec"), &None)
-    );
+    assert_eq!(gap.mime_type, Some("application/x-dosexec"));
     assert!(cut.timedout && left.timedout);
     assert!(!gap.timedout);
 }
@@ -116,7 +227,7 @@ fn what_is_held_has_a_limit() {
         panic!("no row")
     };
     assert_eq!(row.filename.map(|name| name.len()), Some(MAX_FILENAME));
-    assert_eq!(row.md5, None);
+    assert_eq!(row.digests, Digests::default());
 }
 
 #[test]

@@ -32,15 +32,16 @@ impl Parser for Transfer {
         Progress::Going
     }
 
-    fn end_of(&mut self, side: Side, ts: Timestamp, sink: &mut dyn Sink) {
+    fn end_of(&mut self, side: Side, _: Timestamp, sink: &mut dyn Sink) {
         if self.began == Some(side) {
-            self.finish(ts, sink);
+            self.began = None;
+            sink.body(side, Body::End);
         }
     }
 
     fn finish(&mut self, _: Timestamp, sink: &mut dyn Sink) {
         if let Some(side) = self.began.take() {
-            sink.body(side, Body::End);
+            sink.body(side, Body::Cut);
         }
     }
 }

@@ -44,7 +44,7 @@ impl Bodies {
             Body::Gap(_) => {
                 self.sniffer.end();
             }
-            Body::End => self.end(),
+            Body::End | Body::Cut => self.end(),
         }
         // Parts of what HTTP carries are files like others.
         sink.body(

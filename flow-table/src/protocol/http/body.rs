@@ -53,10 +53,12 @@ impl Http {
 
     pub(super) fn chunk_size(&mut self, at: &mut At<'_>, line: &[u8]) {
         let size = head::number(line, 16);
+        let half = self.half(at.side);
         if size.is_none() {
+            half.damaged = true;
             at.weird("HTTP_bad_chunk_size", None);
         }
-        self.half(at.side).state = match size {
+        half.state = match size {
             Some(size) if size > 0 => State::Chunk(size),
             _ => State::Trailers,
         };
@@ -145,13 +147,18 @@ impl Http {
     }
 
     /// The body ended: what was noted.
-    fn end_bodies(&mut self, at: &mut At<'_>) -> Vec<BodyNote> {
+    fn end_bodies(&mut self, at: &mut At<'_>, ended: Ended) -> Vec<BodyNote> {
         let half = self.half(at.side);
+        let is_cut = ended == Ended::Cut || half.is_short();
         let bodies = &mut half.bodies;
         if let Some(mut entity) = half.entity.take() {
+            if is_cut {
+                entity.lose();
+            }
             entity.end(&mut |part| bodies.tell(at.side, part, at.sink));
         } else if bodies.is_open() {
-            bodies.tell(at.side, Body::End, at.sink);
+            let end = if is_cut { Body::Cut } else { Body::End };
+            bodies.tell(at.side, end, at.sink);
         }
         bodies.notes()
     }
@@ -195,7 +202,7 @@ impl Http {
             half.body_len += count.unfinished();
         }
         let body_len = half.body_len;
-        let notes = self.end_bodies(at);
+        let notes = self.end_bodies(at, ended);
         let half = self.half(at.side);
         half.inflate = None;
         half.state = State::StartLine;

@@ -17,8 +17,17 @@ pub(super) struct Inflate {
     zip: Decompress,
     buffer: Box<[u8]>,
     coding: Coding,
-    /// The stream ended, was damaged, or is a bomb: the rest is not looked at.
-    over: bool,
+    state: State,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Going,
+    /// The stream ended.
+    Whole,
+    /// It was damaged, is a bomb, or something came after its end: the rest is not looked at.
+    Cut,
 }
 
 impl Inflate {
@@ -32,8 +41,13 @@ impl Inflate {
             zip,
             buffer: vec![0; OUT].into(),
             coding,
-            over: false,
+            state: State::Going,
         }))
+    }
+
+    /// Whether all that was to come was unfolded.
+    pub(super) fn is_whole(&self) -> bool {
+        self.state == State::Whole
     }
 
     /// Hands what `bytes` unfold to, to `out`.
@@ -49,7 +63,10 @@ impl Inflate {
                 self.zip = Decompress::new(false);
             }
         }
-        while !self.over {
+        if self.state == State::Whole && !bytes.is_empty() {
+            self.state = State::Cut;
+        }
+        while self.state == State::Going {
             let (before_in, before_out) = (self.zip.total_in(), self.zip.total_out());
             let status = self
                 .zip
@@ -62,12 +79,13 @@ impl Inflate {
             bytes = bytes.get(taken..).unwrap_or_default();
             match status {
                 Err(_) => {
-                    self.over = true;
+                    self.state = State::Cut;
                     return Err("inflate_failed");
                 }
-                Ok(Status::StreamEnd) => self.over = true,
+                Ok(Status::StreamEnd) if bytes.is_empty() => self.state = State::Whole,
+                Ok(Status::StreamEnd) => self.state = State::Cut,
                 Ok(_) if self.zip.total_out() > MAX_INFLATED => {
-                    self.over = true;
+                    self.state = State::Cut;
                     return Err("HTTP_inflated_body_too_large");
                 }
                 Ok(_) if made < OUT && (bytes.is_empty() || taken == 0) => break,

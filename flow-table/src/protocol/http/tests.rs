@@ -34,6 +34,7 @@ impl Sink for Seen {
             Body::Data(bytes) => body.extend(bytes),
             Body::Gap(len) => body.extend(format!("<{len}>").bytes()),
             Body::End => body.push(b'.'),
+            Body::Cut => body.push(b'!'),
         }
     }
 }
@@ -312,6 +313,57 @@ fn bodies_end_where_they_should() {
     }
 }
 
+fn gzip(plain: &[u8]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(plain).unwrap();
+    gzip.finish().unwrap()
+}
+
+#[test]
+fn bodies_that_may_not_be_whole_are_told_so() {
+    for (name, parts, _) in BODIES {
+        let whole = !["a huge chunk", "length cut"].contains(&name);
+        let bodies = play(parts).bodies.concat();
+        assert_eq!(!bodies.contains(&b'!'), whole, "{name}");
+    }
+    let reply = "HTTP/1.1 200 OK\r\nConnection: close\r\n";
+    let zip = gzip(b"hello");
+    let of = |head: &str, body: &[u8]| [reply.as_bytes(), head.as_bytes(), b"\r\n", body].concat();
+    let gzipped = |body: &[u8]| of("Content-Encoding: gzip\r\n", body);
+    let chunked = |body: &[u8]| of("Transfer-Encoding: chunked\r\n", body);
+    for (name, bytes, want) in [
+        ("until close", of("", b"hello"), &b"|hello."[..]),
+        ("gzip", gzipped(&zip), b"|hello."),
+        ("gzip cut", gzipped(&zip[..zip.len() - 1]), b"|hello!"),
+        (
+            "more than gzip",
+            gzipped(&[&zip[..], b"x"].concat()),
+            b"|hello!",
+        ),
+        ("chunked", chunked(b"5\r\nhello\r\n0\r\n"), b"|hello."),
+        ("no last chunk", chunked(b"5\r\nhello\r\n"), b"|hello!"),
+        (
+            "no length of a chunk",
+            chunked(b"5\r\nhello\r\nx\r\n\r\n"),
+            b"|hello!",
+        ),
+    ] {
+        for cut in [1, 7, bytes.len()] {
+            let (mut http, mut seen) = (Http::new(Measure::Decompressed), Seen::default());
+            let _ = http.data(Orig, T0, GET.1.as_bytes(), &mut seen);
+            for part in bytes.chunks(cut) {
+                let _ = http.data(Resp, T0, part, &mut seen);
+            }
+            http.end_of(Resp, T0, &mut seen);
+            assert_eq!(seen.bodies[1], want, "{name} {cut}");
+        }
+    }
+    let (mut http, mut seen) = (Http::new(Measure::Decompressed), Seen::default());
+    let _ = http.data(Resp, T0, &of("", b"hello"), &mut seen);
+    http.finish(T0, &mut seen);
+    assert_eq!(seen.bodies[1], b"|hello!", "no FIN");
+}
+
 #[test]
 fn interim_replies_are_remembered() {
     let seen = play(&[GET, (Resp, "HTTP/1.1 100 Continue\r\n\r\n"), OK]);
@@ -460,7 +512,7 @@ fn other_protocols_take_over() {
 #[test]
 fn gaps_within_bodies_are_counted() {
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nab";
-    for (len, body, rows) in [(8, "|ab<8>.", 2), (9, "|ab.", 1)] {
+    for (len, body, rows) in [(8, "|ab<8>.", 2), (9, "|ab!", 1)] {
         let (mut http, mut seen) = (Http::new(Measure::AsSent), Seen::default());
         let _ = http.data(Orig, T0, GET.1.as_bytes(), &mut seen);
         let _ = http.data(Resp, T0, head.as_bytes(), &mut seen);
@@ -486,13 +538,10 @@ fn gaps_within_bodies_are_counted() {
 #[test]
 fn compressed_bodies_are_measured_unfolded() {
     let plain = vec![b'x'; 100_000];
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(&plain).unwrap();
-    let gzip = gzip.finish().unwrap();
     let mut raw = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
     raw.write_all(&plain).unwrap();
     let raw = raw.finish().unwrap();
-    for (coding, bytes) in [("gzip", gzip), ("deflate", raw)] {
+    for (coding, bytes) in [("gzip", gzip(&plain)), ("deflate", raw)] {
         let head = format!(
             "HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: {}\r\n\r\n",
             bytes.len()

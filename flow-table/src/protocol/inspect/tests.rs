@@ -1,3 +1,4 @@
+use md5::Digest as _;
 use proptest::prelude::*;
 
 use super::super::{Findings, Record, Service};
@@ -89,6 +90,64 @@ fn what_only_one_side_says_may_be_a_file() {
         [(Resp, None, text), (Resp, Some(1.0), text)]
     );
     assert_eq!(carried(&[(Resp, b"some words"), (Orig, b"others")]), []);
+}
+
+/// Digests are of all that was said, and only of what one side said, ended by its FIN.
+#[test]
+fn what_only_one_side_says_may_be_hashed() {
+    #[derive(Clone, Copy, PartialEq, Debug)]
+    enum End {
+        Fin,
+        Reset,
+        Hole,
+    }
+    use End::{Fin, Hole, Reset};
+    let whole = |parts: &[(Side, &[u8])]| {
+        let said = parts
+            .iter()
+            .map(|(_, bytes)| *bytes)
+            .collect::<Vec<_>>()
+            .concat();
+        Some(md5::Md5::digest(&said).into())
+    };
+    let of = |parts: &[(Side, &[u8])], end: End| {
+        let mut findings = Findings::default();
+        let mut flow = inspector(IpProto::TCP, 4_000).hashing(Hashes::ALL);
+        for (side, bytes) in parts {
+            let _ = flow.data(*side, T0, bytes, &mut findings);
+        }
+        if end == Hole {
+            let _ = flow.gap(Resp, T0, 1, &mut findings);
+        }
+        if end != Reset {
+            flow.end_of(Resp, T0, &mut findings);
+        }
+        flow.finish(T0, &mut findings);
+        assert_eq!(flow.held(), 0);
+        let last = findings.records.pop();
+        last.and_then(|record| match record {
+            Record::Carried(carried) => carried.digests.md5,
+            other => panic!("{other:?}"),
+        })
+    };
+    let long: Vec<u8> = (0..=255).cycle().take(9_000).collect();
+    let cases: [(&str, &[(Side, &[u8])]); 4] = [
+        ("short", &[(Resp, b"some words")]),
+        ("in pieces", &[(Resp, b"some "), (Resp, b"words")]),
+        ("long", &[(Resp, &long)]),
+        (
+            "long, in pieces",
+            &[(Resp, &long), (Resp, &long[..9]), (Resp, &long)],
+        ),
+    ];
+    for (name, parts) in cases {
+        assert_eq!(of(parts, Fin), whole(parts), "{name}");
+        assert_eq!(of(parts, Reset), None, "{name}");
+        assert_eq!(of(parts, Hole), None, "{name}");
+        let answered = [parts, &[(Orig, b"thanks"), (Resp, b"you")]].concat();
+        assert_eq!(of(&answered, Fin), None, "{name}");
+        assert_ne!(of(parts, Fin), None, "{name}");
+    }
 }
 
 const HELLO: &[u8] = b"\x16\x03\x01\x00\x2f\x01\x00\x00\x2b\x03\x03\
@@ -232,6 +291,7 @@ impl Sink for Bodies {
             Body::Data(bytes) => self.1.extend(bytes),
             Body::Gap(_) => self.1.push(b'?'),
             Body::End => self.1.push(b'.'),
+            Body::Cut => self.1.push(b'!'),
         }
     }
 }

@@ -1,0 +1,4 @@
+//! See [`fuzz::certificates`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::certificates::check(data));
