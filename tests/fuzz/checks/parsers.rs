@@ -218,6 +218,8 @@ impl Sink for Seen {
             Body::Cut => assert!(open.take().is_some(), "no body is under way"),
         }
         let row = self.files.body(side, Timestamp::new(self.secs, 0), part);
-        row.iter().for_each(|row| file(row, whole));
+        if let Some(row) = &row {
+            file(row, whole);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use flow_table::protocol::Record;
 use flow_table::protocol::dns::Answer;
+use flow_table::protocol::files::{Digests, Hashes};
 use flow_table::protocol::ftp::{Carried, DataChannel, FtpRecord};
 use flow_table::protocol::http::{BodyNote, HttpRecord};
 use flow_table::{Endpoint, ProtocolRow, Side, Span};
@@ -79,6 +80,8 @@ fn ftp(millis: i64, uri: &str, sniffed: Option<&'static str>) -> Vec<ProtocolRow
         first: at(millis + 1),
         last: None,
         mime_type: sniffed,
+        hashes: Hashes::default(),
+        digests: Digests::default(),
     };
     let command = FtpRecord {
         ts: at(millis),

@@ -92,6 +92,9 @@ fn what_only_one_side_says_may_be_a_file() {
     assert_eq!(carried(&[(Resp, b"some words"), (Orig, b"others")]), []);
 }
 
+/// What each side says, in turn.
+type Said<'a> = &'a [(Side, &'a [u8])];
+
 /// Digests are of all that was said, and only of what one side said, ended by its FIN.
 #[test]
 fn what_only_one_side_says_may_be_hashed() {
@@ -102,15 +105,11 @@ fn what_only_one_side_says_may_be_hashed() {
         Hole,
     }
     use End::{Fin, Hole, Reset};
-    let whole = |parts: &[(Side, &[u8])]| {
-        let said = parts
-            .iter()
-            .map(|(_, bytes)| *bytes)
-            .collect::<Vec<_>>()
-            .concat();
-        Some(md5::Md5::digest(&said).into())
+    let whole = |parts: Said<'_>| {
+        let said: Vec<&[u8]> = parts.iter().map(|(_, bytes)| *bytes).collect();
+        Some(md5::Md5::digest(said.concat()).into())
     };
-    let of = |parts: &[(Side, &[u8])], end: End| {
+    let of = |parts: Said<'_>, end: End| {
         let mut findings = Findings::default();
         let mut flow = inspector(IpProto::TCP, 4_000).hashing(Hashes::ALL);
         for (side, bytes) in parts {
@@ -131,7 +130,7 @@ fn what_only_one_side_says_may_be_hashed() {
         })
     };
     let long: Vec<u8> = (0..=255).cycle().take(9_000).collect();
-    let cases: [(&str, &[(Side, &[u8])]); 4] = [
+    let cases: [(&str, Said<'_>); 4] = [
         ("short", &[(Resp, b"some words")]),
         ("in pieces", &[(Resp, b"some "), (Resp, b"words")]),
         ("long", &[(Resp, &long)]),
