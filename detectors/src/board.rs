@@ -121,6 +121,8 @@ pub(crate) struct Board {
     threats: Arc<Threats>,
     correlator: Correlator,
     findings: VecDeque<Finding>,
+    /// So many of them are no news.
+    told: usize,
 }
 
 impl Board {
@@ -140,6 +142,7 @@ impl Board {
             threats,
             correlator,
             findings: VecDeque::new(),
+            told: 0,
         }
     }
 
@@ -357,7 +360,20 @@ impl Board {
         }
     }
 
+    /// Whether anything was found since [`Board::news`] was asked last.
+    #[inline]
+    pub(crate) fn has_news(&self) -> bool {
+        self.findings.len() > self.told
+    }
+
+    /// What was found since this was asked last.
+    pub(crate) fn news(&mut self) -> impl Iterator<Item = &mut Finding> {
+        let told = std::mem::replace(&mut self.told, self.findings.len());
+        self.findings.iter_mut().skip(told)
+    }
+
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Finding> + '_ {
+        self.told = 0;
         self.findings.drain(..)
     }
 

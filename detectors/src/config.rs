@@ -14,10 +14,11 @@
 //! | tables of LONG_BEACON, STROBE and RARE_UPLOAD | 48 MiB |
 //! | tables of SMB_FAN_OUT, THREAT_LIST_MATCH and the signals of backup hosts | 18 MiB |
 //! | destinations outside: `destinations.max_memory` | 32 MiB |
+//! | names of addresses outside: `answers.max_memory` | 16 MiB |
 //! | flows FAN_OUT_SCAN has yet to judge: `max_undecided` × 96 bytes | 24 MiB |
 //! | open signals: `max_open_signals` × 2 KiB | 32 MiB |
 //! | groups of the built-in rules: `rules.max_memory` each | 12 × 8 MiB |
-//! | all | 766 MiB |
+//! | all | 782 MiB |
 //!
 //! [`Config::fit`] scales all of these down into one budget. A quarter of each table's `max_memory`
 //! is kept for what subjects hold beside their place in it, so it may be full with fewer than
@@ -36,12 +37,12 @@ use serde::{Deserialize, Serialize};
 pub(crate) use budget::PER_UNDECIDED;
 pub use limits::{Bytes, Count, Moment, Positive, Ratio, WindowSpan};
 pub use per_signal::{
-    AdminManagementProtocol, BackupServerContact, BruteForce, CommandExchange, ConnectionSpike,
-    DataStaging, DestinationDiversity, Destinations, DestructiveRecoveryAction, DnsQueryBurst,
-    EncodedTunnelingPattern, ExecutableFileDownload, FanInDdos, FanOutScan, HighEntropyDns,
-    IcmpTunnel, LongBeacon, LongConnection, OutboundSpike, PeriodicBeacon, PersistentDestination,
-    PortScan, PostDownloadBeacon, PrivilegedAccess, ProtocolOnWrongPort, RareExternalSource,
-    RareUpload, SmbFanOut, Strobe, SynBurst, ThreatListMatch,
+    AdminManagementProtocol, Answers, BackupServerContact, BruteForce, CommandExchange,
+    ConnectionSpike, DataStaging, DestinationDiversity, Destinations, DestructiveRecoveryAction,
+    DnsQueryBurst, EncodedTunnelingPattern, ExecutableFileDownload, FanInDdos, FanOutScan,
+    HighEntropyDns, IcmpTunnel, LongBeacon, LongConnection, OutboundSpike, PeriodicBeacon,
+    PersistentDestination, PortScan, PostDownloadBeacon, PrivilegedAccess, ProtocolOnWrongPort,
+    RareExternalSource, RareUpload, SmbFanOut, Strobe, SynBurst, ThreatListMatch,
 };
 
 pub use roles::{Network, Role, Roles};
@@ -71,6 +72,8 @@ pub struct Config {
     pub roles: Roles,
     /// What is known of destinations outside.
     pub destinations: Destinations,
+    /// Which names lead to addresses outside.
+    pub answers: Answers,
     /// PORT_SCAN.
     pub port_scan: PortScan,
     /// CONNECTION_SPIKE.
@@ -149,6 +152,7 @@ impl Default for Config {
             disabled_signals: Vec::new(),
             roles: Roles::default(),
             destinations: Destinations::default(),
+            answers: Answers::default(),
             port_scan: PortScan::default(),
             connection_spike: ConnectionSpike::default(),
             privileged_access: PrivilegedAccess::default(),

@@ -13,6 +13,8 @@ pub struct Counters {
     pub destinations: u64,
     /// Destinations, and names of theirs, that were forgotten because there were too many.
     pub destinations_evicted: u64,
+    /// Addresses outside whose names were forgotten because there were too many.
+    pub answers_evicted: u64,
     /// Channels of FTP that were forgotten because there were too many.
     pub channels_evicted: u64,
     /// Signals and rules that began anew on [`crate::Detectors::restore`], as they measure or say
@@ -91,6 +93,7 @@ impl Counters {
             ("late_events".to_owned(), self.late_events),
             ("destinations".to_owned(), self.destinations),
             ("destinations.evicted".to_owned(), self.destinations_evicted),
+            ("answers.evicted".to_owned(), self.answers_evicted),
             ("channels.evicted".to_owned(), self.channels_evicted),
             ("state.dropped".to_owned(), self.state_dropped),
         ];

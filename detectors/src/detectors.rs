@@ -138,6 +138,7 @@ impl Detectors {
             }
             takers &= takers - 1;
         }
+        self.settle();
     }
 
     /// Takes a row of a protocol's log, in the order (time, uid, seq) among rows and events.
@@ -159,6 +160,23 @@ impl Detectors {
             let takers = self.listeners.to(told.topic()) & self.on;
             tell(&mut self.signals, takers, &told, &mut self.board);
         }
+        self.settle();
+    }
+
+    /// Says of what was found just now what is known of the addresses outside that it names: after what
+    /// comes next that may be something else.
+    #[inline]
+    fn settle(&mut self) {
+        if self.board.has_news() {
+            self.tell_outside();
+        }
+    }
+
+    #[cold]
+    fn tell_outside(&mut self) {
+        for finding in self.board.news() {
+            self.observer.name_outside(finding);
+        }
     }
 
     /// Puts a signal before the rules as if it had opened at the end of its window, to tell what they
@@ -167,6 +185,7 @@ impl Detectors {
     pub fn correlate(&mut self, signal: &Arc<Signal>) {
         self.advance(signal.window.end);
         self.board.hear(signal);
+        self.settle();
     }
 
     /// Has detectors fetch what they will need for what is seen.
@@ -204,6 +223,7 @@ impl Detectors {
             }
         }
         self.board.now = self.board.now.max(watermark);
+        self.settle();
     }
 
     /// Flows that were under way were cut, and begin anew: what they move is told up to `interval` later
@@ -227,6 +247,7 @@ impl Detectors {
     /// the signals stand that are open. What still waits to be judged, waits there.
     pub fn suspend(mut self) -> impl Iterator<Item = Finding> {
         self.board.close_all();
+        self.settle();
         self.board.into_findings()
     }
 
@@ -239,6 +260,7 @@ impl Detectors {
     pub fn bytes(&self) -> u64 {
         let tables: u64 = self.signals.iter().map(|signal| signal.usage().bytes).sum();
         let observed = self.observer.channels.bytes()
+            + self.observer.answers.bytes()
             + self.observer.roles.bytes()
             + self.observer.threats.bytes();
         let rest = self.board.bytes() + self.board.correlator().bytes() + observed;
@@ -262,6 +284,7 @@ impl Detectors {
             late_events: self.late_events,
             destinations,
             destinations_evicted: forgotten,
+            answers_evicted: self.observer.answers.evicted(),
             channels_evicted: self.observer.channels.evicted(),
             state_dropped: self.dropped + self.board.correlator().dropped(),
             signals,

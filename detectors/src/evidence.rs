@@ -39,6 +39,49 @@ pub struct Evidence {
     /// The threat list that names whom it is about; where there is one, the severity is one step higher.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listed: Option<Arc<str>>,
+    /// The addresses outside that it names, each with what is known of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outside: Vec<Outside>,
+}
+
+/// An address outside, and what is known of it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Outside {
+    /// The address.
+    pub ip: IpAddr,
+    /// The latest names that answers of DNS gave it, as in dns.log.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<Arc<str>>,
+    /// The country it is in, as ISO 3166 has it. This and what follows is for others to fill in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country: Option<Arc<str>>,
+    /// The number of the autonomous system it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asn: Option<u32>,
+    /// Whose system that is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub as_org: Option<Arc<str>>,
+}
+
+impl Outside {
+    /// An address of which nothing is known.
+    pub const fn at(ip: IpAddr) -> Self {
+        Self {
+            ip,
+            names: Vec::new(),
+            country: None,
+            asn: None,
+            as_org: None,
+        }
+    }
+
+    /// Whether anything is known of it.
+    pub const fn is_known(&self) -> bool {
+        !self.names.is_empty()
+            || self.country.is_some()
+            || self.asn.is_some()
+            || self.as_org.is_some()
+    }
 }
 
 /// The baseline a measure was held against.
@@ -58,7 +101,7 @@ fn as_text<S: serde::Serializer>(uids: &[Uid], serializer: S) -> Result<S::Ok, S
     serializer.collect_seq(uids.iter().map(Uid::to_string))
 }
 
-/// Evidence as state: all of it, where outputs leave out what is empty.
+/// Evidence as state: all of it, where outputs leave out what is empty, but for what is only told.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Evidence")]
 pub(crate) struct Whole {
@@ -72,4 +115,7 @@ pub(crate) struct Whole {
     domain: Option<Arc<str>>,
     names: Vec<Arc<str>>,
     listed: Option<Arc<str>>,
+    /// Of a finding, once it is made.
+    #[serde(skip)]
+    outside: Vec<Outside>,
 }

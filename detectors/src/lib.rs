@@ -39,6 +39,7 @@ mod hash;
 mod misplaced;
 mod names;
 mod networks;
+mod outside;
 mod roles;
 mod rule;
 mod samples;
@@ -61,7 +62,7 @@ pub use content::program_type;
 pub use counters::{Counters, RuleCounters, SignalCounters};
 pub use detection::{Confidence, Detection, Finding, RuleInfo};
 pub use detectors::{Detectors, RestoreError};
-pub use evidence::{BaselineEvidence, Evidence, Number};
+pub use evidence::{BaselineEvidence, Evidence, Number, Outside};
 pub use rule::{
     BUILTIN_RULES, ChainProblem, Explanation, Heard, Part, Rule, RuleError, Source, Verdict,
     builtin_rules, chain_problems,

@@ -11,6 +11,7 @@ use crate::channels::Channels;
 use crate::destinations::{Destinations, Known};
 use crate::hash::{KeyedHash, join};
 use crate::networks::Networks;
+use crate::outside::Answers;
 use crate::roles::{self, HasRoles};
 use crate::state::state;
 use crate::threats::{ListId, Threats};
@@ -92,6 +93,7 @@ pub(crate) struct Observer {
     pub(crate) hash: KeyedHash,
     pub(crate) destinations: Destinations,
     pub(crate) channels: Channels,
+    pub(crate) answers: Answers,
     pub(crate) threats: Arc<Threats>,
     /// Who is there for what.
     pub(crate) roles: Networks<HasRoles>,
@@ -99,7 +101,7 @@ pub(crate) struct Observer {
     lately: Vec<Party>,
 }
 
-state!(Observer { destinations, channels } of { v4, v6, hash, threats, roles, lately });
+state!(Observer { destinations, channels, answers } of { v4, v6, hash, threats, roles, lately });
 
 /// Bytes that are much for one event.
 const MUCH: u64 = 50_000;
@@ -158,6 +160,7 @@ impl Observer {
                 MANY.max(config.rare_external_source.few_hosts.size() + 1),
             ),
             channels: Channels::new(config.destinations.max_memory.size() / 16),
+            answers: Answers::new(&config.answers),
             lately: Vec::new(),
         };
         this.lately = vec![this.meet(IpAddr::from([0, 0, 0, 0])); LATELY];

@@ -195,6 +195,7 @@ impl Observer {
             return;
         }
         let domain = self.hash.name(domain);
+        let name = dns.query.as_deref().unwrap_or_default();
         let texts = dns
             .answers
             .iter()
@@ -203,6 +204,7 @@ impl Observer {
             let server = self.party(addr);
             if server.side == Side::Outside {
                 self.destinations.learn(client, server, domain);
+                self.answers.learn(server, name);
             }
         }
     }

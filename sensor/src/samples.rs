@@ -40,6 +40,7 @@ pub(crate) fn signal(id: u128, src: &str) -> Signal {
             domain: None,
             names: Vec::new(),
             listed: None,
+            outside: Vec::new(),
         },
         suppressed_by: None,
     }

@@ -261,6 +261,7 @@ impl Peak {
             domain: (!self.domain.is_empty()).then(|| self.domain.clone()),
             names: unique(self.names.clone(), max),
             listed: None,
+            outside: Vec::new(),
         }
     }
 }

@@ -52,12 +52,12 @@ impl Config {
 macro_rules! tables {
     ($config:ident: $($signal:ident)+) => {
         impl Config {
-            fn tables(&self) -> [(Count, Bytes); 30] {
+            fn tables(&self) -> [(Count, Bytes); 31] {
                 let $config = self;
                 [$(($config.$signal.max_subjects, $config.$signal.max_memory),)+]
             }
 
-            fn tables_mut(&mut self) -> [(&mut Count, &mut Bytes); 30] {
+            fn tables_mut(&mut self) -> [(&mut Count, &mut Bytes); 31] {
                 let $config = self;
                 [$((&mut $config.$signal.max_subjects, &mut $config.$signal.max_memory),)+]
             }
@@ -68,7 +68,7 @@ macro_rules! tables {
 tables!(config: port_scan connection_spike privileged_access periodic_beacon persistent_destination
     command_exchange data_staging outbound_spike destination_diversity fan_in_ddos fan_out_scan
     syn_burst dns_query_burst high_entropy_dns encoded_tunneling_pattern
-    destinations executable_file_download rare_external_source post_download_beacon
+    destinations answers executable_file_download rare_external_source post_download_beacon
     brute_force icmp_tunnel protocol_on_wrong_port
     long_beacon strobe
     smb_fan_out backup_server_contact admin_management_protocol destructive_recovery_action
@@ -85,7 +85,7 @@ mod tests {
         let mut config = Config::default();
         assert_eq!(
             config.most_memory(6) / MIB,
-            15 * 32 + 36 + 32 + 48 + 18 + 6 * 8 + 24 + 32
+            15 * 32 + 36 + 32 + 16 + 48 + 18 + 6 * 8 + 24 + 32
         );
         config.fit(config.most_memory(6), 6);
         assert_eq!(config, Config::default());

@@ -13,7 +13,7 @@ pub use of_roles::{
     ThreatListMatch,
 };
 pub use of_rows::{
-    BruteForce, Destinations, ExecutableFileDownload, IcmpTunnel, PostDownloadBeacon,
+    Answers, BruteForce, Destinations, ExecutableFileDownload, IcmpTunnel, PostDownloadBeacon,
     ProtocolOnWrongPort, RareExternalSource,
 };
 

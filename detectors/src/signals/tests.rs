@@ -3,6 +3,7 @@
 mod days;
 mod delivery;
 mod names;
+mod outside;
 mod roles;
 mod sign_ins;
 mod strays;

@@ -1,8 +1,9 @@
 //! Findings as records: the names in JSON lines are those of the database's columns.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use detectors::{Detection, Evidence, Finding, Signal, StableId};
+use detectors::{Detection, Evidence, Finding, Outside, Signal, StableId};
 use flow_table::{Timestamp, Uid};
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
@@ -59,6 +60,9 @@ pub(super) struct DetectionRow<'a> {
     signals: Vec<IdText>,
     #[serde(serialize_with = "each_as_text")]
     uids: &'a [Uid],
+    /// The addresses outside that its signals name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    outside: Vec<&'a Outside>,
 }
 
 /// A stable id as it is printed.
@@ -166,8 +170,17 @@ impl<'a> DetectionRow<'a> {
                 .map(|signal| IdText::of(signal.id))
                 .collect(),
             uids: &made.uids,
+            outside: outside(made),
         }
     }
+}
+
+/// Each once, in their order.
+fn outside(made: &Detection) -> Vec<&Outside> {
+    let signals = made.signals.iter();
+    let named = signals.flat_map(|signal| &signal.evidence.outside);
+    let by_addr: BTreeMap<IpAddr, &Outside> = named.map(|at| (at.ip, at)).collect();
+    by_addr.into_values().collect()
 }
 
 #[cfg(test)]

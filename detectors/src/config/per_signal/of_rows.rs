@@ -11,6 +11,11 @@ signal_config! {
 }
 
 signal_config! {
+    /// What is remembered of answers of DNS: addresses outside and the names that led there.
+    Answers holds (65_536, 16 * MIB) {}
+}
+
+signal_config! {
     /// Numbers of EXECUTABLE_FILE_DOWNLOAD, in programs.
     ExecutableFileDownload holds (16_384, 4 * MIB) {
         /// Window.
