@@ -13,6 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use support::frames::{self, connection, datagrams, scan};
+use support::mmdb;
 use support::pcap::Capture;
 use support::rows::rows;
 use support::run::{self, Ran};
@@ -874,6 +875,86 @@ fn threat_lists_are_read_and_matched() {
     fs::write(dir.path().join("bad.json"), "{").unwrap();
     let refused = run::ran(["check"].iter().chain(&with)).exits(2).stderr;
     assert!(refused.contains("bad.json"), "{refused}");
+}
+
+/// Writes databases of addresses, and a configuration that names them.
+fn with_databases(dir: &Path) -> [String; 2] {
+    let countries = [
+        ("198.51.100.0/24", mmdb::country("AQ")),
+        ("203.0.113.0/24", mmdb::country("BV")),
+    ];
+    let systems = [("198.51.100.64/26", mmdb::system(64_500, "Example Hosting"))];
+    let countries = mmdb::database("Test-Country", &countries);
+    fs::write(dir.join("c.mmdb"), countries).unwrap();
+    let systems = mmdb::database("Test-ASN", &systems);
+    fs::write(dir.join("a.mmdb"), systems).unwrap();
+    let named = "[enrichment]\ncountry = 'c.mmdb'\nasn = 'a.mmdb'\n";
+    fs::write(dir.join("c.toml"), named).unwrap();
+    let config = dir.join("c.toml");
+    ["--config".to_owned(), config.to_str().unwrap().to_owned()]
+}
+
+#[test]
+fn databases_of_addresses_are_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let [option, file] = with_databases(dir.path());
+    let checked = run::ran(["check", &option, &file]).exits(0).stdout;
+    for want in [
+        "c.mmdb: Test-Country, made 2026-11-01 00:00:00Z",
+        "a.mmdb: Test-ASN, made",
+    ] {
+        assert!(checked.contains(want), "{checked}");
+    }
+    fs::write(dir.path().join("a.mmdb"), "garbage").unwrap();
+    let refused = run::ran(["check", &option, &file]).exits(2).stderr;
+    assert!(
+        refused.contains("a.mmdb: is no database in MaxMind's format"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn databases_say_where_addresses_are() {
+    const GATE: &str = "198.51.100.66";
+    let dir = tempfile::tempdir().unwrap();
+    let [option, file] = with_databases(dir.path());
+    let capture = root().join("captures/malware-delivery.pcap");
+    let (out, options) = (
+        dir.path().join("out"),
+        ["-q", "--json", "-", &option, &file],
+    );
+    let told = run::replay(&[&capture], &out, &options).exits(0).stdout;
+    let rows: Vec<Value> = { told.lines() }
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let want = serde_json::json!({"ip": GATE, "names": ["gate.example"], "country": "AQ",
+        "asn": 64_500, "as_org": "Example Hosting"});
+    let said = |of: fn(&Value) -> &Value, kind: &str| {
+        let mut outside = rows.iter().filter(|row| row["type"] == kind).map(of);
+        outside.any(|outside| outside.as_array().is_some_and(|all| all.contains(&want)))
+    };
+    assert!(said(|row| &row["evidence"]["outside"], "signal"), "{told}");
+    assert!(said(|row| &row["outside"], "detection"), "{told}");
+
+    let database = out.join("flowhawk.db");
+    let connection = rusqlite::Connection::open(&database).unwrap();
+    let asked = "SELECT country || ' ' || asn || ' ' || as_org || ' ' || names_json, detection_id \
+                 FROM v_detection_outside WHERE ip = ?1";
+    let found = connection.query_row(asked, [GATE], |row| Ok((row.get(0)?, row.get(1)?)));
+    let (found, id): (String, String) = found.unwrap();
+    assert_eq!(found, "AQ 64500 Example Hosting [\"gate.example\"]");
+    let show = [
+        "detections",
+        "show",
+        &id,
+        "--db",
+        database.to_str().unwrap(),
+    ];
+    let shown = run::ran(show).exits(0).stdout;
+    assert!(
+        shown.contains("198.51.100.66 gate.example AQ AS64500 Example Hosting"),
+        "{shown}"
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: running the shipped binary, and captures to feed it.
 
 pub(crate) mod frames;
+pub(crate) mod mmdb;
 pub(crate) mod net;
 pub(crate) mod pcap;
 pub(crate) mod rows;

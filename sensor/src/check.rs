@@ -7,6 +7,9 @@ use crate::baseline::{Baseline, Unusable};
 use crate::cli::CheckArgs;
 use crate::config::{self, Config};
 use crate::exit::Exit;
+use crate::origins::Origins;
+use crate::summary;
+use crate::text::printable;
 use crate::threats::Known;
 
 /// What is kept from an earlier run, if that is wanted.
@@ -42,11 +45,22 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     let settings = document.settings;
     let kept = kept(&document.value)?;
     let threats = threats(&document.value.threats);
+    let origins = origins(&document.value.origins);
     let told = write!(
         io::stdout().lock(),
-        "ok: {what}: {settings} settings, {rules} rules{threats}\n{kept}"
+        "ok: {what}: {settings} settings, {rules} rules{threats}\n{origins}{kept}"
     );
     Ok(answered(told.map_err(Into::into)))
+}
+
+/// What databases there are, and when each was made.
+fn origins(origins: &Origins) -> String {
+    let told = origins.databases().map(|database| {
+        let (path, kind) = (database.path.display(), database.kind());
+        let (kind, made) = (printable(&kind), summary::time(database.made()));
+        format!("ok: {path}: {kind}, made {made}\n")
+    });
+    told.collect()
 }
 
 /// What threat lists hold, if any are named.

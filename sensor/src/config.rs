@@ -1,6 +1,7 @@
 //! What can be set in the file given with `--config`.
 
 mod defaults;
+mod enrichment;
 mod file_hash;
 mod live;
 mod log;
@@ -21,11 +22,13 @@ use flow_table::Span;
 use serde::{Deserialize, Deserializer, Serialize};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+use super::origins::Origins;
 use super::rulebook::RuleBook;
 use super::suppressions;
 use super::threats;
 use crate::cli::LogFormat;
 pub(crate) use defaults::commented_defaults;
+pub(crate) use enrichment::{EnrichmentConfig, OptionalFile};
 pub(crate) use file_hash::FileHash;
 pub(crate) use live::LiveConfig;
 pub(crate) use log::Log;
@@ -73,16 +76,20 @@ pub(crate) struct Config {
     /// names them.
     pub(crate) threat_lists: Vec<PathBuf>,
     /// Where `live` keeps what detectors know, relative to the file that names it; nowhere if empty.
-    pub(crate) state_file: StateFile,
+    pub(crate) state_file: OptionalFile,
     /// How often it does, in packet time.
     #[serde(deserialize_with = "more_than_zero")]
     pub(crate) checkpoint_interval: Span,
     pub(crate) live: LiveConfig,
+    pub(crate) enrichment: EnrichmentConfig,
     /// With what stands in the files that `suppressions` names, once they are read.
     pub(crate) detectors: DetectorConfig,
     /// What stands in the threat lists.
     #[serde(skip)]
     pub(crate) threats: Arc<threats::Known>,
+    /// What the files of `enrichment` say.
+    #[serde(skip)]
+    pub(crate) origins: Arc<Origins>,
     /// Where each of `detectors.suppressions` comes from.
     #[serde(skip)]
     pub(crate) known_from: Vec<KnownFrom>,
@@ -98,23 +105,6 @@ pub(crate) enum KnownFrom {
     Configuration,
     /// A file, and the number there, from 1.
     File(PathBuf, usize),
-}
-
-/// A file, or none: written as its path, or as nothing.
-#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
-#[serde(from = "PathBuf", into = "PathBuf")]
-pub(crate) struct StateFile(pub(crate) Option<PathBuf>);
-
-impl From<PathBuf> for StateFile {
-    fn from(path: PathBuf) -> Self {
-        Self(Some(path).filter(|path| *path != Path::new("")))
-    }
-}
-
-impl From<StateFile> for PathBuf {
-    fn from(file: StateFile) -> Self {
-        file.0.unwrap_or_default()
-    }
 }
 
 impl Default for Config {
@@ -134,11 +124,13 @@ impl Default for Config {
             suppressions: Vec::new(),
             built_in_suppressions: true,
             threat_lists: Vec::new(),
-            state_file: StateFile::default(),
+            state_file: OptionalFile::default(),
             checkpoint_interval: Span::from_secs(60),
             live: LiveConfig::default(),
+            enrichment: EnrichmentConfig::default(),
             detectors: DetectorConfig::default(),
             threats: Arc::default(),
+            origins: Arc::default(),
             known_from: Vec::new(),
             rulebook: RuleBook::default(),
         }
@@ -191,7 +183,7 @@ impl Config {
         self.known_from.push(from);
     }
 
-    /// 32 hex digits that change with any setting and any rule.
+    /// 32 hex digits that change with any setting, any rule, and what lists and databases say.
     pub(crate) fn digest(&self) -> String {
         let mut hasher = SipHasher13::new();
         hasher.write(toml::to_string(self).unwrap_or_default().as_bytes());
@@ -200,6 +192,9 @@ impl Config {
         }
         for (indicator, list) in self.threats.lists.iter() {
             hasher.write(format!("{indicator:?} {list}\n").as_bytes());
+        }
+        for database in self.origins.databases() {
+            hasher.write(format!("{:?}\n", database.metadata()).as_bytes());
         }
         format!("{:032x}", hasher.finish128().as_u128())
     }
@@ -248,12 +243,21 @@ pub(crate) fn load(file: Option<&Path>) -> Result<Document<Config>, Problems> {
     let files = config.suppressions.clone();
     let known = config.with_known(&files);
     let lists: Vec<PathBuf> = config.threat_lists.iter().map(beside).collect();
-    let read = (RuleBook::with(&paths), known, threats::Known::read(&lists));
-    if let (Ok(book), Ok(()), Ok(threats)) = read {
+    let EnrichmentConfig { country, asn } = &config.enrichment;
+    let databases = [country, asn].map(|file| file.0.as_ref().map(beside));
+    let threats = threats::Known::read(&lists);
+    let read = (
+        RuleBook::with(&paths),
+        known,
+        threats,
+        Origins::read(databases),
+    );
+    if let (Ok(book), Ok(()), Ok(threats), Ok(origins)) = read {
         (config.rulebook, config.threats) = (book, Arc::new(threats));
+        config.origins = Arc::new(origins);
         return Ok(document);
     }
-    let problems = [read.0.err(), read.1.err(), read.2.err()];
+    let problems = [read.0.err(), read.1.err(), read.2.err(), read.3.err()];
     let problems = problems.into_iter().flatten();
     Err(Problems(problems.flat_map(|some| some.0).collect()))
 }

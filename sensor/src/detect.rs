@@ -36,7 +36,7 @@ pub(crate) fn detect(args: &DetectArgs, config: &Config) -> anyhow::Result<Outco
         OutputDir::create(&args.output.out, Existing::Empty)?;
     }
     let outputs = Outputs::open(&args.output, &paths, Existing::Empty)?;
-    let sink = Sink::spawn(outputs, Arc::clone(&live))?;
+    let sink = Sink::spawn(outputs.asking(&config.origins), Arc::clone(&live))?;
     let progress = Progress::start(&args.talk, total_size(&paths), Arc::clone(&live));
 
     // Logs → rows in order → flows again → detectors → findings.

@@ -14,6 +14,7 @@ mod findings;
 mod interfaces;
 mod live;
 mod logged;
+mod origins;
 mod output;
 mod pipeline;
 mod progress;

@@ -50,6 +50,7 @@ use anyhow::{Context, bail};
 use flow_table::Span;
 
 use crate::cli::FindingArgs;
+use crate::origins::{Enricher, Origins};
 pub(crate) use log_file::LogTally;
 pub(crate) use log_queue::{Crowd, LogSender, log_queue};
 pub(crate) use logs::{LogBatch, LogRow, Logs};
@@ -161,6 +162,7 @@ pub(crate) struct Outputs {
     jsonl: Option<JsonLines>,
     store: Option<SqliteStore>,
     receivers: Receivers,
+    enricher: Enricher,
     /// How long the database keeps findings.
     keep: Option<Span>,
 }
@@ -209,6 +211,7 @@ impl Outputs {
             jsonl,
             store,
             receivers: Receivers::default(),
+            enricher: Enricher::default(),
             keep: None,
         })
     }
@@ -216,6 +219,12 @@ impl Outputs {
     /// With findings forgotten that are older.
     pub(crate) const fn keeping(mut self, age: Option<Span>) -> Self {
         self.keep = age;
+        self
+    }
+
+    /// With what these say of where addresses are.
+    pub(crate) fn asking(mut self, origins: &Arc<Origins>) -> Self {
+        self.enricher.ask(Arc::clone(origins));
         self
     }
 

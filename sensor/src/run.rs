@@ -254,7 +254,8 @@ impl Job<'_> {
         let outputs = Outputs::open(args, &self.inputs, keeping.existing)?;
         let receivers = Receivers::start(&keeping.send).context("cannot start a thread")?;
         let tallies = receivers.tallies();
-        let outputs = outputs.with(receivers).keeping(keeping.keep.age);
+        let outputs = outputs.with(receivers).asking(&self.config.origins);
+        let outputs = outputs.keeping(keeping.keep.age);
         Ok((Sink::spawn(outputs, Arc::clone(live))?, tallies))
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Config;
 
 /// What each setting outside the detectors is for.
-const NOTES: [(&str, &str); 19] = [
+const NOTES: [(&str, &str); 21] = [
     (
         "memory_limit",
         "Divided among flow tables, fragments, parsers, detectors and queues.",
@@ -78,6 +78,11 @@ const NOTES: [(&str, &str); 19] = [
         "too_many_gaps",
         "The share of TCP's acknowledgements that may be of what was never heard, likewise.",
     ),
+    (
+        "country",
+        "File in MaxMind's format that says in which country addresses are; relative to this file.",
+    ),
+    ("asn", "The same of whose autonomous system they are in."),
     (
         "send",
         "Programs that findings go to, as --send has it: [\"syslog+udp://10.0.0.9:514\"].",

@@ -19,6 +19,30 @@ struct Evidence {
     peers: Vec<String>,
     ports: Vec<u16>,
     uids: Vec<String>,
+    outside: Vec<Outside>,
+}
+
+/// An address outside, and what is known of it.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Outside {
+    ip: String,
+    names: Vec<String>,
+    country: Option<String>,
+    asn: Option<u32>,
+    as_org: Option<String>,
+}
+
+impl Outside {
+    /// `203.0.113.9 gate.example DE AS64500 Example Hosting`.
+    fn line(&self) -> String {
+        let mut words = vec![self.ip.clone()];
+        words.extend(self.names.iter().cloned());
+        words.extend(self.country.clone());
+        words.extend(self.asn.map(|number| format!("AS{number}")));
+        words.extend(self.as_org.clone());
+        words.join(" ")
+    }
 }
 
 #[derive(Deserialize)]
@@ -144,6 +168,8 @@ fn write_evidence(
     fact("peers", &evidence.peers.join(" "))?;
     let ports: Vec<String> = evidence.ports.iter().map(ToString::to_string).collect();
     fact("ports", &ports.join(" "))?;
+    let mut outside = evidence.outside.iter();
+    outside.try_for_each(|outside| fact("outside", &outside.line()))?;
     fact("flows", &evidence.uids.join(" "))
 }
 

@@ -16,6 +16,7 @@ use super::sqlite::SqliteStore;
 use super::{Outputs, Receivers, RunRecord};
 use crate::clock::{Stopwatch, time_of_day};
 use crate::findings::Tally;
+use crate::origins::{Enricher, Origins};
 use crate::progress::Live;
 
 /// Batches that may wait; then whoever finds waits for whoever writes.
@@ -61,12 +62,18 @@ impl FindingSender {
     pub(crate) fn reopen(&self) -> Result<(), SinkGone> {
         self.0.send(Message::Reopen).map_err(|_| SinkGone)
     }
+
+    /// From now on these say where addresses are.
+    pub(crate) fn ask(&self, origins: Arc<Origins>) -> Result<(), SinkGone> {
+        self.0.send(Message::Ask(origins)).map_err(|_| SinkGone)
+    }
 }
 
 #[derive(Debug)]
 enum Message {
     Findings(Vec<Finding>),
     Reopen,
+    Ask(Arc<Origins>),
     End(Box<RunRecord>),
 }
 
@@ -120,6 +127,7 @@ struct Writer {
     jsonl: Option<JsonLines>,
     store: Option<SqliteStore>,
     receivers: Receivers,
+    enricher: Enricher,
     /// How long findings are kept, and since when nothing was forgotten.
     keep: Option<Span>,
     tidied: Stopwatch,
@@ -137,12 +145,14 @@ impl Writer {
             jsonl,
             store,
             receivers,
+            enricher,
             keep,
         } = outputs;
         Self {
             jsonl,
             store,
             receivers,
+            enricher,
             keep,
             tidied: Stopwatch::start(),
             pending: Batch::default(),
@@ -179,14 +189,16 @@ impl Writer {
                     let reopened = self.jsonl.as_mut().map_or(Ok(()), JsonLines::reopen);
                     self.check_jsonl(reopened);
                 }
+                Message::Ask(origins) => self.enricher.ask(origins),
                 Message::End(run) => return Some(run),
             }
         }
         None
     }
 
-    fn take(&mut self, findings: Vec<Finding>) {
-        for finding in &findings {
+    fn take(&mut self, mut findings: Vec<Finding>) {
+        for finding in &mut findings {
+            self.enricher.enrich(finding);
             self.report.tally.add(finding);
             let written = self
                 .jsonl
@@ -272,6 +284,7 @@ impl Writer {
             self.report.lost.push(error.to_string());
         }
         self.report.lost.extend(self.receivers.finish());
+        self.report.lost.extend(self.enricher.lost());
         self.report
     }
 }

@@ -28,6 +28,8 @@ const SCHEMA_VERSION: i32 = 1;
 /// Marks the file as ours, in `PRAGMA application_id`: "Flhk".
 const APPLICATION_ID: i32 = 0x466c_686b;
 const SCHEMA: &str = include_str!("schema.sql");
+/// Views that databases of the same version may lack.
+const VIEWS: &str = include_str!("views.sql");
 /// How long to wait for another process: briefly at the start, longer once packets are read.
 const START_TIMEOUT: Duration = Duration::from_millis(500);
 const RUN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -208,6 +210,7 @@ fn prepare_schema(connection: &mut Connection) -> Result<(), OpenError> {
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     }
+    transaction.execute_batch(VIEWS)?;
     Ok(transaction.commit()?)
 }
 

@@ -31,6 +31,7 @@ mod scratch;
 mod sensor {
     pub(crate) mod capture;
     pub(crate) mod config;
+    pub(crate) mod origins;
     pub(crate) mod rulebook;
     pub(crate) mod suppressions;
     pub(crate) mod threats;

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 
+use detectors::Outside;
 use flow_table::Timestamp;
 use rusqlite::types::Value;
 use tempfile::{TempDir, tempdir};
@@ -29,12 +30,20 @@ fn findings() -> Vec<Finding> {
     updated.signals.push(samples::signal(7, "10.0.0.1"));
     let mut peak = samples::signal(100, "10.0.0.1");
     peak.value = 99.0;
+    peak.evidence.outside = vec![placed()];
     vec![
         Finding::SignalOpened(samples::signal(100, "10.0.0.1")),
         Finding::DetectionMade(samples::detection(1, "10.0.0.1")),
         Finding::DetectionUpdated(updated),
         Finding::SignalClosed(peak),
     ]
+}
+
+fn placed() -> Outside {
+    Outside {
+        country: Some("AQ".into()),
+        ..Outside::at("203.0.113.9".parse().unwrap())
+    }
 }
 
 fn batch(findings: &[Finding]) -> Batch {
@@ -200,7 +209,7 @@ fn every_view_can_be_selected() {
         assert!(rows > 0, "{name} is empty");
         seen += 1;
     }
-    assert_eq!(seen, 7);
+    assert_eq!(seen, 8);
     let time: String = db
         .query_row("SELECT last_time FROM v_detections", [], |r| r.get(0))
         .unwrap();
@@ -390,4 +399,21 @@ fn old_findings_are_forgotten_and_their_room_given_back() {
     assert_eq!(left, [1, signals, signals]);
     let after = number(&store, "PRAGMA page_count");
     assert!(after < before / 2, "{before} pages, then {after}");
+}
+
+#[test]
+fn a_view_that_is_new_comes_to_databases_that_are_there() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("f.db");
+    run(&path, &findings(), &record(1));
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch("DROP VIEW v_detection_outside").unwrap();
+    drop(old);
+    run(&path, &findings(), &record(2));
+    let new = open_for_reading(&path).unwrap();
+    let asked = "SELECT ip, country, asn FROM v_detection_outside";
+    let found: (String, String, Option<u32>) = new
+        .query_row(asked, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .unwrap();
+    assert_eq!(found, ("203.0.113.9".to_owned(), "AQ".to_owned(), None));
 }
