@@ -15,6 +15,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use support::mmdb;
 use support::net::{Wires, can_be_wired, capture, wait_until};
 use support::root;
 use support::rows::rows;
@@ -537,6 +538,55 @@ fn put_away(dir: &Path) -> (usize, u64) {
         .filter_map(|log| Some(log.metadata().ok()?.len()))
         .collect();
     (sizes.len(), sizes.iter().sum())
+}
+
+/// How many signals of this kind say that they are about somebody on this list.
+fn listed(database: &Path, kind: &str, list: &str) -> i64 {
+    let database = rusqlite::Connection::open(database).unwrap();
+    let count = "SELECT count(*) FROM signals WHERE signal_type = ?1 \
+                 AND json_extract(evidence_json, '$.listed') = ?2";
+    database
+        .query_row(count, [kind, list], |row| row.get(0))
+        .unwrap()
+}
+
+#[test]
+fn threat_lists_and_databases_are_read_again_without_a_restart() {
+    if !can_be_wired() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str| dir.path().join(name);
+    let (config, out) = (file("flowhawk.toml"), file("out"));
+    let database = |code| mmdb::database("Test-Country", &[("128.0.0.0/1", mmdb::country(code))]);
+    let (before, after) = (database("AQ"), database("BV"));
+    fs::write(file("c.mmdb"), before).unwrap();
+    fs::write(file("bad.txt"), "192.0.2.1\n").unwrap();
+    let named = "threat_lists = ['bad.txt']\nenrichment.country = 'c.mmdb'\n";
+    fs::write(&config, named).unwrap();
+    let wires = Wires::new(1);
+    let mut ear = wires.listen(&out, &["--config", config.to_str().unwrap()]);
+    // Where one is broken, all stays as it was.
+    fs::write(file("bad.txt"), b"198.51.100.66\n\xff\n").unwrap();
+    fs::write(file("c.mmdb"), "garbage").unwrap();
+    ear.signal("-HUP");
+    ear.hears("the configuration stays as it was");
+    ear.hears("bad.txt: is not UTF-8 text");
+    ear.hears("c.mmdb: is no database in MaxMind's format");
+    fs::write(file("bad.txt"), "198.51.100.66\n198.51.100.67\n").unwrap();
+    fs::write(file("c.mmdb"), after).unwrap();
+    ear.signal("-HUP");
+    ear.hears("0 suppressions in force, 2 indicators");
+    wires.send(&capture("malware-delivery"), &["--multiplier", "5"]);
+    let ran = ear.finish();
+    ran.exits(0);
+    let found = out.join("flowhawk.db");
+    assert_eq!(listed(&found, "THREAT_LIST_MATCH", "bad.txt"), 1);
+    assert_eq!(listed(&found, "POST_DOWNLOAD_BEACON", "bad.txt"), 1);
+    let found = rusqlite::Connection::open(&found).unwrap();
+    let said = "SELECT country FROM v_detection_outside WHERE ip = '198.51.100.66'";
+    let country: String = found.query_row(said, [], |row| row.get(0)).unwrap();
+    assert_eq!(country, "BV");
 }
 
 #[test]

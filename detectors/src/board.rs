@@ -151,6 +151,11 @@ impl Board {
         self.suppressions.replace(entries);
     }
 
+    /// What is about somebody is said by these from now on to be on a list.
+    pub(crate) fn replace_threats(&mut self, threats: &Arc<Threats>) {
+        self.threats = Arc::clone(threats);
+    }
+
     /// A measure is over its limit now.
     #[cold]
     pub(crate) fn over(&mut self, over: &Over<'_>) {

@@ -43,13 +43,13 @@ pub struct Detectors {
 impl Detectors {
     /// Detectors for every signal, joined by these rules. Of two rules with one id the later holds.
     pub fn new(config: &Config, rules: Vec<Rule>) -> Self {
-        Self::with_threats(config, rules, &ThreatLists::default())
+        let threats = Threats::with(config, &ThreatLists::default());
+        Self::with_threats(config, rules, Arc::new(threats))
     }
 
-    /// The same, where these lists say what is malicious.
-    pub fn with_threats(config: &Config, rules: Vec<Rule>, lists: &ThreatLists) -> Self {
+    /// The same, where lists say what is malicious.
+    pub fn with_threats(config: &Config, rules: Vec<Rule>, threats: Arc<Threats>) -> Self {
         let hash = KeyedHash::new(config.hash_seed);
-        let threats = Arc::new(Threats::new(lists, &hash));
         let correlator = Correlator::new(
             &config.rules,
             config.max_evidence.size(),
@@ -57,9 +57,8 @@ impl Detectors {
             rules,
         );
         let signals = signals::all(config, &hash, &threats);
-        let wants: Vec<Wants> = signals.iter().map(|detector| detector.wants()).collect();
         Self {
-            takers: Takers::new(&wants),
+            takers: takers(&signals),
             listeners: Listeners::new(signals.iter().map(|detector| detector.topic())),
             signals,
             observer: Observer::new(config, hash, Arc::clone(&threats)),
@@ -210,6 +209,16 @@ impl Detectors {
         correlator.replace(&config.rules, config.max_evidence.size(), rules);
     }
 
+    /// From now on these say what is malicious. Signals that are open stay as they are.
+    pub fn replace_threats(&mut self, threats: &Arc<Threats>) {
+        self.observer.replace_threats(threats);
+        self.board.replace_threats(threats);
+        for signal in &mut self.signals {
+            signal.replace_threats(threats);
+        }
+        self.takers = takers(&self.signals);
+    }
+
     /// Packet time has reached `watermark`: no event will come that is earlier.
     pub fn advance(&mut self, watermark: Timestamp) {
         while let Some(task) = self.board.next(watermark) {
@@ -296,6 +305,11 @@ impl Detectors {
 /// A kind's bit.
 const fn set_of(kind: SignalKind) -> Set {
     1 << kind as u16
+}
+
+fn takers(signals: &[Box<dyn Detector>]) -> Takers {
+    let wants: Vec<Wants> = signals.iter().map(|detector| detector.wants()).collect();
+    Takers::new(&wants)
 }
 
 /// Tells those that want to hear of it.

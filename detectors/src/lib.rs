@@ -70,4 +70,4 @@ pub use rule::{
 pub use signal::{Severity, Signal, SignalKind, StableId, Subject, Window};
 pub use signals::Guide;
 pub use suppress::Suppressions;
-pub use threats::{Indicator, ThreatLists};
+pub use threats::{Indicator, ThreatLists, Threats};

@@ -163,8 +163,18 @@ impl Observer {
             answers: Answers::new(&config.answers),
             lately: Vec::new(),
         };
-        this.lately = vec![this.meet(IpAddr::from([0, 0, 0, 0])); LATELY];
+        this.forget_lately();
         this
+    }
+
+    /// Who is listed, is by these from now on.
+    pub(crate) fn replace_threats(&mut self, threats: &Arc<Threats>) {
+        self.threats = Arc::clone(threats);
+        self.forget_lately();
+    }
+
+    fn forget_lately(&mut self) {
+        self.lately = vec![self.meet(IpAddr::from([0, 0, 0, 0])); LATELY];
     }
 
     pub(crate) fn see<'a>(&mut self, event: &'a FlowEvent) -> Seen<'a> {

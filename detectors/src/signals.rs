@@ -93,6 +93,8 @@ pub(crate) trait Detector: Send + State {
     fn deleted(&mut self, _deleted: &Deleted<'_>, _board: &mut Board) {}
     /// A row names what a threat list names.
     fn matched(&mut self, _matched: &Matched<'_>, _board: &mut Board) {}
+    /// From now on these say what is malicious.
+    fn replace_threats(&mut self, _threats: &Arc<Threats>) {}
     /// The subject's signal is no longer open.
     fn closed(&mut self, subject: &Subject, key: u64);
     /// A moment came that [`Board::wake_at`] was asked for.
@@ -140,7 +142,6 @@ pub(crate) struct General {
     hash: KeyedHash,
     /// Whether a host has the role `backup`.
     backups: bool,
-    threats: Arc<Threats>,
 }
 
 /// Every detector, in the order of [`SignalKind::ALL`].
@@ -154,14 +155,18 @@ pub(crate) fn all(
         max_exact: config.max_exact.size(),
         hash: hash.clone(),
         backups: !config.roles.backup.is_empty(),
-        threats: Arc::clone(threats),
     };
-    let make = |kind| make(kind, config, general.clone());
+    let make = |kind| make(kind, config, general.clone(), threats);
     SignalKind::ALL.map(make).into()
 }
 
 #[expect(clippy::too_many_lines, reason = "one flat match")]
-fn make(kind: SignalKind, config: &Config, general: General) -> Box<dyn Detector> {
+fn make(
+    kind: SignalKind,
+    config: &Config,
+    general: General,
+    threats: &Arc<Threats>,
+) -> Box<dyn Detector> {
     match kind {
         SignalKind::PortScan => Box::new(port_scan::Scans::new(&config.port_scan, general)),
         SignalKind::ConnectionSpike => Box::new(connection_spike::Spikes::new(
@@ -253,6 +258,7 @@ fn make(kind: SignalKind, config: &Config, general: General) -> Box<dyn Detector
         SignalKind::ThreatListMatch => Box::new(threat_list_match::Matches::new(
             &config.threat_list_match,
             general,
+            Arc::clone(threats),
         )),
         SignalKind::RareUpload => Box::new(rare_upload::Uploads::new(&config.rare_upload, general)),
     }

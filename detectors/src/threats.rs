@@ -9,6 +9,7 @@ use flow_table::protocol::Record;
 use hashbrown::HashTable;
 use ipnet::IpNet;
 
+use crate::Config;
 use crate::config::Network;
 use crate::fetched::name_of;
 use crate::hash::KeyedHash;
@@ -118,7 +119,7 @@ impl ThreatLists {
 
 /// The lists, ready to be asked.
 #[derive(Clone, Debug)]
-pub(crate) struct Threats {
+pub struct Threats {
     hash: KeyedHash,
     lists: Vec<Arc<str>>,
     networks: Networks<ListId>,
@@ -134,6 +135,11 @@ pub(crate) struct Match<'a> {
 }
 
 impl Threats {
+    /// Takes some time where lists are long.
+    pub fn with(config: &Config, lists: &ThreatLists) -> Self {
+        Self::new(lists, &KeyedHash::new(config.hash_seed))
+    }
+
     pub(crate) fn new(lists: &ThreatLists, hash: &KeyedHash) -> Self {
         let network = |(indicator, list): &(Indicator, ListId)| match indicator {
             Indicator::Network(network) => Some((*network, *list)),

@@ -6,11 +6,12 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, anyhow, bail};
 use crossbeam_channel::{Receiver, Sender, bounded};
-use detectors::{Detectors, RestoreError};
+use detectors::{Detectors, RestoreError, Threats};
 use flow_table::{Span, Timestamp};
 use tempfile::NamedTempFile;
 
@@ -25,6 +26,7 @@ const DETECTOR_SHARE: u64 = 4;
 pub(crate) struct Limits {
     pub(crate) detectors: detectors::Config,
     pub(crate) rules: Vec<detectors::Rule>,
+    pub(crate) threats: Arc<Threats>,
 }
 
 impl Limits {
@@ -32,14 +34,19 @@ impl Limits {
         let rules = config.rulebook.rules();
         let mut detectors = config.detectors.clone();
         detectors.fit(config.memory_limit.0 / DETECTOR_SHARE, rules.len());
-        Self { detectors, rules }
+        let threats = Threats::with(&detectors, &config.threats.lists);
+        Self {
+            detectors,
+            rules,
+            threats: Arc::new(threats),
+        }
     }
 }
 
 /// Detectors that know nothing yet, and rules.
 fn make_detectors(config: &Config) -> Detectors {
-    let Limits { detectors, rules } = Limits::of(config);
-    Detectors::with_threats(&detectors, rules, &config.threats.lists)
+    let limits = Limits::of(config);
+    Detectors::with_threats(&limits.detectors, limits.rules, limits.threats)
 }
 
 /// Bytes by which states are known.

@@ -10,7 +10,6 @@ use crate::exit::Exit;
 use crate::origins::Origins;
 use crate::summary;
 use crate::text::printable;
-use crate::threats::Known;
 
 /// What is kept from an earlier run, if that is wanted.
 fn kept(config: &Config) -> anyhow::Result<String> {
@@ -44,7 +43,7 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     };
     let settings = document.settings;
     let kept = kept(&document.value)?;
-    let threats = threats(&document.value.threats);
+    let threats = document.value.threats.told();
     let origins = origins(&document.value.origins);
     let told = write!(
         io::stdout().lock(),
@@ -61,14 +60,4 @@ fn origins(origins: &Origins) -> String {
         format!("ok: {path}: {kind}, made {made}\n")
     });
     told.collect()
-}
-
-/// What threat lists hold, if any are named.
-fn threats(known: &Known) -> String {
-    let (understood, not) = (known.lists.len(), known.not_understood);
-    match (understood, not) {
-        (0, 0) => String::new(),
-        (_, 0) => format!(", {understood} indicators"),
-        _ => format!(", {understood} indicators ({not} more not understood)"),
-    }
 }

@@ -36,6 +36,16 @@ impl Known {
         }
     }
 
+    /// What the lists hold, if there are any, to be told behind something else.
+    pub(crate) fn told(&self) -> String {
+        let (understood, not) = (self.lists.len(), self.not_understood);
+        match (understood, not) {
+            (0, 0) => String::new(),
+            (_, 0) => format!(", {understood} indicators"),
+            _ => format!(", {understood} indicators ({not} more not understood)"),
+        }
+    }
+
     /// A list is called as its file is.
     fn add(&mut self, file: &Path, read: Read) {
         let name = file.file_name().unwrap_or_default().to_string_lossy();

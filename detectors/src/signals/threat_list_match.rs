@@ -11,6 +11,8 @@
 //! State        per pair a count for each slice, `max_evidence` flows and a few names; pairs updated
 //!              longest ago are evicted, counted.
 
+use std::sync::Arc;
+
 use flow_table::ProtocolRow;
 
 use serde::{Deserialize, Serialize};
@@ -41,11 +43,12 @@ pub(crate) struct Matched<'a> {
 
 pub(super) struct Matches {
     general: General,
+    threats: Arc<Threats>,
     slicing: Slicing,
     pairs: Subjects<Option<Subject>, Pair>,
 }
 
-state!(Matches { slicing, pairs } of { general });
+state!(Matches { slicing, pairs } of { general, threats });
 
 #[derive(Default, Serialize, Deserialize)]
 struct Pair {
@@ -71,9 +74,10 @@ pub(crate) fn label(threats: &Threats, what: &[u8], list: ListId) -> Vec<u8> {
 }
 
 impl Matches {
-    pub(super) fn new(config: &ThreatListMatch, general: General) -> Self {
+    pub(super) fn new(config: &ThreatListMatch, general: General, threats: Arc<Threats>) -> Self {
         Self {
             general,
+            threats,
             slicing: Slicing::of(config.window.get()),
             pairs: Subjects::new(config.max_subjects.size(), config.max_memory.size()),
         }
@@ -122,7 +126,7 @@ impl Matches {
 
 impl Detector for Matches {
     fn wants(&self) -> Wants {
-        if !self.general.threats.has_networks() {
+        if !self.threats.has_networks() {
             return Wants::NOTHING;
         }
         Wants {
@@ -143,7 +147,7 @@ impl Detector for Matches {
         let Some(place) = self.slicing.place(seen.event.time, board.now) else {
             return;
         };
-        let label = label(&self.general.threats, addr.to_string().as_bytes(), list);
+        let label = label(&self.threats, addr.to_string().as_bytes(), list);
         let sample = Sample::of(seen.event, seen.dst.addr);
         self.count((seen.src, seen.dst), place, sample, &label, board);
     }
@@ -155,6 +159,10 @@ impl Detector for Matches {
         let sample = Sample::of_row(matched.row, matched.server.addr);
         let ends = (matched.client, matched.server);
         self.count(ends, place, sample, &matched.label, board);
+    }
+
+    fn replace_threats(&mut self, threats: &Arc<Threats>) {
+        self.threats = Arc::clone(threats);
     }
 
     fn closed(&mut self, subject: &Subject, key: u64) {

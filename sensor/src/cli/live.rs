@@ -12,8 +12,9 @@ use crate::output::Every;
 /// SIGINT (Ctrl-C) and SIGTERM finish cleanly: what was heard is worked off, every flow gets its row,
 /// every log its end. A second one ends at once.
 ///
-/// SIGHUP opens logs and the file of --json again, and reads the configuration again: its rules and
-/// suppressions are in force from then on, everything else after a restart.
+/// SIGHUP opens logs and the file of --json again, and reads the configuration again: its rules,
+/// suppressions, threat lists and databases of addresses are in force from then on, everything else after a
+/// restart.
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES, after_long_help = LIVE_EXAMPLES)]
 pub(crate) struct LiveArgs {

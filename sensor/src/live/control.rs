@@ -95,16 +95,22 @@ impl Reach {
         same.built_in_suppressions = now.built_in_suppressions;
         same.rulebook.clone_from(&now.rulebook);
         same.rules.clone_from(&now.rules);
+        same.threats.clone_from(&now.threats);
+        same.threat_lists.clone_from(&now.threat_lists);
+        same.origins.clone_from(&now.origins);
+        same.enrichment.clone_from(&now.enrichment);
         let more = if same == document.value {
             ""
         } else {
             "; everything else that changed is in force after a restart"
         };
         say(format_args!(
-            "opened logs again, {} rules and {} suppressions in force{more}",
+            "opened logs again, {} rules and {} suppressions in force{}{more}",
             now.rulebook.len(),
-            now.detectors.suppressions.len()
+            now.detectors.suppressions.len(),
+            now.threats.told()
         ));
+        let _ = self.findings.ask(Arc::clone(&now.origins));
         let _ = self.stage.try_send(Limits::of(&same));
     }
 }

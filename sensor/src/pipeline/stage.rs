@@ -228,6 +228,7 @@ impl Stage {
             self.detectors.suppress(&limits.detectors.suppressions);
             self.detectors
                 .replace_rules(&limits.detectors, limits.rules);
+            self.detectors.replace_threats(&limits.threats);
         }
         let (detectors, reporter) = (&mut self.detectors, &mut self.reporter);
         let rows = self.protocols.take(boundary);

@@ -1,5 +1,7 @@
 //! THREAT_LIST_MATCH, and what is more severe as it is about somebody on a list.
 
+use std::sync::Arc;
+
 use flow_table::ProtocolRow;
 use flow_table::protocol::Record;
 use flow_table::protocol::tls::SslRecord;
@@ -7,24 +9,24 @@ use flow_table::protocol::tls::SslRecord;
 use super::Severity::{Critical, High, Medium};
 use crate::testing::{Flow, at, events, question, row, tcp};
 use crate::{
-    Config, Detection, Detectors, Finding, Indicator, Signal, SignalKind, ThreatLists,
+    Config, Detection, Detectors, Finding, Indicator, Signal, SignalKind, ThreatLists, Threats,
     builtin_rules,
 };
 
 const JA3: &str = "e7d705a3286e19ea42f587b344ee6865";
 
-fn lists() -> ThreatLists {
+fn known() -> Arc<Threats> {
     let mut lists = ThreatLists::default();
     let indicators = ["203.0.113.0/24", "2001:db8:66::/48", "evil.example", JA3];
     lists.add(
         "bad.txt",
         indicators.into_iter().filter_map(Indicator::parse),
     );
-    lists
+    Arc::new(Threats::with(&Config::default(), &lists))
 }
 
 fn play(flows: &[Flow], rows: &[ProtocolRow]) -> Vec<Finding> {
-    let mut detectors = Detectors::with_threats(&Config::default(), builtin_rules(), &lists());
+    let mut detectors = Detectors::with_threats(&Config::default(), builtin_rules(), known());
     for row in rows {
         detectors.put_row(row);
     }
@@ -204,7 +206,7 @@ fn what_is_about_somebody_on_a_list_is_more_severe() {
 
 #[test]
 fn what_matched_is_known_after_a_restart() {
-    let make = || Detectors::with_threats(&Config::default(), builtin_rules(), &lists());
+    let make = || Detectors::with_threats(&Config::default(), builtin_rules(), known());
     let mut before = make();
     for event in events(&[tcp(0, "10.0.0.1", "203.0.113.9", 80)]) {
         before.put(&event);
@@ -220,4 +222,54 @@ fn what_matched_is_known_after_a_restart() {
         matches!(finding, Finding::SignalClosed(signal) if signal.evidence.listed.is_some())
     });
     assert!(closed, "it was open, and by which list is known");
+}
+
+#[test]
+fn lists_can_be_replaced_on_the_way() {
+    let none = Arc::new(Threats::with(&Config::default(), &ThreatLists::default()));
+    let (inside, bad) = ("10.0.0.1", "203.0.113.9");
+    let minute = |minutes: i64| minutes * 60_000;
+    // A scan goes on all the while: what is known of it stays.
+    let scan = (0..40).map(|port| {
+        tcp(
+            minute(1) - 10_000 + 1_000 * i64::from(port),
+            inside,
+            "10.0.0.2",
+            100 + port,
+        )
+    });
+    let call = |millis| tcp(millis, inside, bad, 80);
+    let flows: Vec<Flow> = scan
+        .chain([0, 60, 120].map(|minutes| call(minute(minutes))))
+        .collect();
+    let asked = [0, 61, 121].map(|minutes| question(minute(minutes), inside, "evil.example", 1));
+    let mut detectors =
+        Detectors::with_threats(&Config::default(), builtin_rules(), Arc::clone(&none));
+    let mut replacements = [(minute(1), known()), (minute(90), none)]
+        .into_iter()
+        .peekable();
+    let mut rows = asked.iter().peekable();
+    for event in events(&flows) {
+        while let Some(row) = rows.next_if(|row| row.time <= event.time) {
+            detectors.put_row(row);
+        }
+        while let Some((_, threats)) = replacements.next_if(|(millis, _)| at(*millis) <= event.time)
+        {
+            detectors.replace_threats(&threats);
+        }
+        detectors.put(&event);
+    }
+    rows.for_each(|row| detectors.put_row(row));
+    detectors.finish();
+    let opened = |kind| {
+        let opened = move |finding: &Finding| match finding {
+            Finding::SignalOpened(signal) if signal.kind == kind => Some(signal.window.end),
+            _ => None,
+        };
+        move |found: &[Finding]| found.iter().filter_map(opened).collect::<Vec<_>>()
+    };
+    let found: Vec<Finding> = detectors.drain().collect();
+    let matched = opened(SignalKind::ThreatListMatch)(&found);
+    assert_eq!(matched, [at(minute(60)), at(minute(61) + 1)]);
+    assert_eq!(opened(SignalKind::PortScan)(&found), [at(70_000)]);
 }
