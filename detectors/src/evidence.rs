@@ -18,7 +18,7 @@ pub struct Evidence {
     /// Whether `value` is exact, or an estimate because a cap was reached.
     pub approximate: bool,
     /// Where a learnt baseline or its prior was used: mean, deviation, windows seen.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "told")]
     pub baseline: Option<BaselineEvidence>,
     /// Named numbers that belong to the measure, in a fixed order.
     pub numbers: Vec<Number>,
@@ -95,6 +95,33 @@ pub struct BaselineEvidence {
     pub windows: u64,
     /// Whether the configured prior stood in for too short a history.
     pub prior: bool,
+    /// The hour of the week that was learnt from alone, from Monday 00:00 UTC, once that was possible.
+    pub hour_of_week: Option<u8>,
+}
+
+/// A baseline as outputs have it: without an hour of the week where it is of none.
+#[expect(clippy::ref_option, reason = "serde's signature")]
+fn told<S: serde::Serializer>(
+    baseline: &Option<BaselineEvidence>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Told {
+        mean: f64,
+        deviation: f64,
+        windows: u64,
+        prior: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hour_of_week: Option<u8>,
+    }
+    let told = |known: &BaselineEvidence| Told {
+        mean: known.mean,
+        deviation: known.deviation,
+        windows: known.windows,
+        prior: known.prior,
+        hour_of_week: known.hour_of_week,
+    };
+    baseline.as_ref().map(told).serialize(serializer)
 }
 
 fn as_text<S: serde::Serializer>(uids: &[Uid], serializer: S) -> Result<S::Ok, S::Error> {

@@ -32,6 +32,7 @@ pub(crate) fn signal(id: u128, src: &str) -> Signal {
                 deviation: 3.5,
                 windows: 0,
                 prior: true,
+                hour_of_week: None,
             }),
             numbers: vec![("hosts".into(), 1.0)],
             peers: vec!["10.9.9.9".parse().unwrap(), "fe80::1".parse().unwrap()],

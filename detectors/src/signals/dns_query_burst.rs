@@ -7,7 +7,7 @@
 //!              over HTTPS or TLS; hosts that always ask much.
 //! Known noise  opening web pages, mail servers, resolvers that ask for others: alone it is no alert.
 //! State        per client a count for each slice, its names (exact up to `max_exact`, then
-//!              estimated), a baseline of fixed size, `max_evidence` flows and a few names; clients
+//!              estimated), a baseline of 2 KiB at most, `max_evidence` flows and a few names; clients
 //!              updated longest ago are evicted, counted.
 
 use std::net::IpAddr;
@@ -50,7 +50,8 @@ struct Client {
 
 impl Held for Client {
     fn heap(&self) -> usize {
-        self.queries.heap() + self.distinct.heap() + self.samples.heap() + self.names.heap()
+        let evidence = self.samples.heap() + self.names.heap();
+        self.queries.heap() + self.distinct.heap() + self.baseline.heap() + evidence
     }
 
     fn came_back(&self) -> Option<bool> {

@@ -7,7 +7,7 @@
 //! Blind to     floods from few sources; slow attacks on applications.
 //! Known noise  a public server on a busy day until its baseline is learnt; the middle of a large site.
 //! State        per destination its sources (exact up to `max_exact`, then estimated), two sums for each
-//!              slice and a few stretches yet to be divided among slices, a baseline of fixed size
+//!              slice and a few stretches yet to be divided among slices, a baseline of 2 KiB at most
 //!              and `max_evidence` flows; destinations updated longest ago are evicted, counted.
 
 use std::net::IpAddr;
@@ -50,7 +50,7 @@ struct Destination {
 
 impl Held for Destination {
     fn heap(&self) -> usize {
-        self.sources.heap() + self.moved.heap() + self.samples.heap()
+        self.sources.heap() + self.moved.heap() + self.baseline.heap() + self.samples.heap()
     }
 
     fn came_back(&self) -> Option<bool> {

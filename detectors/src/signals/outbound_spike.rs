@@ -7,7 +7,7 @@
 //! Blind to     slow leaks; data spread over many hosts.
 //! Known noise  cloud backup, video calls, public servers until their baseline is learnt: alone it is
 //!              no alert.
-//! State        per host two sums for each slice, a baseline of fixed size and `max_evidence` flows;
+//! State        per host two sums for each slice, a baseline of 2 KiB at most and `max_evidence` flows;
 //!              hosts updated longest ago are evicted, counted.
 
 use std::net::IpAddr;
@@ -47,7 +47,7 @@ struct Host {
 
 impl Held for Host {
     fn heap(&self) -> usize {
-        self.moved.heap() + self.samples.heap()
+        self.moved.heap() + self.baseline.heap() + self.samples.heap()
     }
 
     fn came_back(&self) -> Option<bool> {

@@ -182,6 +182,26 @@ fn connection_spike_learns_what_is_usual() {
 }
 
 #[test]
+fn what_is_usual_depends_on_the_hour_of_the_week() {
+    // Fifteen a minute in the first hour of each week, two in the next but one; then fifteen in both.
+    let week = 7 * 24 * 60;
+    let mut flows = Vec::new();
+    for begins in [0, week] {
+        flows.extend(minutes(begins, 60, 15));
+        flows.extend(minutes(begins + 120, 60, 2));
+    }
+    flows.extend(minutes(2 * week, 1, 15));
+    flows.extend(minutes(2 * week + 120, 1, 15));
+    let found = signals(&Config::default(), SignalKind::ConnectionSpike, &flows);
+    let learnt: Vec<_> = { found.iter() }
+        .map(|signal| signal.evidence.baseline.unwrap())
+        .map(|known| (known.mean, known.windows, known.hour_of_week))
+        .collect();
+    // The test begins on a Wednesday, at midnight.
+    assert_eq!(learnt, [(2.0, 120, Some(50))], "{found:#?}");
+}
+
+#[test]
 fn what_happens_while_a_signal_is_open_is_not_learnt() {
     // Fifty a minute for two hours: one signal from the second minute on, and nothing learnt.
     let mut flows = minutes(0, 40, 12);

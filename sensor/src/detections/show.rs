@@ -51,6 +51,8 @@ struct Baseline {
     deviation: Value,
     windows: u64,
     prior: bool,
+    #[serde(default)]
+    hour_of_week: Option<u8>,
 }
 
 pub(super) fn show(out: &mut dyn Write, found: &Found, signals: &[FoundSignal]) -> io::Result<()> {
@@ -150,11 +152,15 @@ fn write_evidence(
         deviation,
         windows,
         prior,
+        hour_of_week,
     }) = &evidence.baseline
     {
-        let from = match prior {
-            true => "the configured prior".to_owned(),
-            false => format!("learnt from {windows} windows"),
+        let from = match (prior, hour_of_week) {
+            (true, _) => "the configured prior".to_owned(),
+            (false, None) => format!("learnt from {windows} windows"),
+            (false, Some(hour)) => {
+                format!("learnt from {windows} windows in hour {hour} of the week")
+            }
         };
         fact(
             "baseline",
