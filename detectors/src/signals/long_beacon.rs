@@ -60,8 +60,8 @@ const DAY: Span = Span::from_mins(24 * 60);
 struct ByName {
     /// The name's key, if it leads to several addresses.
     name: Option<u64>,
-    /// Whether calls to all of them are over a limit.
-    over: bool,
+    /// Whether a signal was told of calls to all of them.
+    told: bool,
 }
 
 pub(super) struct Beacons {
@@ -232,9 +232,9 @@ impl Beacons {
         let count = |name: &mut Name| {
             let pair = name.call(seen, pairs)?;
             let counted = pair.connect(seen.event.time, bytes, min_gap);
-            let over = name.judge(&judge, counted, seen, board);
+            let told = name.judge(&judge, counted, seen, board);
             let name = Some(key);
-            Some(ByName { name, over })
+            Some(ByName { name, told })
         };
         self.names.update(key, key, count).flatten()
     }
@@ -271,7 +271,7 @@ impl Detector for Beacons {
                 hosts: hosts.len() as f64,
             };
             // What is told of a name is not told of its addresses as well.
-            !by_name.over && judge.judge(pair, counted, (seen, Whom::pair(seen)), board)
+            !by_name.told && judge.judge(pair, counted, (seen, Whom::pair(seen)), board)
         });
     }
 

@@ -63,8 +63,8 @@ impl Name {
         }
     }
 
-    /// Judges calls to all of its addresses; returns whether they are over a limit. A signal is told of
-    /// the address that is called when it is first told, and of that again.
+    /// Judges calls to all of its addresses; returns whether a signal was told of them, now or before.
+    /// That is told of the address that is called when it is first told, and of that again.
     pub(super) fn judge(
         &mut self,
         judge: &Judge<'_>,
@@ -79,10 +79,9 @@ impl Name {
             key,
             moves: self.moves,
         };
-        let over = judge.judge(pair, counted, (seen, whom), board);
-        if over {
+        if judge.judge(pair, counted, (seen, whom), board) {
             self.told = Some((addr, key));
         }
-        over
+        self.told.is_some()
     }
 }
