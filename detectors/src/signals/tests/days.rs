@@ -206,10 +206,10 @@ fn what_makes_a_beacon_critical() {
         ("without a name", after(exact(2), 31), vec![], &[Critical]),
         ("of four hosts", shared, vec![], &[]),
         (
-            "new, with jitter",
+            "new, with jitter, at first and after hours",
             after(jittered(4), 31),
             named(31),
-            &[Critical],
+            &[Critical, Critical],
         ),
         (
             "six times",
