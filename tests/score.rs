@@ -37,7 +37,20 @@ const AT_ONCE: [&str; 6] = [
     "udp-flood-many-to-one",
     "dns-tunnel",
 ];
-const BEACONS: [&str; 3] = ["c2-beacon-http", "c2-beacon-https", "c2-beacon-ipv6"];
+const BEACONS: [&str; 12] = [
+    "c2-beacon-http",
+    "c2-beacon-https",
+    "c2-beacon-ipv6",
+    "beacon-60s",
+    "beacon-60s-unnamed",
+    "beacon-5min",
+    "beacon-5min-unnamed",
+    "beacon-5min-rotating",
+    "beacon-1h",
+    "beacon-1h-unnamed",
+    "beacon-steady-port",
+    "chat-reconnecting",
+];
 
 /// Whether anything is done to an office.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -25,7 +25,7 @@ use crate::subjects::{Held, Pin, Subjects};
 pub(crate) struct Destinations {
     addresses: Subjects<Option<IpAddr>, Use>,
     domains: Subjects<u64, Use>,
-    /// The domain that a client last used for an address.
+    /// The name that a client last used for an address.
     names: Subjects<(Option<IpAddr>, Option<IpAddr>), Name>,
     /// Hosts inside that contact anything outside.
     clients: Subjects<Option<IpAddr>, Client>,
@@ -53,9 +53,12 @@ impl Held for Use {
     }
 }
 
-/// The key of a domain; none has the key zero.
-#[derive(Default, Debug, Serialize, Deserialize)]
-struct Name(u64);
+/// Keys of a name: of the domain it lies in, and of all of it.
+#[derive(Clone, Copy, Default, Debug, Serialize, Deserialize)]
+pub(crate) struct Name {
+    pub(crate) domain: u64,
+    pub(crate) full: u64,
+}
 
 impl Held for Name {
     fn heap(&self) -> usize {
@@ -99,6 +102,8 @@ pub(crate) struct Known {
     pub(crate) since: Timestamp,
     /// Whether the host that contacts it does so by name.
     pub(crate) named: Named,
+    /// The key of that name.
+    pub(crate) name: Option<u64>,
     /// Hosts inside that contact anything outside.
     pub(crate) inside: u64,
 }
@@ -148,8 +153,8 @@ impl Destinations {
         }
         let pair = (Some(client.addr), Some(server.addr));
         let name = self.names.get(join(client.key, server.key), pair);
-        match name.map(|name| name.0) {
-            Some(domain) => self.name(client, domain, now),
+        match name.copied() {
+            Some(name) => self.name(client, name, now),
             None => Known {
                 named: self.goes_by_names(client),
                 inside: self.inside(),
@@ -176,7 +181,7 @@ impl Destinations {
     pub(crate) fn known(&self, client: Party, server: Party) -> Option<Known> {
         let pair = (Some(client.addr), Some(server.addr));
         let name = self.names.get(join(client.key, server.key), pair);
-        let by_name = name.and_then(|name| self.domains.get(name.0, name.0));
+        let by_name = name.and_then(|name| self.domains.get(name.domain, name.domain));
         let by_address = || self.addresses.get(server.key, Some(server.addr));
         let used = by_name.or_else(by_address)?;
         let named = match name {
@@ -185,6 +190,7 @@ impl Destinations {
         };
         Some(Known {
             named,
+            name: name.map(|name| name.full),
             inside: self.inside(),
             ..used.known()
         })
@@ -195,21 +201,22 @@ impl Destinations {
         &mut self,
         client: Party,
         server: Party,
-        domain: u64,
+        name: Name,
         now: Timestamp,
     ) -> Known {
-        self.learn(client, server, domain);
-        self.name(client, domain, now)
+        self.learn(client, server, name);
+        self.name(client, name, now)
     }
 
-    /// A client was told that an address belongs to a domain.
-    pub(crate) fn learn(&mut self, client: Party, server: Party, domain: u64) {
+    /// A client was told that a name leads to an address.
+    pub(crate) fn learn(&mut self, client: Party, server: Party, name: Name) {
         let pair = (Some(client.addr), Some(server.addr));
         let key = join(client.key, server.key);
-        self.names.update(key, pair, |name| name.0 = domain);
+        self.names.update(key, pair, |known| *known = name);
     }
 
-    fn name(&mut self, client: Party, domain: u64, now: Timestamp) -> Known {
+    fn name(&mut self, client: Party, name: Name, now: Timestamp) -> Known {
+        let Name { domain, full } = name;
         let (by, before) = (self.visit(client, now), self.domains.evicted());
         let taken = self.domains.update(domain, domain, |used| used.take(by));
         let (known, is_new) = taken.unwrap_or((by.alone(), true));
@@ -223,6 +230,7 @@ impl Destinations {
         }
         Known {
             named: Named::Yes,
+            name: Some(full),
             inside: self.inside(),
             ..known
         }
@@ -270,6 +278,7 @@ impl Visit {
             hosts: 1,
             since: self.since,
             named: Named::Unknown,
+            name: None,
             inside: 1,
         }
     }
@@ -297,6 +306,7 @@ impl Use {
             hosts: u64::try_from(self.hosts.len()).unwrap_or(u64::MAX),
             since: self.since,
             named: Named::Unknown,
+            name: None,
             inside: 1,
         }
     }
@@ -333,6 +343,14 @@ mod tests {
         party(&format!("203.0.113.{number}"), Side::Outside)
     }
 
+    /// A name in that domain.
+    fn name(domain: u64) -> Name {
+        Name {
+            domain,
+            full: domain + 1_000,
+        }
+    }
+
     fn small(subjects: u32) -> Destinations {
         let config = config::Destinations {
             max_subjects: Count::new(subjects),
@@ -358,15 +376,15 @@ mod tests {
     #[test]
     fn a_name_stands_for_its_addresses() {
         let mut destinations = small(100);
-        destinations.learn(inside(1), outside(1), 77);
-        destinations.learn(inside(2), outside(2), 77);
+        destinations.learn(inside(1), outside(1), name(77));
+        destinations.learn(inside(2), outside(2), name(77));
         let first = destinations.contact(inside(1), outside(1), at(1_000));
         let second = destinations.contact(inside(2), outside(2), at(2_000));
         assert_eq!((first.hosts, second.hosts, second.first), (1, 2, at(1_000)));
         // Who was told nothing goes by the address.
         let third = destinations.contact(inside(3), outside(1), at(3_000));
         assert_eq!((third.hosts, third.first), (2, at(1_000)));
-        let named = destinations.contact_by_name(inside(3), outside(1), 77, at(4_000));
+        let named = destinations.contact_by_name(inside(3), outside(1), name(77), at(4_000));
         assert_eq!((named.hosts, named.first), (3, at(1_000)));
     }
 
@@ -379,10 +397,10 @@ mod tests {
         };
         assert_eq!(contact(&mut destinations, 1), (Named::Unknown, 1));
         for domain in 1..10 {
-            destinations.contact_by_name(inside(1), outside(9), domain, at(1_000));
+            destinations.contact_by_name(inside(1), outside(9), name(domain), at(1_000));
             assert_eq!(contact(&mut destinations, 1), (Named::Unknown, 1));
         }
-        destinations.contact_by_name(inside(1), outside(9), 10, at(1_000));
+        destinations.contact_by_name(inside(1), outside(9), name(10), at(1_000));
         assert_eq!(contact(&mut destinations, 1), (Named::No, 1));
         assert_eq!(contact(&mut destinations, 9), (Named::Yes, 1));
         let other = destinations.contact(inside(2), outside(1), at(1_000));

@@ -9,7 +9,7 @@ use flow_table::protocol::dns::DnsRecord;
 use crate::asked::{Asked, Question, registered};
 use crate::config::Role;
 use crate::deleted::{Deleted, deletes};
-use crate::destinations::Destinations;
+use crate::destinations::{Destinations, Name};
 use crate::echoed::Echoed;
 use crate::fetched::{Fetch, Fetched, name_of};
 use crate::hash::KeyedHash;
@@ -158,7 +158,11 @@ impl Observer {
         match &row.record {
             Record::Dns(dns) => {
                 let asked = Asked::new(row, Question::of(dns)?, (client, server), &self.hash);
-                self.answered(client, dns, asked.domain);
+                let name = Name {
+                    domain: self.hash.name(asked.domain),
+                    full: asked.name_key,
+                };
+                self.answered(client, dns, name);
                 Some(Told::Asked(asked))
             }
             Record::Http(http) if server.roles.has(Role::Backup) && deletes(http) => {
@@ -189,13 +193,12 @@ impl Observer {
     }
 
     /// A client learns the addresses of a name.
-    fn answered(&mut self, client: Party, dns: &DnsRecord, domain: &[u8]) {
+    fn answered(&mut self, client: Party, dns: &DnsRecord, name: Name) {
         const ADDRESSES: [Option<u16>; 2] = [Some(1), Some(28)];
         if !ADDRESSES.contains(&dns.qtype) {
             return;
         }
-        let domain = self.hash.name(domain);
-        let name = dns.query.as_deref().unwrap_or_default();
+        let asked = dns.query.as_deref().unwrap_or_default();
         let texts = dns
             .answers
             .iter()
@@ -203,8 +206,8 @@ impl Observer {
         for addr in texts.filter_map(|text| text.ok()?.parse::<IpAddr>().ok()) {
             let server = self.party(addr);
             if server.side == Side::Outside {
-                self.destinations.learn(client, server, domain);
-                self.answers.learn(server, name);
+                self.destinations.learn(client, server, name);
+                self.answers.learn(server, asked);
             }
         }
     }
@@ -225,8 +228,11 @@ fn fetched_by<'a>(
     let known = if server.side != Side::Outside {
         None
     } else if !domain.is_empty() {
-        let key = hash.name(domain);
-        Some(destinations.contact_by_name(client, server, key, row.time))
+        let name = Name {
+            domain: hash.name(domain),
+            full: hash.name(&lower),
+        };
+        Some(destinations.contact_by_name(client, server, name, row.time))
     } else if fetch.is_some() {
         Some(destinations.contact(client, server, row.time))
     } else {

@@ -9,7 +9,7 @@ use super::*;
 type Script = fn(&mut Office, u8, f64) -> Attack;
 
 /// Each with how long it takes at most.
-pub(crate) const ALL: [(Script, f64); 19] = [
+pub(crate) const ALL: [(Script, f64); 20] = [
     (slow_vertical_scan, 2.0 * HOUR),
     (slow_horizontal_scan, 2.0 * HOUR),
     (
@@ -47,6 +47,10 @@ pub(crate) const ALL: [(Script, f64); 19] = [
     (slow_requests, 0.2 * HOUR),
     (brute_force_inside, 0.5 * HOUR),
     (talk_over_chat, 6.0 * HOUR),
+    (
+        |office, me, at| beacon(office, me, at, &ROTATING),
+        24.0 * HOUR,
+    ),
 ];
 
 fn attack(name: &str, pace: Pace, rules: &[&str], who: IpAddr, span: (f64, f64)) -> Attack {
@@ -117,6 +121,8 @@ struct Beacon {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Named {
     Yes,
+    /// By one that leads to another address every five minutes.
+    Rotating,
     No,
 }
 
@@ -156,6 +162,12 @@ const HOURS_UNNAMED: Beacon = Beacon {
     named: Named::No,
     ..HOURS
 };
+/// Whose name is served by sixteen addresses.
+const ROTATING: Beacon = Beacon {
+    name: "beacon-5min-rotating",
+    named: Named::Rotating,
+    ..FIVE_MINUTES
+};
 /// A program that only sleeps, and calls an address on a port of its own.
 const STEADY: Beacon = Beacon {
     name: "beacon-steady-port",
@@ -169,7 +181,11 @@ const STEADY: Beacon = Beacon {
 fn beacon(office: &mut Office, me: u8, at: f64, beacon: &Beacon) -> Attack {
     let number = office.dice.below(1 << 40);
     let host = format!("c{number:x}.evil.example");
-    let domain = format!("evil{number:x}.example");
+    let domain = match beacon.named {
+        // The world knows content networks by such names.
+        Named::Rotating => format!("evil{number:x}.cdn{number:x}.example"),
+        _ => format!("evil{number:x}.example"),
+    };
     let in_clear = office.dice.happens(0.3);
     let mut time = at;
     while time < at + beacon.for_hours * HOUR {
@@ -187,15 +203,16 @@ fn beacon(office: &mut Office, me: u8, at: f64, beacon: &Beacon) -> Attack {
         time += office.dice.about(beacon.period, beacon.jitter);
     }
     let rules = ["C2-BEACON-001", "C2-BEACON-002"];
-    let six = beacon.named == Named::Yes && hash(&domain).is_multiple_of(10);
+    let six = beacon.named != Named::No && hash(&domain).is_multiple_of(10);
     let who = if six { office.v6(me) } else { office.v4(me) };
     let peer = match beacon.named {
-        Named::Yes => office.resolve(time, me, &domain),
-        Named::No => names::outside(hash(&host)),
+        Named::Yes => Some(office.resolve(time, me, &domain)),
+        Named::Rotating => None,
+        Named::No => Some(names::outside(hash(&host))),
     };
     Attack {
         period: Some(beacon.period),
-        peer: Some(peer),
+        peer,
         ..attack(beacon.name, Pace::Slow, &rules, who, (at, time))
     }
 }

@@ -7,32 +7,42 @@
 //!              of them contacts the destination, less if half of them do. It is judged at the first
 //!              connection in each hour. It is critical only if there is more to say against the
 //!              destination than that something calls it evenly, as much that is harmless does
-//!              (`doubt.rs`); then it fires sooner, when gaps and sizes alone are even.
-//! Blind to     beacons of a few hours; gaps without any rhythm; destinations that change.
+//!              (`doubt.rs`); then it fires sooner: when gaps and sizes alone are even, or, of fewer
+//!              connections but at least `early_connections` over `early_span`, when the
+//!              coefficients of variation of both are below `max_variation`; its value is then one
+//!              less the greater of them. A destination is an address; a name that leads a host to
+//!              several is one destination, and told by the address that was called when it fired.
+//! Blind to     beacons of a few hours that say nothing against themselves; gaps without any rhythm;
+//!              destinations that change their names.
 //! Known noise  mail and chat clients, telemetry, monitoring: whatever polls, though seldom
-//!              critical. Ports in `ignore_ports` do not count.
+//!              critical. New software that one host runs and that polls with jitter is; so is what
+//!              finds its servers without names. Ports in `ignore_ports` do not count.
 //! State        per pair an hour's count for each hour of a day, and some gaps and sizes: as many as
-//!              say enough, at even distances. About 220 bytes; pairs updated longest ago are evicted,
-//!              counted.
+//!              say enough, at even distances. About 240 bytes, and as many for a name that leads to
+//!              several addresses; what was updated longest ago is evicted, counted.
 
 mod doubt;
+mod judge;
 mod score;
+mod turning;
 
 use flow_table::{Span, Timestamp};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Detector, General, Usage, counted, reaching, short};
-use crate::board::{About, Board, Facts, Over};
+use super::{Detector, General, Usage, counted, short};
+use crate::board::{Board, Facts};
 use crate::config::LongBeacon;
-use crate::samples::{Sample, Samples};
-use crate::seen::{MANY, Seen};
+use crate::hash::join;
+use crate::seen::Seen;
 use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
-use crate::{Severity, SignalKind, Subject, Window};
+use crate::{Subject, Window};
 use doubt::Doubt;
+use judge::{Judge, Whom};
 use score::{Few, Hours, Score};
+use turning::Name;
 
 /// Whether a connection counts, and what for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,16 +55,27 @@ enum Counted {
 /// The window.
 const DAY: Span = Span::from_mins(24 * 60);
 
+/// What a connection is to the name it is called by.
+#[derive(Clone, Copy, Default)]
+struct ByName {
+    /// The name's key, if it leads to several addresses.
+    name: Option<u64>,
+    /// Whether a signal was told of calls to all of them.
+    told: bool,
+}
+
 pub(super) struct Beacons {
     config: LongBeacon,
     general: General,
     /// By the hash of the pair alone: what two pairs with one hash would share is a rhythm.
     pairs: Subjects<u64, Pair>,
+    /// By the hash of host and name.
+    names: Subjects<u64, Name>,
     /// Hosts inside that were seen.
     hosts: Subjects<u64, Host>,
 }
 
-state!(Beacons { pairs, hosts } of { config, general });
+state!(Beacons { pairs, names, hosts } of { config, general });
 
 /// Something that was seen; nothing more is known of it.
 #[derive(Default, Serialize, Deserialize)]
@@ -66,7 +87,7 @@ impl Held for Host {
     }
 }
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct Pair {
     first: Timestamp,
     last: Timestamp,
@@ -77,6 +98,8 @@ struct Pair {
     /// In milliseconds.
     gaps: Few,
     sizes: Few,
+    /// The key of the name it was last called by, if that leads to others as well.
+    name: Option<u64>,
 }
 
 impl Held for Pair {
@@ -90,10 +113,12 @@ impl Held for Pair {
 }
 
 impl Pair {
-    /// A connection begins. One that comes late, or at once after another, is not counted at all.
-    fn connect(&mut self, time: Timestamp, min_gap: Span) -> Counted {
+    /// A connection begins, and sends so much at once. One that comes late, or at once after another,
+    /// is not counted at all.
+    fn connect(&mut self, time: Timestamp, sent: u32, min_gap: Span) -> Counted {
         let gap = time.since(self.last);
         if self.connections > 0 && gap < min_gap {
+            self.sends(sent);
             return Counted::No;
         }
         if self.connections == 0 || gap > DAY {
@@ -105,7 +130,7 @@ impl Pair {
             self.gaps.put(gap.as_nanos().unsigned_abs() / 1_000_000);
             self.sizes.put(self.sent.into());
         }
-        self.sent = 0;
+        self.sent = sent;
         self.last = time;
         self.connections = self.connections.saturating_add(1);
         if self.hours.count(time) {
@@ -113,6 +138,25 @@ impl Pair {
         } else {
             Counted::Yes
         }
+    }
+
+    fn sends(&mut self, bytes: u32) {
+        self.sent = self.sent.saturating_add(bytes);
+    }
+
+    fn span(&self) -> Span {
+        self.last.since(self.first)
+    }
+
+    /// Whether there are too few connections for a score.
+    fn is_young(&self, config: &LongBeacon) -> bool {
+        u64::from(self.connections) < config.min_connections.get()
+    }
+
+    /// Whether there are enough to be judged before.
+    fn is_enough_early(&self, config: &LongBeacon) -> bool {
+        u64::from(self.connections) >= config.early_connections.get()
+            && self.span() >= config.early_span.get()
     }
 
     /// Whether it is to be judged between hours: there are just enough connections, or twice as
@@ -127,6 +171,11 @@ impl Pair {
         score.rhythm() >= config.even.get() && self.sizes.median() > 0.0
     }
 
+    /// How little gaps and sizes vary, whichever does more.
+    fn steadiness(&self) -> f64 {
+        1.0 - self.gaps.variation().max(self.sizes.variation())
+    }
+
     fn window(&self, now: Timestamp) -> Window {
         Window {
             start: self.first.max(now - DAY),
@@ -139,7 +188,7 @@ impl Pair {
             timing: self.gaps.evenness(),
             size: self.sizes.evenness(),
             histogram: self.hours.evenness(),
-            duration: self.hours.duration(self.last.since(self.first), DAY),
+            duration: self.hours.duration(self.span(), DAY),
         }
     }
 }
@@ -150,9 +199,44 @@ impl Beacons {
         Self {
             config: config.clone(),
             general,
-            pairs: Subjects::new(subjects, bytes / 8 * 7),
+            pairs: Subjects::new(subjects, bytes / 8 * 6),
+            names: Subjects::new(subjects, bytes / 8),
             hosts: Subjects::new(subjects, bytes / 8),
         }
+    }
+
+    /// A pair moves something.
+    fn sent(&mut self, key: u64, bytes: u32) {
+        let name = self.pairs.amend(key, key, |pair| {
+            pair.sends(bytes);
+            pair.name
+        });
+        if let Some(key) = name.flatten() {
+            self.names.amend(key, key, |name| name.sends(bytes));
+        }
+    }
+
+    /// Counts and judges a connection for the name it is called by, if that leads to several addresses.
+    fn by_name(&mut self, seen: &Seen<'_>, bytes: u32, board: &mut Board) -> ByName {
+        self.turns(seen, bytes, board).unwrap_or_default()
+    }
+
+    fn turns(&mut self, seen: &Seen<'_>, bytes: u32, board: &mut Board) -> Option<ByName> {
+        let key = join(seen.src.key, seen.known?.name?);
+        let (pairs, min_gap) = (&self.pairs, self.config.min_gap);
+        let judge = Judge {
+            config: &self.config,
+            max_evidence: self.general.max_evidence,
+            hosts: self.hosts.len() as f64,
+        };
+        let count = |name: &mut Name| {
+            let pair = name.call(seen, pairs)?;
+            let counted = pair.connect(seen.event.time, bytes, min_gap);
+            let told = name.judge(&judge, counted, seen, board);
+            let name = Some(key);
+            Some(ByName { name, told })
+        };
+        self.names.update(key, key, count).flatten()
     }
 }
 
@@ -164,90 +248,30 @@ impl Detector for Beacons {
         }
     }
 
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one judgement, and all that it tells"
-    )]
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
-        let (config, max_evidence) = (&self.config, self.general.max_evidence);
-        if !seen.has_ports() || config.ignore_ports.contains(&seen.port()) {
+        if !seen.has_ports() || self.config.ignore_ports.contains(&seen.port()) {
             return;
         }
-        let key = seen.pair;
-        let sent = u32::try_from(seen.event.orig.bytes).unwrap_or(u32::MAX);
+        let bytes = u32::try_from(seen.event.orig.bytes).unwrap_or(u32::MAX);
         if !seen.connects {
-            let add = |pair: &mut Pair| pair.sent = pair.sent.saturating_add(sent);
-            self.pairs.amend(key, key, add);
-            return;
+            return self.sent(seen.pair, bytes);
         }
-        let subject = Subject::pair(seen.src.addr, seen.dst.addr);
+        let by_name = self.by_name(seen, bytes, board);
+        let (config, max_evidence) = (&self.config, self.general.max_evidence);
         let hosts = &mut self.hosts;
-        self.pairs.judge(key, key, |pair| {
-            let counted = pair.connect(seen.event.time, config.min_gap);
+        self.pairs.judge(seen.pair, seen.pair, |pair| {
+            let counted = pair.connect(seen.event.time, bytes, config.min_gap);
+            pair.name = by_name.name;
             if pair.connections == 1 {
                 hosts.update(seen.src.key, seen.src.key, |_| ());
             }
-            pair.sent = pair.sent.saturating_add(sent);
-            let due = match counted {
-                Counted::No => false,
-                Counted::Yes => pair.is_due(config),
-                Counted::FirstOfHour => true,
+            let judge = Judge {
+                config,
+                max_evidence,
+                hosts: hosts.len() as f64,
             };
-            if !due || u64::from(pair.connections) < config.min_connections.get() {
-                return false;
-            }
-            let users = seen.known.map_or(1, |known| known.hosts) as f64;
-            let (score, rarity) = (pair.score(), rarity(users, hosts.len() as f64, config));
-            let value = (score.mean() + rarity).clamp(0.0, 1.0);
-            let doubt = seen
-                .known
-                .and_then(|known| Doubt::of(seen, known, pair, config));
-            let early = doubt.is_some() && pair.is_even(score, config);
-            let severity = match (early, doubt) {
-                (true, _) => Severity::Critical,
-                (false, Some(_)) => reaching(value, config.high.get(), config.critical.get()),
-                (false, None) => reaching(value, config.high.get(), f64::INFINITY),
-            };
-            let over = early || (counted == Counted::FirstOfHour && value >= config.limit.get());
-            let (value, threshold) = if value < config.limit.get() {
-                (score.rhythm(), config.even.get())
-            } else {
-                (value, config.limit.get())
-            };
-            if over {
-                let mut samples = Samples::default();
-                samples.push(Sample::of(seen.event, seen.dst.addr), max_evidence);
-                board.over(&Over {
-                    kind: SignalKind::LongBeacon,
-                    subject,
-                    key,
-                    severity,
-                    value,
-                    threshold,
-                    rank: value,
-                    window: pair.window(board.now),
-                    lasting: config.lasting.get(),
-                    approximate: pair.gaps.is_thinned(),
-                    baseline: None,
-                    numbers: &[
-                        ("connections", f64::from(pair.connections)),
-                        ("hours", pair.last.since(pair.first).as_secs_f64() / 3_600.0),
-                        ("median_gap_seconds", pair.gaps.median() / 1e3),
-                        ("median_bytes_sent", pair.sizes.median()),
-                        ("timing", score.timing),
-                        ("size", score.size),
-                        ("histogram", score.histogram),
-                        ("duration", score.duration),
-                        ("rarity", rarity),
-                        ("hosts", users),
-                        ("jitter", pair.gaps.spread()),
-                        ("doubt", doubt.map_or(0.0, Doubt::number)),
-                    ],
-                    samples: &samples,
-                    about: About::default(),
-                });
-            }
-            over
+            // What is told of a name is not told of its addresses as well.
+            !by_name.told && judge.judge(pair, counted, (seen, Whom::pair(seen)), board)
         });
     }
 
@@ -256,27 +280,19 @@ impl Detector for Beacons {
     }
 
     fn usage(&self) -> Usage {
-        Usage::of(&self.pairs).and(&self.hosts)
-    }
-}
-
-/// What a destination that so many of all hosts contact adds to the score.
-fn rarity(users: f64, hosts: f64, config: &LongBeacon) -> f64 {
-    if hosts < config.min_hosts.get() as f64 {
-        0.0
-    } else if users <= (hosts * config.rare.get()).max(1.0) {
-        config.weight.get()
-    } else if users >= (hosts * config.common.get()).min(MANY as f64) {
-        -config.weight.get()
-    } else {
-        0.0
+        Usage::of(&self.pairs).and(&self.names).and(&self.hosts)
     }
 }
 
 pub(super) fn clause(facts: &Facts<'_>) -> String {
     let doubt = Doubt::told(facts.number("doubt"));
+    let changing = if facts.number("moves") > 0.0 {
+        ", at changing addresses of one name,"
+    } else {
+        ""
+    };
     format!(
-        "called {} every {} s or so for {} h{doubt} (score {}, limit {})",
+        "called {}{changing} every {} s or so for {} h{doubt} (score {}, limit {})",
         counted(facts.number("connections"), "time"),
         short(facts.number("median_gap_seconds")),
         short(facts.number("hours")),

@@ -20,7 +20,7 @@ signal_config! {
         high: Ratio = Ratio::known(0.85),
         /// From this score: critical.
         critical: Ratio = Ratio::known(0.95),
-        /// Connections that there must be.
+        /// Connections that there must be for a score.
         min_connections: Count = Count::new(12),
         /// Connections closer together than this are one.
         min_gap: Span = Span::from_millis(100),
@@ -36,13 +36,21 @@ signal_config! {
         weight: Ratio = Ratio::known(0.15),
         /// A destination of at most so many hosts, or that share of them, may be critical…
         few_hosts: Count = Count::new(3),
-        /// …once gaps and sizes are as even as this, from 0 to 1.
+        /// …once gaps and sizes are as even as this, from 0 to 1…
         even: Ratio = Ratio::known(0.85),
+        /// …or before there is a score, from so many connections…
+        early_connections: Count = Count::new(6),
+        /// …over at least this long, as what is shorter is PERIODIC_BEACON's…
+        early_span: WindowSpan = WindowSpan::secs(300),
+        /// …once the coefficients of variation of gaps and of sizes are below this.
+        max_variation: Ratio = Ratio::known(0.3),
+        /// That of the gaps is then jitter from this on.
+        min_variation: Ratio = Ratio::known(0.04),
         /// Ports that much uses, so that they tell nothing.
         usual_ports: Vec<u16> = USUAL_PORTS.to_vec(),
         /// New is what was first contacted after everything had been watched for this long.
         min_history: WindowSpan = WindowSpan::secs(86_400),
-        /// Jitter is a median absolute deviation of the gaps of at least this part of their median…
+        /// Jitter of many gaps is a median absolute deviation of at least this part of their median…
         least_jitter: Ratio = Ratio::known(0.03),
         /// …and at most this.
         most_jitter: Ratio = Ratio::known(0.25),

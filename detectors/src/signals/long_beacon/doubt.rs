@@ -27,7 +27,7 @@ pub(super) enum Doubt {
     NewJitter,
 }
 
-/// For how long something new must have been called with jitter.
+/// For how long something new must have been called with jitter, once there are enough for a score.
 const LONG_ENOUGH: Span = Span::from_mins(120);
 
 impl Doubt {
@@ -76,7 +76,10 @@ impl Doubt {
 }
 
 fn is_jittered(pair: &Pair, config: &LongBeacon) -> bool {
+    if pair.is_young(config) {
+        return pair.gaps.variation() >= config.min_variation.get();
+    }
     let spread = pair.gaps.spread();
-    let lasting = pair.last.since(pair.first) >= LONG_ENOUGH;
+    let lasting = pair.span() >= LONG_ENOUGH;
     lasting && (config.least_jitter.get()..=config.most_jitter.get()).contains(&spread)
 }

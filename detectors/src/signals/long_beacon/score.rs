@@ -38,7 +38,7 @@ impl Score {
 }
 
 /// Connections in each of the last 24 hours.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Hours {
     counts: [u16; HOURS],
     /// The hour of the latest, since the epoch.
@@ -131,7 +131,7 @@ fn commonest(bars: &[f64], near: f64) -> (usize, usize) {
 
 /// Numbers of which only so many are kept, at even distances: every one, every second, every
 /// fourth, and so on. Each in two bytes, exact to a thousandth.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Few {
     kept: [u16; KEPT],
     len: u8,
@@ -214,9 +214,23 @@ impl Few {
         }
     }
 
-    fn sorted(&self) -> Vec<f64> {
+    /// The coefficient of variation: standard deviation over mean. Of a few numbers it says more
+    /// than quartiles do.
+    pub(super) fn variation(&self) -> f64 {
+        let count = f64::from(self.len);
+        let mean = self.numbers().sum::<f64>() / count;
+        let apart = self.numbers().map(|number| (number - mean).powi(2));
+        let deviation = (apart.sum::<f64>() / count).sqrt();
+        if mean > 0.0 { deviation / mean } else { 1.0 }
+    }
+
+    fn numbers(&self) -> impl Iterator<Item = f64> {
         let kept = self.kept.iter().take(self.len.into());
-        let mut numbers: Vec<f64> = kept.map(|number| long(*number)).collect();
+        kept.map(|number| long(*number))
+    }
+
+    fn sorted(&self) -> Vec<f64> {
+        let mut numbers: Vec<f64> = self.numbers().collect();
         numbers.sort_unstable_by(f64::total_cmp);
         numbers
     }
@@ -309,6 +323,19 @@ mod tests {
             "{}",
             many.median()
         );
+    }
+
+    #[test]
+    fn variation_is_deviation_over_mean() {
+        let cases: [(&str, Few, f64); 4] = [
+            ("always the same", few([300; 5]), 0.0),
+            ("a third up or down", few([200, 400, 200, 400]), 1.0 / 3.0),
+            ("nothing, always", few([0; 5]), 1.0),
+            ("none", few([]), 1.0),
+        ];
+        for (name, few, want) in cases {
+            assert!((few.variation() - want).abs() < 1e-9, "{name}");
+        }
     }
 
     #[test]

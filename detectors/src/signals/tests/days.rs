@@ -88,13 +88,33 @@ fn long_beacon() {
                 &[High],
             ),
             (
-                "an hour, on a port of its own",
-                each(even(1), |flow| flow.with_port(4_444)),
+                "six times, on a port of its own",
+                each(even(1), |flow| flow.with_port(4_444))[..6].to_vec(),
                 &[Critical],
             ),
             (
-                "a little less",
-                each(even(1), |flow| flow.with_port(4_444))[..11].to_vec(),
+                "five times",
+                each(even(1), |flow| flow.with_port(4_444))[..5].to_vec(),
+                &[],
+            ),
+            (
+                "eleven times within five minutes",
+                each(
+                    calls("10.0.0.1", "203.0.113.5", (0..11).map(|_| (29_000, 300))),
+                    |flow| flow.with_port(4_444),
+                ),
+                &[],
+            ),
+            (
+                "one size and then another",
+                each(
+                    calls(
+                        "10.0.0.1",
+                        "203.0.113.5",
+                        (0..11).map(|nth| (5 * MINUTE, 300 + nth % 2 * 300)),
+                    ),
+                    |flow| flow.with_port(4_444),
+                ),
                 &[],
             ),
             (
@@ -186,12 +206,23 @@ fn what_makes_a_beacon_critical() {
         ("without a name", after(exact(2), 31), vec![], &[Critical]),
         ("of four hosts", shared, vec![], &[]),
         (
-            "new, with jitter",
+            "new, with jitter, at first and after hours",
             after(jittered(4), 31),
+            named(31),
+            &[Critical, Critical],
+        ),
+        (
+            "six times",
+            after(jittered(1)[..6].to_vec(), 31),
             named(31),
             &[Critical],
         ),
-        ("not for long", after(jittered(1), 31), named(31), &[]),
+        (
+            "five times",
+            after(jittered(1)[..5].to_vec(), 31),
+            named(31),
+            &[],
+        ),
         (
             "new, like a clock",
             after(exact(4), 31),
@@ -207,6 +238,40 @@ fn what_makes_a_beacon_critical() {
         ("known from the start", after(jittered(4), 1), named(1), &[]),
     ];
     check_both(SignalKind::LongBeacon, in_network(cases));
+}
+
+/// Calls with these gaps to a name that leads to so many addresses, another each time.
+fn turning(gaps: impl IntoIterator<Item = i64>, addresses: usize) -> (Vec<Flow>, Vec<ProtocolRow>) {
+    let mut at = 31 * HOUR;
+    let call = |(nth, gap)| {
+        at += gap;
+        let server = format!("203.0.113.{}", 5 + nth % addresses);
+        let row = lookup(at - 50, "10.0.0.1", "c2.evil.com", &server);
+        (
+            tcp(at, "10.0.0.1", &server, 443).moves(200, 300, 2_000),
+            row,
+        )
+    };
+    gaps.into_iter().enumerate().map(call).unzip()
+}
+
+#[test]
+fn a_name_that_turns_is_one_destination() {
+    let jittered = |count: i64| (0..count).map(|nth| 5 * MINUTE + (nth * 7_919 % 181 - 90) * 1_000);
+    let even = |count: i64| (0..count).map(|_| 5 * MINUTE);
+    let cases = [
+        ("two addresses", turning(jittered(6), 2), &[Critical][..]),
+        ("sixteen", turning(jittered(6), 16), &[Critical]),
+        ("for two hours", turning(jittered(24), 16), &[Critical]),
+        ("five times", turning(jittered(5), 16), &[]),
+        ("like a clock", turning(even(11), 16), &[]),
+    ];
+    for (name, (flows, rows), want) in cases {
+        let by_address = vec![(name, flows.clone(), vec![], &[][..])];
+        let by_name = vec![(name, flows, rows, want)];
+        check_both(SignalKind::LongBeacon, in_network(by_name));
+        check_both(SignalKind::LongBeacon, in_network(by_address));
+    }
 }
 
 #[test]
