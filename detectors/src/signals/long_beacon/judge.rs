@@ -93,7 +93,8 @@ impl Judge<'_> {
         let doubt = known.and_then(|known| Doubt::of(seen, known, pair, config));
         let even = doubt.is_some() && pair.is_even(score, config);
         let reaches = value >= config.limit.get();
-        if !even && !(reaches && counted == Counted::FirstOfHour) {
+        let over = even || (reaches && counted == Counted::FirstOfHour);
+        if !over {
             return None;
         }
         let severity = match (even, doubt) {
