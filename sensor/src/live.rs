@@ -70,7 +70,7 @@ pub(crate) fn run(args: &LiveArgs, config: &Config) -> anyhow::Result<Outcome> {
     };
     let chunks = config.memory_limit.0 / QUEUE_SHARE / ring::CHUNK_BYTES;
     let (feeder, feed) = feed(usize::try_from(chunks).unwrap_or(usize::MAX).max(2));
-    // One of each may wait: a second signal before the first was heard asks for the same.
+    // One of each may wait.
     let (to_logs, reopen) = bounded(1);
     let (to_stage, reloads) = bounded(1);
     let (to_notices, notices) = bounded(NOTICES);
@@ -84,6 +84,7 @@ pub(crate) fn run(args: &LiveArgs, config: &Config) -> anyhow::Result<Outcome> {
             stage: to_stage,
             logs: to_logs,
             findings: started.findings.clone(),
+            waiting: None,
         };
         let progress = feeder.progress();
         let sources = sources(config, started, &feeder, &ear);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -68,11 +68,13 @@ pub(super) struct Reach {
     pub(super) stage: Sender<Limits>,
     pub(super) logs: Sender<()>,
     pub(super) findings: FindingSender,
+    /// For the stage, which has yet to take what it was sent before.
+    pub(super) waiting: Option<Limits>,
 }
 
 impl Reach {
     /// Opens files again, and puts into force of the configuration what can change on the way.
-    fn reload(&self) {
+    fn reload(&mut self) {
         // Whoever is gone has an end of its own.
         let _ = self.logs.try_send(());
         let _ = self.findings.reopen();
@@ -111,7 +113,16 @@ impl Reach {
             now.threats.told()
         ));
         let _ = self.findings.ask(Arc::clone(&now.origins));
-        let _ = self.stage.try_send(Limits::of(&same));
+        self.waiting = Some(Limits::of(&same));
+    }
+
+    /// Hands what waits for the stage on, if it can take it.
+    fn hand_on(&mut self) {
+        if let Some(limits) = self.waiting.take()
+            && let Err(TrySendError::Full(limits)) = self.stage.try_send(limits)
+        {
+            self.waiting = Some(limits);
+        }
     }
 }
 
@@ -133,7 +144,7 @@ impl Watch {
         let hung_up = Arc::clone(&control.hung_up);
         let thread = thread::Builder::new()
             .name("control".to_owned())
-            .spawn(move || watch(&is_over, &hung_up, &reach, loss, progress))?;
+            .spawn(move || watch(&is_over, &hung_up, reach, loss, progress))?;
         Ok(Self {
             over: Some(over),
             thread: Some(thread),
@@ -154,7 +165,7 @@ impl Drop for Watch {
 fn watch(
     over: &Receiver<()>,
     hung_up: &AtomicBool,
-    reach: &Reach,
+    mut reach: Reach,
     mut loss: LossWatch,
     progress: impl Fn() -> u64,
 ) {
@@ -164,6 +175,7 @@ fn watch(
         if hung_up.swap(false, Relaxed) {
             reach.reload();
         }
+        reach.hand_on();
         watchdog.look(progress());
         loss.look(time_of_day());
     }
