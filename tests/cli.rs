@@ -400,6 +400,37 @@ fn listed_fingerprints_are_found_in_captures_and_in_logs() {
     }
 }
 
+#[test]
+fn what_may_not_be_meant_is_noted() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("c.toml");
+    let noted = |settings: &str| {
+        fs::write(&config, settings).unwrap();
+        let said = run::ran(["check", "--config", config.to_str().unwrap()]).exits(0);
+        let notes = said
+            .stdout
+            .lines()
+            .filter(|line| line.starts_with("note: "));
+        let about = notes.map(|note| note.split(": ").nth(1).unwrap().to_owned());
+        about.collect::<Vec<_>>()
+    };
+    let hashes = "file_hashes = ['md5']\n";
+    assert!(noted(hashes).is_empty());
+    assert_eq!(
+        noted(&format!("parse_protocols = false\n{hashes}")),
+        ["file_hashes"]
+    );
+    let without = |kinds: &str| noted(&format!("[detectors]\ndisabled_signals = [{kinds}]"));
+    // One of two ways to come by a part is enough; of none of them the rule knows nothing.
+    assert_eq!(without("'FAN_OUT_SCAN'"), [""; 0]);
+    assert_eq!(without("'PORT_SCAN'"), ["LM-001"]);
+    assert_eq!(
+        without("'PORT_SCAN', 'FAN_OUT_SCAN'"),
+        ["LM-001", "RECON-001"]
+    );
+    assert_eq!(without("'POST_DOWNLOAD_BEACON'"), ["MALWARE-DELIVERY-001"]);
+}
+
 /// What a configuration makes of a capture: the names of its logs, the rows of conn.log, the findings.
 fn made_of(capture: &Path, settings: &str) -> (Vec<String>, Vec<String>, String) {
     let dir = tempfile::tempdir().unwrap();

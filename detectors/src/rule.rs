@@ -193,6 +193,23 @@ impl Rule {
         fields.iter().map(|field| field.name()).collect()
     }
 
+    /// Whether it can be complete where nobody looks for these signals. What other rules detect is
+    /// taken to be there.
+    pub fn can_do_without(&self, disabled: &[SignalKind]) -> bool {
+        let is_there = |input: &Input| match &input.source {
+            Source::Signal(kind) => !disabled.contains(kind),
+            Source::Rule(_) => true,
+        };
+        let there = |number: &usize| self.inputs.get(*number).is_some_and(is_there);
+        let can_hold = |step: &&Step| step.any_of.iter().any(there);
+        let steps = self.steps.iter().filter(can_hold).count();
+        match self.logic {
+            Logic::Temporal => steps >= self.at_least,
+            Logic::Ordered => steps == self.steps.len(),
+            Logic::Events { .. } | Logic::Values { .. } => steps > 0,
+        }
+    }
+
     /// What it takes.
     pub fn inputs(&self) -> impl Iterator<Item = &Source> {
         self.inputs.iter().map(|input| &input.source)

@@ -45,11 +45,31 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     let kept = kept(&document.value)?;
     let threats = document.value.threats.told();
     let origins = origins(&document.value.origins);
+    let notes = notes(&document.value);
     let told = write!(
         io::stdout().lock(),
-        "ok: {what}: {settings} settings, {rules} rules{threats}\n{origins}{kept}"
+        "ok: {what}: {settings} settings, {rules} rules{threats}\n{origins}{kept}{notes}"
     );
     Ok(answered(told.map_err(Into::into)))
+}
+
+/// What is sound, and may yet not be meant.
+fn notes(config: &Config) -> String {
+    let disabled = &config.detectors.disabled_signals;
+    let rules = config.rulebook.iter().map(|known| &known.rule);
+    let lame = rules.filter(|rule| !rule.can_do_without(disabled));
+    let lame = lame.map(|rule| {
+        let id = &rule.info.id;
+        format!(
+            "note: {id}: can never be complete, as disabled_signals has signals that it needs\n"
+        )
+    });
+    let unread = !config.parse_protocols && !config.file_hashes.is_empty();
+    let unread = unread.then(|| {
+        "note: file_hashes: there are none, as parse_protocols is false: no file is seen\n"
+            .to_owned()
+    });
+    lame.chain(unread).collect()
 }
 
 /// What databases there are, and when each was made.
