@@ -8,7 +8,7 @@
 //! Known noise  administrators; hosts that copy over SMB what SSH tells them to. Whether SMB is used to
 //!              administer or to read a file, its port does not tell.
 //! State        per source and server when each protocol was last used, and the latest `max_evidence`
-//!              flows; pairs updated longest ago are evicted, counted.
+//!              flows; pairs that came once are evicted first, counted.
 
 use flow_table::IpProto;
 

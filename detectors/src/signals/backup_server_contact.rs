@@ -7,7 +7,7 @@
 //! Known noise  hosts that are backed up to several servers, monitors, backup servers that copy from
 //!              one another: give those the role `backup-admin`, or suppress them.
 //! State        per source the hosts of the window (exact up to `max_exact`, then estimated) and the
-//!              latest `max_evidence` flows; sources updated longest ago are evicted, counted.
+//!              latest `max_evidence` flows; sources that came once are evicted first, counted.
 
 use std::net::IpAddr;
 

@@ -10,8 +10,8 @@
 //! Blind to     passwords tried over many hosts or from many; slower than that; SMB,
 //!              Kerberos, HTTP; SSH with compression; what is inside TLS, on `ports` aside.
 //! Known noise  a program whose password was changed; on `ports`, monitoring that opens sessions.
-//! State        per source, host and port a count for each slice and `max_evidence` flows; those
-//!              updated longest ago are evicted, counted.
+//! State        per source, host and port a count for each slice and `max_evidence` flows; those that
+//!              came once are evicted first, counted.
 
 use flow_table::protocol::SignInOutcome;
 use flow_table::{FlowEventKind, IpProto, Timestamp};

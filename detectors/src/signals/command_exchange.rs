@@ -8,7 +8,7 @@
 //! Blind to     long requests, uploads, one-way channels.
 //! Known noise  all browsing looks like this: it means something only beside a rhythm.
 //! State        per source, destination and port three sums, two times and `max_evidence` flows; pairs
-//!              updated longest ago are evicted, counted.
+//!              that came once are evicted first, counted.
 
 use flow_table::{FlowEventKind, Span, Timestamp};
 

@@ -7,7 +7,7 @@
 //! Blind to     hosts that are always busy; growth slow enough to be learnt.
 //! Known noise  browsers opening many tabs, updates, backups, monitoring: alone it is no alert.
 //! State        per source a count for each slice of the window, a baseline of 2 KiB at most and the
-//!              latest `max_evidence` flows; sources updated longest ago are evicted, counted.
+//!              latest `max_evidence` flows; sources that came once are evicted first, counted.
 
 use std::net::IpAddr;
 

@@ -8,9 +8,9 @@
 //! Blind to     other protocols; many small files in as many connections; slow gathering.
 //! Known noise  backup servers, file servers being filled, software deployment: suppress by receiver,
 //!              which is the signal's source, as it is the host that acts next.
-//! State        per receiver a sum for each slice, a baseline of 2 KiB at most and `max_evidence` flows; per
-//!              flow under way over such a port 48 bytes; per pair with an FTP control connection 16.
-//!              What was updated longest ago is evicted, counted.
+//! State        per receiver a sum for each slice, a baseline of 2 KiB at most and `max_evidence`
+//!              flows; per flow under way over such a port 48 bytes; per pair with an FTP control
+//!              connection 16. What came once is evicted first, counted.
 
 use std::net::IpAddr;
 

@@ -6,8 +6,8 @@
 //! Blind to     uploads to one place; many small pieces to ever new addresses.
 //! Known noise  peer-to-peer clients, mail servers, cloud synchronisation over many addresses.
 //! State        per pair a sum for each slice; per source a sum for each slice, its destinations (exact
-//!              up to `max_exact`, then estimated) and `max_evidence` flows; what was updated longest
-//!              ago is evicted, counted.
+//!              up to `max_exact`, then estimated) and `max_evidence` flows; what came once is evicted
+//!              first, counted.
 
 use std::net::IpAddr;
 

@@ -7,7 +7,7 @@
 //!              SMB, services that are stopped, other methods of HTTP.
 //! Known noise  programs that clean up what is old: alone it is no alert.
 //! State        per source and server a count for each slice, `max_evidence` flows and a few names;
-//!              pairs updated longest ago are evicted, counted.
+//!              pairs that came once are evicted first, counted.
 
 use serde::{Deserialize, Serialize};
 

@@ -6,9 +6,9 @@
 //! Blind to     clients that ask through a resolver inside, whose queries are not captured; DNS
 //!              over HTTPS or TLS; hosts that always ask much.
 //! Known noise  opening web pages, mail servers, resolvers that ask for others: alone it is no alert.
-//! State        per client a count for each slice, its names (exact up to `max_exact`, then
-//!              estimated), a baseline of 2 KiB at most, `max_evidence` flows and a few names; clients
-//!              updated longest ago are evicted, counted.
+//! State        per client a count for each slice, its names (exact up to `max_exact`, then estimated),
+//!              a baseline of 2 KiB at most, `max_evidence` flows and a few names; clients that came
+//!              once are evicted first, counted.
 
 use std::net::IpAddr;
 

@@ -14,7 +14,7 @@
 //!              made some: add the domain to `ignore_domains`.
 //! State        per client and domain its names (exact up to `max_exact`, then estimated),
 //!              `max_evidence` flows and a few names; per domain clients, as many as can matter; all
-//!              clients. What was updated longest ago is evicted, counted.
+//!              clients. What came once is evicted first, counted.
 
 use std::net::IpAddr;
 

@@ -8,8 +8,8 @@
 //! Blind to     what is encrypted (HTTPS, archives with a password), SMB, mail; programs in
 //!              archives; uploads to a host inside.
 //! Known noise  updates and package managers over HTTP: alone it is no alert.
-//! State        per client a count for each slice, `max_evidence` flows and a few names; clients
-//!              updated longest ago are evicted, counted.
+//! State        per client a count for each slice, `max_evidence` flows and a few names; clients that
+//!              came once are evicted first, counted.
 
 use std::net::IpAddr;
 

@@ -6,9 +6,9 @@
 //!              `min_packets_per_second`). Severity is by how many times the limit: `high`, `critical`.
 //! Blind to     floods from few sources; slow attacks on applications.
 //! Known noise  a public server on a busy day until its baseline is learnt; the middle of a large site.
-//! State        per destination its sources (exact up to `max_exact`, then estimated), two sums for each
-//!              slice and a few stretches yet to be divided among slices, a baseline of 2 KiB at most
-//!              and `max_evidence` flows; destinations updated longest ago are evicted, counted.
+//! State        per destination its sources (exact up to `max_exact`, then estimated), two sums for
+//!              each slice and a few stretches yet to be divided among slices, a baseline of 2 KiB at
+//!              most and `max_evidence` flows; destinations that came once are evicted first, counted.
 
 use std::net::IpAddr;
 

@@ -12,9 +12,9 @@
 //! Known noise  peer-to-peer clients, monitoring of hosts that are down, inventories: suppress them by
 //!              source.
 //! State        per source its destinations, with whether they answered, and ports (exact up to
-//!              `max_exact`, then estimated) and `max_evidence` flows; sources updated longest ago are
-//!              evicted, counted. Up to `max_undecided` flows of 96 bytes wait for their judgement;
-//!              beyond that the first is judged early, counted.
+//!              `max_exact`, then estimated) and `max_evidence` flows; sources that came once are
+//!              evicted first, counted. Up to `max_undecided` flows of 96 bytes wait for their
+//!              judgement; beyond that the first is judged early, counted.
 
 mod long;
 

@@ -6,8 +6,8 @@
 //! Blind to     data in short or word-like names; clients behind a resolver inside.
 //! Known noise  reputation and antivirus look-ups of hashes, content networks that name hosts by
 //!              hashes: alone it is no alert.
-//! State        per client a count for each slice, `max_evidence` flows and a few names; clients
-//!              updated longest ago are evicted, counted.
+//! State        per client a count for each slice, `max_evidence` flows and a few names; clients that
+//!              came once are evicted first, counted.
 
 use std::net::IpAddr;
 

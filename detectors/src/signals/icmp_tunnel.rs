@@ -9,7 +9,7 @@
 //!              messages of ICMP, or in the timing; data beyond the first 64 bytes; messages not
 //!              captured whole.
 //! Known noise  programs that fill their pings at random.
-//! State        per pair a count for each slice and the flow; pairs updated longest ago are evicted,
+//! State        per pair a count for each slice and the flow; pairs that came once are evicted first,
 //!              counted.
 
 use serde::{Deserialize, Serialize};

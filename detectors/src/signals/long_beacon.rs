@@ -19,7 +19,7 @@
 //!              finds its servers without names. Ports in `ignore_ports` do not count.
 //! State        per pair an hour's count for each hour of a day, and some gaps and sizes: as many as
 //!              say enough, at even distances. About 240 bytes, and as many for a name that leads to
-//!              several addresses; what was updated longest ago is evicted, counted.
+//!              several addresses; what came once is evicted first, counted.
 
 mod doubt;
 mod judge;

@@ -8,7 +8,7 @@
 //! Known noise  cloud backup, video calls, public servers until their baseline is learnt: alone it is
 //!              no alert.
 //! State        per host two sums for each slice, a baseline of 2 KiB at most and `max_evidence` flows;
-//!              hosts updated longest ago are evicted, counted.
+//!              hosts that came once are evicted first, counted.
 
 use std::net::IpAddr;
 

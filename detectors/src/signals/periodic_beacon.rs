@@ -12,7 +12,7 @@
 //! Blind to     intervals over a quarter of the window; strong jitter; one connection kept open.
 //! Known noise  NTP, DNS resolvers, monitoring, chat and mail clients that poll: alone it is no alert.
 //! State        per source, destination and port up to `max_beats` start times and `max_evidence`
-//!              flows; pairs updated longest ago are evicted, counted.
+//!              flows; pairs that came once are evicted first, counted.
 
 use std::collections::VecDeque;
 

@@ -5,10 +5,10 @@
 //!              `common_share` of the internal hosts known.
 //! Blind to     command and control behind a shared content network; one long connection.
 //! Known noise  a department's own cloud service, software only one host runs: alone it is no alert.
-//! State        per pair a count for each slice and `max_evidence` flows; per destination the hosts that
-//!              contacted it, as many as can matter, while it is contacted at all; a list of internal
-//!              hosts up to `max_known_hosts`, in at most an eighth of its memory. What was updated
-//!              longest ago is evicted, counted.
+//! State        per pair a count for each slice and `max_evidence` flows; per destination the hosts
+//!              that contacted it, as many as can matter, while it is contacted at all; a list of
+//!              internal hosts up to `max_known_hosts`, in at most an eighth of its memory. What came
+//!              once is evicted first, counted.
 
 use std::net::IpAddr;
 

@@ -7,8 +7,8 @@
 //! Blind to     scans slower than `limit` ports per window; scans from outside (FAN_OUT_SCAN,
 //!              SYN_BURST); one port on many hosts (FAN_OUT_SCAN).
 //! Known noise  vulnerability scanners, peer-to-peer clients, UDP traceroute: suppress them by source.
-//! State        per source its ports and hosts (exact up to `max_exact`, then estimated) and the
-//!              latest `max_evidence` flows; sources updated longest ago are evicted, counted.
+//! State        per source its ports and hosts (exact up to `max_exact`, then estimated) and the latest
+//!              `max_evidence` flows; sources that came once are evicted first, counted.
 
 use std::net::IpAddr;
 

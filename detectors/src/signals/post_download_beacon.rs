@@ -10,7 +10,7 @@
 //!              shared content networks by address; calls that begin later.
 //! Known noise  new sites that people visit right after they installed something.
 //! State        per client when it fetched programs, up to [`MOST`] times; per client and destination a
-//!              few numbers and `max_evidence` flows. What was updated longest ago is evicted, counted.
+//!              few numbers and `max_evidence` flows. What came once is evicted first, counted.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;

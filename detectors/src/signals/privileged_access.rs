@@ -7,7 +7,7 @@
 //! Known noise  administrators' hosts, jump hosts, configuration management, domain members that use
 //!              445 on several servers: alone it is no alert.
 //! State        per source the hosts of each service (exact up to `max_exact`, then estimated) and the
-//!              latest `max_evidence` flows; sources updated longest ago are evicted, counted.
+//!              latest `max_evidence` flows; sources that came once are evicted first, counted.
 
 use std::net::IpAddr;
 

@@ -8,8 +8,8 @@
 //!              BitTorrent, DCE/RPC); flows picked up midstream; HTTP on a port of TLS and the like
 //!              from `first_free_port` on.
 //! Known noise  services that are hidden on purpose, such as SSH on 2222: suppress them by port.
-//! State        per source, destination and port `max_evidence` flows and a name; those updated longest
-//!              ago are evicted, counted.
+//! State        per source, destination and port `max_evidence` flows and a name; those that came once
+//!              are evicted first, counted.
 
 use serde::{Deserialize, Serialize};
 

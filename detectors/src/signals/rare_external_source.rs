@@ -10,8 +10,9 @@
 //! Blind to     what is encrypted; a source with a common name in its Host header; rare content on
 //!              common sites.
 //! Known noise  software that one department uses; the first hours of a sensor: alone it is no alert.
-//! State        per client, server and domain a count for each slice, `max_evidence` flows and a few names;
-//!              pairs updated longest ago are evicted, counted. Of destinations: see `destinations.rs`.
+//! State        per client, server and domain a count for each slice, `max_evidence` flows and a few
+//!              names; pairs that came once are evicted first, counted. Of destinations: see
+//!              `destinations.rs`.
 
 use flow_table::Timestamp;
 

@@ -9,8 +9,8 @@
 //! Blind to     what goes to services that many use; trickles; many destinations for little each.
 //! Known noise  backups and storage of one host, until they are no longer new; films sent to a customer:
 //!              medium, mostly.
-//! State        per pair two sums for each slice and `max_evidence` flows; pairs updated longest ago are
-//!              evicted, counted.
+//! State        per pair two sums for each slice and `max_evidence` flows; pairs that came once are
+//!              evicted first, counted.
 
 use flow_table::IpProto;
 use serde::{Deserialize, Serialize};

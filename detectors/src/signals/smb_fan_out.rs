@@ -9,7 +9,7 @@
 //!              domain members that use several servers: evidence counts the usual ones beside.
 //! State        per source the unusual hosts of the window (exact up to `max_exact`, then estimated),
 //!              up to `max_usual` hosts with first and last contact, and the latest `max_evidence`
-//!              flows; sources updated longest ago are evicted, counted.
+//!              flows; sources that came once are evicted first, counted.
 
 use std::net::IpAddr;
 

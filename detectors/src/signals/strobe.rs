@@ -4,8 +4,8 @@
 //!              within `window`: one each second for a whole day.
 //! Blind to     fewer; many sources together.
 //! Known noise  monitoring, broken clients that try again at once, busy proxies.
-//! State        per pair a count for each slice of the window and the latest `max_evidence` flows; pairs
-//!              updated longest ago are evicted, counted.
+//! State        per pair a count for each slice of the window and the latest `max_evidence` flows;
+//!              pairs that came once are evicted first, counted.
 
 use serde::{Deserialize, Serialize};
 

@@ -6,8 +6,8 @@
 //!              `answer_grace` old, so the window ends that much in the past.
 //! Blind to     floods that complete handshakes; floods of other packets (FAN_IN_DDOS).
 //! Known noise  a popular server that went down; a scanner (as source).
-//! State        per address and role two sums for each slice and `max_evidence` flows; addresses updated
-//!              longest ago are evicted, counted.
+//! State        per address and role two sums for each slice and `max_evidence` flows; addresses that
+//!              came once are evicted first, counted.
 
 use std::net::IpAddr;
 

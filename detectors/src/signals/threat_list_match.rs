@@ -8,8 +8,8 @@
 //! Blind to     what no list names; everything, as long as no lists are given; fingerprints that
 //!              others share.
 //! Known noise  lists that are old or too wide: addresses of hosters, resolvers, mail services.
-//! State        per pair a count for each slice, `max_evidence` flows and a few names; pairs updated
-//!              longest ago are evicted, counted.
+//! State        per pair a count for each slice, `max_evidence` flows and a few names; pairs that came
+//!              once are evicted first, counted.
 
 use std::sync::Arc;
 
