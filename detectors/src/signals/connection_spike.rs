@@ -1,9 +1,9 @@
 //! CONNECTION_SPIKE: an internal host opens far more connections than it usually does.
 //!
 //! Fires when   the connections (TCP by SYN; flows of any other protocol) an internal source opens
-//!              within `window` exceed its mean by more than `limit` standard deviations. Mean and deviation are learnt
-//!              from its earlier windows, of this hour of the week where two earlier weeks tell of it, or are
-//!              the prior until `min_history` of them were seen.
+//!              within `window` exceed its mean by more than `limit` standard deviations. Mean and
+//!              deviation are learnt from its earlier windows, of this hour of the week where two
+//!              earlier weeks tell of it, or are the prior until `min_history` of them were seen.
 //! Blind to     hosts that are always busy; growth slow enough to be learnt.
 //! Known noise  browsers opening many tabs, updates, backups, monitoring: alone it is no alert.
 //! State        per source a count for each slice of the window, a baseline of 2 KiB at most and the
