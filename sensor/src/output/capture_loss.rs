@@ -4,10 +4,11 @@
 use super::fields::Fields;
 use super::protocols::Kind;
 use super::zeek::PEER;
+use crate::config::Log;
 use crate::pipeline::Lost;
 
 pub(super) const CAPTURE_LOSS: Kind = Kind::of(
-    "capture_loss",
+    Log::CaptureLoss,
     &[
         ("ts", "time"),
         ("ts_delta", "interval"),

@@ -5,9 +5,10 @@ use flow_table::protocol::dhcp::{self, DhcpRecord};
 
 use super::fields::Fields;
 use super::protocols::Kind;
+use crate::config::Log;
 
 pub(super) const DHCP: Kind = Kind::of(
-    "dhcp",
+    Log::Dhcp,
     &[("ts", "time"), ("uids", "set[string]")],
     &[
         ("client_addr", "addr"),

@@ -4,9 +4,10 @@ use flow_table::protocol::dns::{self, DnsRecord, Naming};
 
 use super::fields::Fields;
 use super::protocols::Kind;
+use crate::config::Log;
 
 pub(super) const DNS: Kind = Kind::of_flows(
-    "dns",
+    Log::Dns,
     &[
         ("proto", "enum"),
         ("trans_id", "count"),

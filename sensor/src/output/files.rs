@@ -8,9 +8,10 @@ use flow_table::{ProtocolRow, Side};
 use super::fields::Fields;
 use super::local::is_local;
 use super::protocols::Kind;
+use crate::config::Log;
 
 pub(super) const FILES: Kind = Kind::of(
-    "files",
+    Log::Files,
     &[
         ("ts", "time"),
         ("fuid", "string"),

@@ -4,9 +4,10 @@ use flow_table::protocol::ftp::FtpRecord;
 
 use super::fields::Fields;
 use super::protocols::Kind;
+use crate::config::Log;
 
 pub(super) const FTP: Kind = Kind::of_flows(
-    "ftp",
+    Log::Ftp,
     &[
         ("user", "string"),
         ("password", "string"),

@@ -5,9 +5,10 @@ use flow_table::{ProtocolRow, Side};
 
 use super::fields::Fields;
 use super::protocols::Kind;
+use crate::config::Log;
 
 pub(super) const HTTP: Kind = Kind::of_flows(
-    "http",
+    Log::Http,
     &[
         ("trans_depth", "count"),
         ("method", "string"),

@@ -10,10 +10,11 @@ use super::fields::Fields;
 use super::local::is_local;
 use super::protocols::Kind;
 use super::recent::Recent;
+use crate::config::Log;
 
-pub(super) const HOSTS: Kind = Kind::of("known_hosts", &[("ts", "time"), ("host", "addr")], &[]);
+pub(super) const HOSTS: Kind = Kind::of(Log::KnownHosts, &[("ts", "time"), ("host", "addr")], &[]);
 pub(super) const SERVICES: Kind = Kind::of(
-    "known_services",
+    Log::KnownServices,
     &[("ts", "time"), ("host", "addr")],
     &[
         ("port_num", "port"),

@@ -6,9 +6,10 @@ use flow_table::{Span, Timestamp};
 use super::fields::Fields;
 use super::protocols::Kind;
 use super::zeek::PEER;
+use crate::config::Log;
 
 pub(super) const NOTICE: Kind = Kind::of(
-    "notice",
+    Log::Notice,
     &[
         ("ts", "time"),
         ("uid", "string"),

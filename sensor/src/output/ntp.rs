@@ -4,9 +4,10 @@ use flow_table::protocol::ntp::NtpRecord;
 
 use super::fields::Fields;
 use super::protocols::Kind;
+use crate::config::Log;
 
 pub(super) const NTP: Kind = Kind::of_flows(
-    "ntp",
+    Log::Ntp,
     &[
         ("version", "count"),
         ("mode", "count"),

@@ -18,30 +18,26 @@ use crate::cli::LogFormat;
 use crate::config::Log;
 use crate::pipeline::Reports;
 
-/// One of the logs: its name and its columns.
+/// One of the logs, and its columns.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kind {
-    path: &'static str,
+    log: Log,
     /// The first columns, and those after.
     columns: [&'static [Column]; 2],
 }
 
 impl Kind {
     /// A log with these columns.
-    pub(super) const fn of(
-        path: &'static str,
-        first: &'static [Column],
-        others: &'static [Column],
-    ) -> Self {
+    pub(super) const fn of(log: Log, first: &'static [Column], others: &'static [Column]) -> Self {
         Self {
-            path,
+            log,
             columns: [first, others],
         }
     }
 
     /// A log whose rows begin with the flow they are of.
-    pub(super) const fn of_flows(path: &'static str, columns: &'static [Column]) -> Self {
-        Self::of(path, &FLOW, columns)
+    pub(super) const fn of_flows(log: Log, columns: &'static [Column]) -> Self {
+        Self::of(log, &FLOW, columns)
     }
 }
 
@@ -85,7 +81,7 @@ impl Lazy {
     fn new(kind: Kind) -> Self {
         Self {
             kind,
-            name: format!("{}.log", kind.path),
+            name: format!("{}.log", kind.log.name()),
             columns: kind.columns.concat(),
             disabled: false,
             log: None,
@@ -114,7 +110,7 @@ impl ProtocolLogs {
     ) -> anyhow::Result<Self> {
         let mut logs = KINDS.map(Lazy::new);
         for log in &mut logs {
-            log.disabled = disabled.iter().any(|other| other.name() == log.kind.path);
+            log.disabled = disabled.contains(&log.kind.log);
         }
         for log in &logs {
             dir.remove_file(&log.name)?;
@@ -271,7 +267,7 @@ impl ProtocolLogs {
         write: impl FnOnce(&mut Fields<'_>),
     ) -> Result<(), LogLost> {
         let (dir, format) = (&self.dir, self.format);
-        let Some(lazy) = self.logs.iter_mut().find(|log| log.kind.path == kind.path) else {
+        let Some(lazy) = self.logs.iter_mut().find(|log| log.kind.log == kind.log) else {
             return Ok(());
         };
         if lazy.disabled {
@@ -292,7 +288,12 @@ impl ProtocolLogs {
                     dir.tally().lose(1);
                     LogLost::new(name, error)
                 });
-                none.insert(ZeekLog::new(file?, format, kind.path, columns.clone()))
+                none.insert(ZeekLog::new(
+                    file?,
+                    format,
+                    kind.log.name(),
+                    columns.clone(),
+                ))
             }
         };
         if let Some(block) = log.row(now) {
@@ -338,9 +339,8 @@ mod tests {
     #[test]
     fn every_log_can_be_disabled_by_its_name() {
         for kind in KINDS {
-            let name: StrDeserializer<'_, Error> = kind.path.into_deserializer();
-            let log = Log::deserialize(name).unwrap();
-            assert_eq!(log.name(), kind.path);
+            let name: StrDeserializer<'_, Error> = kind.log.name().into_deserializer();
+            assert_eq!(Log::deserialize(name).unwrap(), kind.log);
         }
     }
 }

@@ -4,9 +4,10 @@ use flow_table::protocol::quic::{self, QuicRecord};
 
 use super::fields::Fields;
 use super::protocols::Kind;
+use crate::config::Log;
 
 pub(super) const QUIC: Kind = Kind::of_flows(
-    "quic",
+    Log::Quic,
     &[
         ("version", "string"),
         ("client_initial_dcid", "string"),

@@ -8,9 +8,10 @@ use flow_table::{Side, Uid};
 
 use super::fields::Fields;
 use super::protocols::Kind;
+use crate::config::Log;
 
 pub(super) const SMTP: Kind = Kind::of_flows(
-    "smtp",
+    Log::Smtp,
     &[
         ("trans_depth", "count"),
         ("helo", "string"),

@@ -7,9 +7,10 @@ use flow_table::protocol::ssh::SshRecord;
 use super::fields::Fields;
 use super::local::is_local;
 use super::protocols::Kind;
+use crate::config::Log;
 
 pub(super) const SSH: Kind = Kind::of_flows(
-    "ssh",
+    Log::Ssh,
     &[
         ("version", "count"),
         ("auth_success", "bool"),

@@ -5,9 +5,10 @@ use flow_table::protocol::tls::{self, SslRecord};
 
 use super::fields::Fields;
 use super::protocols::Kind;
+use crate::config::Log;
 
 pub(super) const SSL: Kind = Kind::of_flows(
-    "ssl",
+    Log::Ssl,
     &[
         ("version", "string"),
         ("cipher", "string"),

@@ -9,10 +9,11 @@ use flow_table::DropReason;
 use super::fields::Fields;
 use super::protocols::Kind;
 use super::zeek::{Column, PEER};
+use crate::config::Log;
 use crate::pipeline::Stats;
 
 pub(super) const STATS: Kind = Kind::of(
-    "stats",
+    Log::Stats,
     &[
         ("ts", "time"),
         ("peer", "string"),

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::log_file::LogFile;
 use super::zeek::{Column, ZeekLog};
 use crate::cli::LogFormat;
+use crate::config::Log;
 
 const COLUMNS: [Column; 8] = [
     ("ts", "time"),
@@ -31,7 +32,7 @@ impl TunnelLog {
 
     pub(super) fn new(file: LogFile, format: LogFormat) -> Self {
         Self {
-            log: ZeekLog::new(file, format, "tunnel", COLUMNS.to_vec()),
+            log: ZeekLog::new(file, format, Log::Tunnel.name(), COLUMNS.to_vec()),
             format,
         }
     }

@@ -10,9 +10,10 @@ use super::fields::Fields;
 use super::protocols::Kind;
 use super::recent::Recent;
 use super::zeek::PEER;
+use crate::config::Log;
 
 pub(super) const WEIRD: Kind = Kind::of_flows(
-    "weird",
+    Log::Weird,
     &[
         ("name", "string"),
         ("addl", "string"),

@@ -8,9 +8,10 @@ use flow_table::{Span, Timestamp};
 
 use super::fields::Fields;
 use super::protocols::Kind;
+use crate::config::Log;
 
 pub(super) const X509: Kind = Kind::of(
-    "x509",
+    Log::X509,
     &[("ts", "time")],
     &[
         ("fingerprint", "string"),
