@@ -90,3 +90,15 @@ pub enum Finding {
     /// A rule completed again within its dedup window, or its severity rose.
     DetectionUpdated(Detection),
 }
+
+impl Finding {
+    /// The signal that it is, or those that it rests on.
+    pub fn signals_mut(&mut self) -> &mut [Signal] {
+        match self {
+            Self::SignalOpened(signal)
+            | Self::SignalRaised(signal)
+            | Self::SignalClosed(signal) => std::slice::from_mut(signal),
+            Self::DetectionMade(made) | Self::DetectionUpdated(made) => &mut made.signals,
+        }
+    }
+}

@@ -61,15 +61,8 @@ impl Answers {
 impl Observer {
     /// Says of the addresses outside that a finding names what is known of them by now.
     pub(crate) fn name_outside(&mut self, finding: &mut Finding) {
-        match finding {
-            Finding::SignalOpened(signal)
-            | Finding::SignalRaised(signal)
-            | Finding::SignalClosed(signal) => self.name_outside_of(signal),
-            Finding::DetectionMade(made) | Finding::DetectionUpdated(made) => {
-                made.signals
-                    .iter_mut()
-                    .for_each(|signal| self.name_outside_of(signal));
-            }
+        for signal in finding.signals_mut() {
+            self.name_outside_of(signal);
         }
     }
 

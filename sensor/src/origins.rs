@@ -235,14 +235,8 @@ impl Enricher {
 
     /// Fills in what is known; addresses of which nothing is are left out.
     pub(crate) fn enrich(&mut self, finding: &mut Finding) {
-        match finding {
-            Finding::SignalOpened(signal)
-            | Finding::SignalRaised(signal)
-            | Finding::SignalClosed(signal) => self.place(&mut signal.evidence.outside),
-            Finding::DetectionMade(made) | Finding::DetectionUpdated(made) => {
-                let signals = made.signals.iter_mut();
-                signals.for_each(|signal| self.place(&mut signal.evidence.outside));
-            }
+        for signal in finding.signals_mut() {
+            self.place(&mut signal.evidence.outside);
         }
     }
 
