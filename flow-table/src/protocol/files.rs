@@ -75,11 +75,7 @@ impl FileRecord {
             overflow_bytes: 0,
             timedout: false,
             hashes: Hashes::NONE,
-            digests: Digests {
-                md5: None,
-                sha1: None,
-                sha256: None,
-            },
+            digests: Digests::NONE,
         }
     }
 }

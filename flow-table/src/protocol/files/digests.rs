@@ -41,6 +41,15 @@ pub struct Digests {
     pub sha256: Option<[u8; 32]>,
 }
 
+impl Digests {
+    /// None of them.
+    pub const NONE: Self = Self {
+        md5: None,
+        sha1: None,
+        sha256: None,
+    };
+}
+
 /// Digests under way.
 #[derive(Clone, Debug)]
 pub(in crate::protocol) struct Hasher {

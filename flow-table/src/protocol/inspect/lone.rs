@@ -83,12 +83,16 @@ impl Lone {
 
     /// Bytes of `side` came; whether all that was said may still be a file that is hashed.
     pub(super) fn goes_on(&mut self, side: Side, bytes: &[u8], recogniser: &Recogniser) -> bool {
+        let Some(hasher) = &mut self.hasher else {
+            return false;
+        };
         let is_alone = alone(recogniser).is_some_and(|(sender, _)| sender == side);
-        self.hasher = self.hasher.take().filter(|_| is_alone);
-        if let Some(hasher) = &mut self.hasher {
+        if is_alone {
             hasher.data(bytes);
+        } else {
+            self.lose();
         }
-        self.is_hashing()
+        is_alone
     }
 
     /// Some of it is missing, or nobody knows whether that was all.
