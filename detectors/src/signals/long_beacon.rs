@@ -217,11 +217,7 @@ impl Beacons {
     }
 
     /// Counts and judges a connection for the name it is called by, if that leads to several addresses.
-    fn by_name(&mut self, seen: &Seen<'_>, bytes: u32, board: &mut Board) -> ByName {
-        self.turns(seen, bytes, board).unwrap_or_default()
-    }
-
-    fn turns(&mut self, seen: &Seen<'_>, bytes: u32, board: &mut Board) -> Option<ByName> {
+    fn by_name(&mut self, seen: &Seen<'_>, bytes: u32, board: &mut Board) -> Option<ByName> {
         let key = join(seen.src.key, seen.known?.name?);
         let (pairs, min_gap) = (&self.pairs, self.config.min_gap);
         let judge = Judge {
@@ -256,7 +252,7 @@ impl Detector for Beacons {
         if !seen.connects {
             return self.sent(seen.pair, bytes);
         }
-        let by_name = self.by_name(seen, bytes, board);
+        let by_name = self.by_name(seen, bytes, board).unwrap_or_default();
         let (config, max_evidence) = (&self.config, self.general.max_evidence);
         let hosts = &mut self.hosts;
         self.pairs.judge(seen.pair, seen.pair, |pair| {
