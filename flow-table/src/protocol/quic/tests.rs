@@ -256,6 +256,26 @@ fn connections_have_a_limit() {
 }
 
 #[test]
+fn hellos_of_versions_whose_keys_are_known_are_read() {
+    let versions = [
+        1,
+        packet::VERSION_2,
+        0xff00_0016,
+        0xff00_0017,
+        0xff00_001d,
+        0xff00_0021,
+        0xface_b001,
+        0xface_b002,
+        0xface_b00e,
+    ];
+    for version in versions {
+        let (findings, _) = play(&[(Orig, initial(Orig, version, 0, &crypto_frame(0, &hello())))]);
+        let name = rows(&findings)[0].server_name.as_deref();
+        assert_eq!(name, Some(&b"h"[..]), "{version:x}");
+    }
+}
+
+#[test]
 fn versions_have_names() {
     for (version, want) in [
         (1, "1"),

@@ -12,7 +12,7 @@ const fn is(protocol: Protocol) -> Verdict {
     Verdict::Is(protocol)
 }
 
-const TEXT: [Case; 24] = [
+const TEXT: [Case; 28] = [
     (
         "HTTP",
         &[(Orig, b"GET / HTTP/1.1\r\n")],
@@ -36,6 +36,33 @@ const TEXT: [Case; 24] = [
         &[(Orig, b"OPTIONS * HTTP/1.1\r\n")],
         80,
         is(Protocol::Http),
+    ),
+    (
+        "HTTP CONNECT, cut",
+        &[(Orig, b"CONNECT "), (Orig, b"a:443 HTTP/1.1\r\n")],
+        80,
+        is(Protocol::Http),
+    ),
+    (
+        "RTSP OPTIONS",
+        &[(Orig, b"OPTIONS rtsp://a/ RTSP/1.0\r\n")],
+        8554,
+        Verdict::Undecided,
+    ),
+    (
+        "RTSP OPTIONS, cut",
+        &[(Orig, b"OPTIONS rt"), (Orig, b"sp://a/ RTSP/1.0\r\n")],
+        8554,
+        Verdict::Undecided,
+    ),
+    (
+        "CONNECT of NATS",
+        &[
+            (Resp, b"INFO {\"port\":4222}\r\n"),
+            (Orig, b"CONNECT {\"verbose\":false}\r\n"),
+        ],
+        4222,
+        Verdict::Unknown,
     ),
     (
         "SIP OPTIONS",

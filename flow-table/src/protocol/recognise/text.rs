@@ -51,13 +51,27 @@ const HTTP_METHODS: [&[u8]; 24] = [
 
 const HTTP_REPLIES: [&[u8]; 3] = [b"HTTP/1.", b"HTTP/0.9", b"http/1."];
 
-/// A request of HTTP, and not one of SIP's with the same word.
+/// A request of HTTP, and not one with the same word of SIP, RTSP or NATS.
 fn request(bytes: &[u8]) -> Match {
     let http = any_of(bytes, &HTTP_METHODS);
-    match sip(bytes) {
+    match sip(bytes).or(others_target(bytes)) {
         Match::Maybe => http.and(Match::Maybe),
-        Match::Yes | Match::No => http,
+        Match::Yes => Match::No,
+        Match::No => http,
     }
+}
+
+/// What a word of HTTP's asks for in RTSP (RFC 2326, 6), and what NATS calls its options.
+fn others_target(bytes: &[u8]) -> Match {
+    const TARGETS: [(&[u8], &[&[u8]]); 2] = [
+        (b"OPTIONS ", &[b"rtsp:", b"rtspu:", b"* RTSP/"]),
+        (b"CONNECT ", &[b"{"]),
+    ];
+    let test = |(word, targets): &(&[u8], &[&[u8]])| match begins(bytes, word) {
+        Match::Yes => any_of(bytes.get(word.len()..).unwrap_or_default(), targets),
+        other => other,
+    };
+    TARGETS.iter().map(test).fold(Match::No, Match::or)
 }
 
 fn any_of(bytes: &[u8], starts: &[&[u8]]) -> Match {
