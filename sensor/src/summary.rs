@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use anstyle::{AnsiColor, Style};
 use detectors::Severity;
-use flow_table::{Span, Timestamp};
+use flow_table::{DropReason, Span, Timestamp};
 
 use crate::cli::TalkArgs;
 use crate::findings::{Made, Tally};
@@ -13,6 +13,8 @@ use crate::text::{grouped, printable, rough};
 
 /// Detections shown one by one unless more is asked for.
 const MOST_SHOWN: usize = 100;
+/// One packet in so many with a wrong checksum is a hint.
+const MANY_WRONG: u64 = 20;
 
 /// What a run reads.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -84,6 +86,7 @@ enum Detail {
 fn write(out: &mut impl Write, detail: Detail, run: &RunSummary, tally: &Tally) -> io::Result<()> {
     write_totals(out, run)?;
     write_dropped(out, detail, run)?;
+    write_hint(out, run)?;
     write_counters(out, detail, &run.counters)?;
     write_signals(out, tally)?;
     write_detections(out, detail, tally)?;
@@ -162,6 +165,24 @@ fn write_dropped(out: &mut impl Write, detail: Detail, run: &RunSummary) -> io::
         )?;
     }
     Ok(())
+}
+
+/// Many wrong checksums are mostly those of packets that the capturing host sends itself: hardware
+/// fills them in later.
+fn write_hint(out: &mut impl Write, run: &RunSummary) -> io::Result<()> {
+    let mut dropped = run.dropped.iter();
+    let wrong = dropped.find(|dropped| dropped.reason == DropReason::BadChecksum.name());
+    let wrong = wrong.map_or(0, |dropped| dropped.packets);
+    if wrong == 0 || wrong.saturating_mul(MANY_WRONG) < run.packets {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "{:<11} {} % of packets have wrong checksums, as where the host that sends them is captured: \
+         -C takes them as they are",
+        "hint",
+        wrong.saturating_mul(100) / run.packets.max(1),
+    )
 }
 
 fn write_counters(
@@ -383,6 +404,29 @@ detections  none
             shown(Detail::Usual, &RunSummary::default(), &Tally::default()),
             want
         );
+    }
+
+    #[test]
+    fn many_wrong_checksums_are_explained() {
+        let shown_of = |packets, wrong| {
+            let dropped = vec![Dropped {
+                reason: DropReason::BadChecksum.name(),
+                packets: wrong,
+                bytes: 60 * wrong,
+            }];
+            let run = RunSummary {
+                packets,
+                dropped,
+                ..RunSummary::default()
+            };
+            shown(Detail::Usual, &run, &Tally::default())
+        };
+        let want = "hint        8 % of packets have wrong checksums, as where the host that sends them is \
+                    captured: -C takes them as they are\n";
+        assert!(shown_of(3_443, 288).contains(want));
+        for (packets, wrong) in [(1_000, 0), (1_000, 49), (0, 0)] {
+            assert!(!shown_of(packets, wrong).contains("hint"), "{wrong}");
+        }
     }
 
     #[test]
