@@ -43,6 +43,7 @@ mod outside;
 mod roles;
 mod rule;
 mod samples;
+mod scattered;
 mod seen;
 mod signal;
 mod signals;

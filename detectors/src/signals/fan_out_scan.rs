@@ -6,11 +6,12 @@
 //!              Or, the long form (`long.rs`), when a source inside tried at least `long_limit` ports
 //!              of hosts inside within `long_window` that did not answer or refused, over at least
 //!              `long_spread`, each at most `long_attempts` times on average, and not many more that
-//!              did answer: medium.
+//!              did answer: medium. It is low while the attempts of a host inside are scattered over
+//!              the world outside, nearly each at a port of its own, as peer-to-peer clients make them.
 //! Blind to     scans slower than that; slow ones of the world outside; scans of networks where most
 //!              hosts answer.
-//! Known noise  peer-to-peer clients, monitoring of hosts that are down, inventories: suppress them by
-//!              source.
+//! Known noise  peer-to-peer clients who try each peer many times; monitoring of hosts that are down,
+//!              inventories: suppress them by source.
 //! State        per source its destinations, with whether they answered, and ports (exact up to
 //!              `max_exact`, then estimated) and `max_evidence` flows; sources that came once are
 //!              evicted first, counted. Up to `max_undecided` flows of 96 bytes wait for their
@@ -29,12 +30,13 @@ use super::{Detector, General, Usage, above, counted, short};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::{FanOutScan, PER_UNDECIDED};
 use crate::samples::{Sample, Samples};
-use crate::seen::Seen;
+use crate::scattered::Outward;
+use crate::seen::{Seen, Side};
 use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
-use crate::window::{Distinct, Slicing};
-use crate::{SignalKind, Subject};
+use crate::window::{Distinct, Place, Slicing};
+use crate::{Severity, SignalKind, Subject};
 use long::Searches;
 
 /// The one moment the detector waits for concerns no subject.
@@ -64,12 +66,13 @@ struct Source {
     /// Counted: tried. Marked: answered.
     destinations: Distinct,
     ports: Distinct,
+    outward: Outward,
     samples: Samples,
 }
 
 impl Held for Source {
     fn heap(&self) -> usize {
-        self.destinations.heap() + self.ports.heap() + self.samples.heap()
+        self.destinations.heap() + self.ports.heap() + self.outward.heap() + self.samples.heap()
     }
 
     fn came_back(&self) -> Option<bool> {
@@ -86,7 +89,20 @@ struct Undecided {
     src: IpAddr,
     src_key: u64,
     dst_key: u64,
+    /// From inside to outside.
+    outward: bool,
     sample: Sample,
+}
+
+impl Source {
+    /// Of a scan of so many destinations.
+    fn severity(&self, tried: u64, config: &FanOutScan) -> Severity {
+        if self.outward.is_scattered(tried, self.ports.counted()) {
+            return Severity::Low;
+        }
+        let (high, critical) = (config.high.get() as f64, config.critical.get() as f64);
+        above(tried as f64, high, critical)
+    }
 }
 
 impl Scans {
@@ -126,6 +142,7 @@ impl Scans {
             src: seen.src.addr,
             src_key: seen.src.key,
             dst_key: seen.dst.key,
+            outward: seen.src.inside() && seen.dst.side == Side::Outside,
             sample: Sample::of(seen.event, seen.dst.addr),
         });
     }
@@ -162,6 +179,9 @@ impl Scans {
                 .destinations
                 .count(flow.dst_key, slice, first, general.max_exact);
             source.ports.count(port, slice, first, general.max_exact);
+            if flow.outward {
+                source.outward.count(Place { slice, first });
+            }
             source.samples.push(flow.sample, general.max_evidence);
             let tried = source.destinations.counted();
             if tried < config.limit.get() {
@@ -175,11 +195,7 @@ impl Scans {
                     kind: SignalKind::FanOutScan,
                     subject: Subject::source(flow.src),
                     key: flow.src_key,
-                    severity: above(
-                        destinations,
-                        config.high.get() as f64,
-                        config.critical.get() as f64,
-                    ),
+                    severity: source.severity(tried, config),
                     value: destinations,
                     threshold: config.limit.get() as f64,
                     rank: destinations,

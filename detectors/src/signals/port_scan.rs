@@ -3,10 +3,12 @@
 //! Fires when   an internal source opens flows to more than `limit` distinct destination ports, TCP
 //!              (by SYN) and UDP together, within `window`; a number used with both counts once.
 //!              It is medium, however many ports, while at least the share `max_completed` of
-//!              them took part in a conversation: a scanner mostly finds ports closed.
+//!              them took part in a conversation: a scanner mostly finds ports closed; or while
+//!              attempts are scattered over hosts outside, nearly each at a port of its own, as
+//!              peer-to-peer clients make them.
 //! Blind to     scans slower than `limit` ports per window; scans from outside (FAN_OUT_SCAN,
 //!              SYN_BURST); one port on many hosts (FAN_OUT_SCAN).
-//! Known noise  vulnerability scanners, peer-to-peer clients, UDP traceroute: suppress them by source.
+//! Known noise  vulnerability scanners, UDP traceroute: suppress them by source.
 //! State        per source its ports and hosts (exact up to `max_exact`, then estimated) and the latest
 //!              `max_evidence` flows; sources that came once are evicted first, counted.
 
@@ -19,7 +21,8 @@ use super::{Detector, General, Usage, above, counted};
 use crate::board::{About, Board, Facts, Over};
 use crate::config::PortScan;
 use crate::samples::{Sample, Samples};
-use crate::seen::Seen;
+use crate::scattered::Outward;
+use crate::seen::{Seen, Side};
 use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
@@ -40,16 +43,29 @@ struct Source {
     /// Marked: took part in a conversation.
     ports: Distinct,
     hosts: Distinct,
+    outward: Outward,
     samples: Samples,
 }
 
 impl Held for Source {
     fn heap(&self) -> usize {
-        self.ports.heap() + self.hosts.heap() + self.samples.heap()
+        self.ports.heap() + self.hosts.heap() + self.outward.heap() + self.samples.heap()
     }
 
     fn came_back(&self) -> Option<bool> {
         Some(self.samples.several())
+    }
+}
+
+impl Source {
+    fn severity(&self, config: &PortScan) -> Severity {
+        let (ports, hosts) = (self.ports.counted(), self.hosts.counted());
+        let (all, completed) = (ports as f64, self.ports.marked() as f64);
+        if completed >= all * config.max_completed.get() || self.outward.is_scattered(hosts, ports)
+        {
+            return Severity::Medium;
+        }
+        above(all, config.high.get() as f64, config.critical.get() as f64)
     }
 }
 
@@ -122,6 +138,9 @@ impl Detector for Scans {
                 source
                     .hosts
                     .count(seen.dst.key, place.slice, place.first, general.max_exact);
+                if seen.dst.side == Side::Outside {
+                    source.outward.count(place);
+                }
                 source
                     .samples
                     .push(Sample::of(seen.event, seen.dst.addr), general.max_evidence);
@@ -132,7 +151,7 @@ impl Detector for Scans {
                         kind: SignalKind::PortScan,
                         subject: Subject::source(seen.src.addr),
                         key: seen.src.key,
-                        severity: severity(&source.ports, config),
+                        severity: source.severity(config),
                         value: ports,
                         threshold: config.limit.get() as f64,
                         rank: ports,
@@ -160,14 +179,6 @@ impl Detector for Scans {
     fn usage(&self) -> Usage {
         Usage::of(&self.sources)
     }
-}
-
-fn severity(ports: &Distinct, config: &PortScan) -> Severity {
-    let (all, completed) = (ports.counted() as f64, ports.marked() as f64);
-    if completed >= all * config.max_completed.get() {
-        return Severity::Medium;
-    }
-    above(all, config.high.get() as f64, config.critical.get() as f64)
 }
 
 pub(super) fn clause(facts: &Facts<'_>) -> String {

@@ -82,6 +82,19 @@ fn repeated(src: &str, dst: &str, count: i64, gap: i64) -> Vec<Flow> {
     (0..count).map(|n| tcp(n * gap, src, dst, 443)).collect()
 }
 
+/// A client of a peer-to-peer network tries so many peers of a network, each at a port of its own.
+fn peers(network: &str, count: u16) -> Vec<Flow> {
+    let peer = |n: u16| {
+        tcp(
+            i64::from(n) * 100,
+            "10.0.0.1",
+            &format!("{network}.{n}"),
+            6_000 + n,
+        )
+    };
+    (1..=count).map(|n| peer(n).unanswered()).collect()
+}
+
 fn each(flows: Vec<Flow>, change: impl Fn(Flow) -> Flow) -> Vec<Flow> {
     flows.into_iter().map(change).collect()
 }
@@ -107,6 +120,8 @@ fn port_scan() {
             ("over", scan(21), &[Medium]),
             ("high", scan(31), &[High]),
             ("critical", scan(51), &[Critical]),
+            ("peers outside", peers("198.51.100", 200), &[Medium]),
+            ("ports of hosts inside", peers("10.0.1", 200), &[Critical]),
             (
                 "split over the edge",
                 ports("10.0.0.1", "10.0.0.2", 40, 3_100),
@@ -589,6 +604,8 @@ fn fan_out_scan() {
             ),
             ("high", scan(251, 0, 10), &[High]),
             ("critical", scan(1_001, 0, 10), &[Critical]),
+            ("peers outside", peers("198.51.100", 200), &[Low]),
+            ("ports of hosts inside", peers("10.0.1", 200), &[Medium]),
             ("split over the edge", scan(90, 0, 1_300), &[]),
             ("ipv6", v6.collect(), &[Medium]),
         ],
