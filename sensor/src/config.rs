@@ -8,6 +8,7 @@ mod log;
 mod metrics_at;
 mod place;
 mod problems;
+mod reload;
 mod size;
 mod target;
 mod wording;

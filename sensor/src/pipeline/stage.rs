@@ -22,7 +22,7 @@ use super::transfers::Transfers;
 use super::tunnels::Tunnels;
 use super::waiting::Waiting;
 use crate::baseline::Keeper;
-use crate::baseline::Limits;
+use crate::baseline::{Limits, Measures};
 use crate::output::{FindingSender, LogBatch, LogRow, LogSender};
 
 /// What one shard made of one block.
@@ -221,14 +221,22 @@ impl Stage {
         }
     }
 
+    /// Does otherwise from now on.
+    fn hear(&mut self, limits: Limits) {
+        let config = &limits.detectors;
+        self.detectors.suppress(&config.suppressions);
+        self.detectors.replace_rules(config, limits.rules);
+        self.detectors.replace_threats(&limits.threats);
+        if limits.measures == Measures::Otherwise {
+            self.detectors.replace_limits(config);
+        }
+    }
+
     /// Sorts and passes on everything before `boundary`.
     fn seal(&mut self, boundary: Position) {
         self.sealed = boundary;
         if let Ok(limits) = self.reloads.try_recv() {
-            self.detectors.suppress(&limits.detectors.suppressions);
-            self.detectors
-                .replace_rules(&limits.detectors, limits.rules);
-            self.detectors.replace_threats(&limits.threats);
+            self.hear(limits);
         }
         let (detectors, reporter) = (&mut self.detectors, &mut self.reporter);
         let rows = self.protocols.take(boundary);
