@@ -183,7 +183,12 @@ impl Stage {
             findings: self.outputs.findings.len(),
         };
         let of = (&self.detectors, &self.reporter);
-        telling.look(self.sealed.time, self.totals, of, queues);
+        // A flow whose row waits has not ended for anybody yet.
+        let totals = StageTotals {
+            flows: self.totals.flows - self.waiting.records() as u64,
+            ..self.totals
+        };
+        telling.look(self.sealed.time, totals, of, queues);
     }
 
     fn take(&mut self, part: Sealed) {
