@@ -386,7 +386,8 @@ fn hung_up_it_opens_logs_again_and_reads_its_configuration() {
     fs::rename(out.join("conn.log"), out.join("conn.log.1")).unwrap();
     fs::rename(&json, &moved).unwrap();
     ear.signal("-HUP");
-    ear.hears("1 suppressions in force; everything else that changed is in force after a restart");
+    ear.hears("1 suppressions in force");
+    ear.hears("tick changed: that is in force after a restart");
     let second = wires.send(&capture("near-miss-port-scan"), &[]);
     let summary = complete(&ear.finish(), first + second);
 
@@ -414,6 +415,46 @@ tick = \"200ms\"
 src = \"10.1.0.67/32\"
 reason = \"a test\"
 ";
+
+/// Ports are tried when so few are not too many yet, and more of them when they are, all together.
+#[test]
+fn hung_up_it_looks_within_other_limits_and_forgets_nothing() {
+    if !can_be_wired() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let (config, json) = (at("flowhawk.toml"), at("found.jsonl"));
+    fs::write(&config, "").unwrap();
+    let tries = |ports: std::ops::Range<u16>| {
+        let file = at(&ports.start.to_string());
+        let tries = ports.map(|port| tcp(Way::between(40_000, port), SYN, (1, 0), b""));
+        fs::write(&file, frames::capture(tries).write_usual()).unwrap();
+        file
+    };
+    let wires = Wires::new(1);
+    let options = [
+        "--config",
+        config.to_str().unwrap(),
+        "--json",
+        json.to_str().unwrap(),
+    ];
+    let mut ear = wires.listen(&at("out"), &options);
+    wires.send(&tries(1..9), &[]);
+    thread::sleep(Duration::from_secs(3));
+    fs::write(&config, "[detectors.port_scan]\nlimit = 12\n").unwrap();
+    ear.signal("-HUP");
+    ear.hears("in force, other limits");
+    wires.send(&tries(9..17), &[]);
+    complete(&ear.finish(), 16);
+    let found = fs::read_to_string(&json).unwrap();
+    let mut scans = found.lines().filter(|line| line.contains("PORT_SCAN"));
+    let opened = scans.next().unwrap_or_else(|| panic!("no scan: {found}"));
+    assert!(
+        opened.contains("\"value\":13.0") && opened.contains("\"threshold\":12.0"),
+        "{opened}"
+    );
+}
 
 #[test]
 fn a_log_that_cannot_be_written_is_told_at_once_and_can_be_opened_again() {

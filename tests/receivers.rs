@@ -1,5 +1,5 @@
-//! Findings reach other programs: real ones receive them. Needs what tests/live.rs needs, and nc, python3 and
-//! logger's counterpart in Python; says so and passes where that is missing.
+//! Findings reach other programs: real ones receive them. Needs what tests/live.rs needs, and nc, python3,
+//! logger's counterpart in Python and openssl; says so and passes where that is missing.
 
 #![cfg(test)]
 
@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use support::net::{Wires, can_be_wired, capture, now, wait_until};
-use support::run::installed;
+use support::run::{binary, installed};
 
 /// A capture with signals and one detection, and what replaying it writes as JSON lines.
 const CAPTURE: &str = "horizontal-scan";
@@ -230,4 +230,215 @@ fn a_receiver_that_is_away_is_tried_again() {
         detections.len()
     );
     assert!(ran.stderr.contains(&lost), "{lost}: {ran:#?}");
+}
+
+/// Takes lines, syslog and posts, each over TLS, at a port and the two after it; shows a certificate.
+const TLS: &str = "
+import http.server, socket, ssl, sys, threading
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER); context.load_cert_chain(sys.argv[1])
+port = int(sys.argv[2])
+def told(way, text): print(way + ' ' + text, end='', flush=True)
+def lines(file):
+    for line in file: told('lines', line.decode())
+def syslog(file):
+    while True:
+        digits = b''
+        while (c := file.read(1)) not in (b' ', b''): digits += c
+        if not digits: break
+        told('syslog', file.read(int(digits)).decode().split(' - ', 1)[1] + '\\n')
+def serve(port, take):
+    listening = socket.create_server(('127.0.0.1', port))
+    while True:
+        try: take(context.wrap_socket(listening.accept()[0], server_side=True).makefile('rb'))
+        except OSError: pass
+class Hook(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        told('hook', self.rfile.read(int(self.headers['Content-Length'])).decode() + '\\n')
+        self.send_response(204)
+        self.end_headers()
+    def log_message(self, *args): pass
+for n, take in enumerate((lines, syslog)):
+    threading.Thread(target=serve, args=(port + n, take)).start()
+hook = http.server.HTTPServer(('127.0.0.1', port + 2), Hook)
+hook.socket = context.wrap_socket(hook.socket, server_side=True)
+hook.serve_forever()
+";
+
+/// An authority that signs certificates with openssl.
+struct Authority {
+    dir: PathBuf,
+}
+
+impl Authority {
+    fn new(dir: PathBuf) -> Self {
+        fs::create_dir(&dir).unwrap();
+        let this = Self { dir };
+        // Two of one name would be taken for each other.
+        let name = this.dir.file_name().unwrap().to_str().unwrap();
+        this.openssl(&format!(
+            "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN={name} -days 2"
+        ));
+        this
+    }
+
+    fn openssl(&self, args: &str) {
+        let mut command = Command::new("openssl");
+        let ran = command.args(args.split(' ')).current_dir(&self.dir);
+        let ran = ran.output().unwrap();
+        assert!(ran.status.success(), "openssl {args}: {ran:?}");
+    }
+
+    /// A file with a key, and a certificate that says who has it.
+    fn vouches_for(&self, whom: &str, file: &str) -> PathBuf {
+        let names = format!("subjectAltName = {whom}\n");
+        fs::write(self.dir.join("names"), names).unwrap();
+        self.openssl("req -newkey rsa:2048 -nodes -keyout key -out asked -subj /CN=receiver");
+        self.openssl(
+            "x509 -req -in asked -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out signed",
+        );
+        let both = ["key", "signed"].map(|file| fs::read_to_string(self.dir.join(file)).unwrap());
+        let file = self.dir.join(file);
+        fs::write(&file, both.concat()).unwrap();
+        file
+    }
+}
+
+/// What came this way.
+fn told(receiving: &Receiving, way: &str) -> Vec<String> {
+    let text = receiving.text();
+    let lines = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(way)?.strip_prefix(' '));
+    lines.map(str::to_owned).collect()
+}
+
+const HERE: &str = "IP:127.0.0.1, DNS:localhost";
+
+/// A program that takes lines, syslog and posts at this port and the two after it.
+fn receive_over_tls(wires: &Wires, certificate: &Path, port: &str, into: PathBuf) -> Receiving {
+    let command = python(wires, TLS, &[certificate, Path::new(port)]);
+    Receiving::begin(command, into)
+}
+
+/// Who can prove who they are, get everything, also after they were away.
+#[test]
+fn who_an_authority_vouches_for_is_told_over_tls() {
+    if !can_be_wired() || !installed("python3") || !installed("openssl") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let certificate = Authority::new(at("known")).vouches_for(HERE, "here");
+    let wires = Wires::new(1);
+    wires.set("lo", "up");
+    let first = receive_over_tls(&wires, &certificate, "7001", at("first"));
+    let (config, json) = (at("flowhawk.toml"), at("found.jsonl"));
+    fs::write(&config, "[live]\nca_file = \"known/ca.pem\"\n").unwrap();
+    let mut options = vec!["--config", config.to_str().unwrap()];
+    options.extend(["--json", json.to_str().unwrap()]);
+    let targets = [
+        "tls://127.0.0.1:7001",
+        "syslog+tls://localhost:7002",
+        "https://localhost:7003/hook",
+    ];
+    options.extend(targets.iter().flat_map(|target| ["--send", target]));
+    let ear = wires.listen(&at("out"), &options);
+    let got = |receiving: &Receiving| ["lines", "syslog", "hook"].map(|way| told(receiving, way));
+    let is_told = |receiving: &Receiving| got(receiving).iter().all(|lines| !lines.is_empty());
+    wires.send(&capture(CAPTURE), &["--topspeed"]);
+    wait_until("the first is told", || is_told(&first));
+    // What was found besides is on its way.
+    thread::sleep(Duration::from_secs(1));
+    let before = got(&first);
+    drop(first);
+    let second = receive_over_tls(&wires, &certificate, "7001", at("second"));
+    wires.send(&capture("lateral-movement"), &["--topspeed"]);
+    wait_until("the second is told", || is_told(&second));
+    let ran = ear.finish().exits(0);
+    let (all, detections) = found(&json);
+    let both = before.into_iter().zip(got(&second));
+    let both: Vec<_> = both
+        .map(|(first, second)| [first, second].concat())
+        .collect();
+    assert_eq!(both, [all, detections.clone(), detections], "{ran:#?}");
+}
+
+/// Whom nobody could believe, nobody begins to tell.
+#[test]
+fn without_authorities_nothing_begins() {
+    if !can_be_wired() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("flowhawk.toml");
+    fs::write(&config, "[live]\nca_file = \"none.pem\"\n").unwrap();
+    let wires = Wires::new(1);
+    let mut live = wires.at_the_end(&binary());
+    live.args([
+        "live",
+        "-i",
+        "b0",
+        "--send",
+        "tls://127.0.0.1:1",
+        "--config",
+    ])
+    .arg(&config)
+    .current_dir(dir.path());
+    let ran = live.output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("TLS: no certificate of an authority in") && said.contains("none.pem"),
+        "{said}"
+    );
+}
+
+/// Who cannot, gets nothing, and what is not delivered is counted.
+#[test]
+fn nothing_is_told_to_strangers_over_tls() {
+    if !can_be_wired() || !installed("python3") || !installed("openssl") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let (known, stranger) = (Authority::new(at("known")), Authority::new(at("stranger")));
+    let unknown = stranger.vouches_for(HERE, "here");
+    let elsewhere = known.vouches_for("DNS:elsewhere", "elsewhere");
+    let wires = Wires::new(1);
+    wires.set("lo", "up");
+    let unknown = receive_over_tls(&wires, &unknown, "7101", at("unknown"));
+    let elsewhere = receive_over_tls(&wires, &elsewhere, "7201", at("elsewhere"));
+    let (config, json) = (at("flowhawk.toml"), at("found.jsonl"));
+    fs::write(&config, "[live]\nca_file = \"known/ca.pem\"\n").unwrap();
+    let mut options = vec!["--config", config.to_str().unwrap()];
+    options.extend(["--json", json.to_str().unwrap()]);
+    let targets = [
+        ("tls://127.0.0.1:7101", "UnknownIssuer"),
+        ("syslog+tls://localhost:7102", "UnknownIssuer"),
+        ("https://localhost:7103/", "UnknownIssuer"),
+        ("tls://127.0.0.1:7201", "not valid for name"),
+        ("syslog+tls://localhost:7202", "not valid for name"),
+        ("https://localhost:7203/", "not valid for name"),
+    ];
+    options.extend(targets.iter().flat_map(|(target, _)| ["--send", target]));
+    let ear = wires.listen(&at("out"), &options);
+    wires.send(&capture(CAPTURE), &["--topspeed"]);
+    let ran = ear.finish().exits(1);
+    let (all, detections) = found(&json);
+    for (target, reason) in targets {
+        let begins = format!("flowhawk: {target}: ");
+        let mut told = { ran.stderr.lines() }.filter_map(|line| line.strip_prefix(&begins));
+        let why = told.next().unwrap();
+        assert!(
+            why.contains(reason) && why.ends_with("; it is tried again"),
+            "{why}"
+        );
+        let lost = match target.split_once("://") {
+            Some(("tls", _)) => all.len(),
+            _ => detections.len(),
+        };
+        let lost = format!("{lost} findings were not delivered");
+        assert_eq!(told.next(), Some(lost.as_str()), "{target}: {ran:#?}");
+    }
+    assert_eq!(unknown.text() + &elsewhere.text(), "");
 }

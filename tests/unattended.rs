@@ -22,10 +22,19 @@ use support::rows::rows;
 use support::run::installed;
 use support::summary::Summary;
 
-/// What a program of the listening host is answered: the status and the text.
+/// What Prometheus asks for.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";
+
+/// What Prometheus on the listening host is answered: the status and the text.
 fn ask(wires: &Wires, path: &str) -> (u16, String) {
+    ask_for(OPEN_METRICS, wires, path)
+}
+
+/// The same in the form that is accepted.
+fn ask_for(form: &str, wires: &Wires, path: &str) -> (u16, String) {
     let mut curl = wires.at_the_end(Path::new("curl"));
     curl.args(["-s", "--max-time", "5", "-w", "\n%{http_code}"]);
+    curl.args(["-H", &format!("Accept: {form}")]);
     let answer = curl
         .arg(format!("http://127.0.0.1:9617{path}"))
         .output()
@@ -142,6 +151,37 @@ fn metrics_are_what_the_summary_says() {
             .contains("metrics at http://127.0.0.1:9617/metrics"),
         "{ran:#?}"
     );
+}
+
+/// Those who do not ask for OpenMetrics get the older form, which promtool checks.
+#[test]
+fn promtool_finds_no_fault_with_metrics() {
+    if !can_be_wired() || !installed("curl") || !installed("promtool") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let wires = Wires::new(1);
+    wires.set("lo", "up");
+    let ear = wires.listen(
+        dir.path(),
+        &["--metrics", "9617", "--send", "udp://127.0.0.1:9"],
+    );
+    wires.send(&capture("lateral-movement"), &["--topspeed"]);
+    thread::sleep(Duration::from_secs(3));
+    let (status, page) = ask_for("*/*", &wires, "/metrics");
+    let samples = |page: &str| page.lines().filter(|line| !line.starts_with('#')).count();
+    let open_metrics = ask(&wires, "/metrics").1;
+    assert_eq!((status, samples(&page)), (200, samples(&open_metrics)));
+    let file = dir.path().join("page");
+    fs::write(&file, &page).unwrap();
+    let checked = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(fs::File::open(&file).unwrap())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert!(checked.status.success() && said.is_empty(), "{said}");
+    ear.finish();
 }
 
 /// Names of metrics in a text.

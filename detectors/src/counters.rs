@@ -17,8 +17,8 @@ pub struct Counters {
     pub answers_evicted: u64,
     /// Channels of FTP that were forgotten because there were too many.
     pub channels_evicted: u64,
-    /// Signals and rules that began anew on [`crate::Detectors::restore`], as they measure or say
-    /// something else than when their state was saved.
+    /// Signals and rules that began anew on [`crate::Detectors::restore`], or signals on
+    /// [`crate::Detectors::replace_limits`], as they measure or say something else than before.
     pub state_dropped: u64,
     /// For each signal, in the order of [`SignalKind::ALL`].
     pub signals: Vec<SignalCounters>,

@@ -1,5 +1,6 @@
 //! The whole of it: events in, findings out.
 
+mod limits;
 mod saved;
 
 use std::sync::Arc;
@@ -38,6 +39,10 @@ pub struct Detectors {
     on: Set,
     /// Signals whose saved state was of no use, as it was measured otherwise.
     dropped: u64,
+    /// Within which limits signals are looked for.
+    config: Config,
+    /// For each kind, what was evicted, and what was hurried, within limits that were others.
+    lost: Vec<(u64, u64)>,
 }
 
 impl Detectors {
@@ -66,10 +71,10 @@ impl Detectors {
             allowed_lateness: config.allowed_lateness,
             events: 0,
             late_events: 0,
-            on: { SignalKind::ALL.into_iter() }
-                .filter(|kind| !config.disabled_signals.contains(kind))
-                .fold(0, |on, kind| on | set_of(kind)),
+            on: on(config),
             dropped: 0,
+            config: config.clone(),
+            lost: vec![(0, 0); SignalKind::ALL.len()],
         }
     }
 
@@ -280,12 +285,13 @@ impl Detectors {
     /// What was done so far, and what was not.
     pub fn counters(&self) -> Counters {
         let mut signals = self.board.signal_counters();
-        for (counters, detector) in signals.iter_mut().zip(&self.signals) {
+        let detectors = self.signals.iter().zip(&self.lost);
+        for (counters, (detector, lost)) in signals.iter_mut().zip(detectors) {
             let usage = detector.usage();
             counters.subjects = usage.subjects;
             counters.bytes = usage.bytes;
-            counters.evicted = usage.evicted;
-            counters.hurried = usage.hurried;
+            counters.evicted = lost.0 + usage.evicted;
+            counters.hurried = lost.1 + usage.hurried;
         }
         let (destinations, _, forgotten) = self.observer.destinations.usage();
         Counters {
@@ -305,6 +311,14 @@ impl Detectors {
 /// A kind's bit.
 const fn set_of(kind: SignalKind) -> Set {
     1 << kind as u16
+}
+
+/// The kinds that are looked for.
+fn on(config: &Config) -> Set {
+    let kinds = SignalKind::ALL.into_iter();
+    kinds
+        .filter(|kind| !config.disabled_signals.contains(kind))
+        .fold(0, |on, kind| on | set_of(kind))
 }
 
 fn takers(signals: &[Box<dyn Detector>]) -> Takers {

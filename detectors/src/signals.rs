@@ -150,14 +150,25 @@ pub(crate) fn all(
     hash: &KeyedHash,
     threats: &Arc<Threats>,
 ) -> Vec<Box<dyn Detector>> {
+    SignalKind::ALL
+        .map(|kind| one(kind, config, hash, threats))
+        .into()
+}
+
+/// The detector of a kind.
+pub(crate) fn one(
+    kind: SignalKind,
+    config: &Config,
+    hash: &KeyedHash,
+    threats: &Arc<Threats>,
+) -> Box<dyn Detector> {
     let general = General {
         max_evidence: config.max_evidence.size(),
         max_exact: config.max_exact.size(),
         hash: hash.clone(),
         backups: !config.roles.backup.is_empty(),
     };
-    let make = |kind| make(kind, config, general.clone(), threats);
-    SignalKind::ALL.map(make).into()
+    make(kind, config, general, threats)
 }
 
 #[expect(clippy::too_many_lines, reason = "one flat match")]

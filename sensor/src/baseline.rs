@@ -27,6 +27,14 @@ pub(crate) struct Limits {
     pub(crate) detectors: detectors::Config,
     pub(crate) rules: Vec<detectors::Rule>,
     pub(crate) threats: Arc<Threats>,
+    pub(crate) measures: Measures,
+}
+
+/// Whether signals are looked for within other limits than before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Measures {
+    AsBefore,
+    Otherwise,
 }
 
 impl Limits {
@@ -39,6 +47,7 @@ impl Limits {
             detectors,
             rules,
             threats: Arc::new(threats),
+            measures: Measures::AsBefore,
         }
     }
 }

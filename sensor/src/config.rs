@@ -8,6 +8,7 @@ mod log;
 mod metrics_at;
 mod place;
 mod problems;
+mod reload;
 mod size;
 mod target;
 mod wording;
@@ -239,6 +240,7 @@ pub(crate) fn load(file: Option<&Path>) -> Result<Document<Config>, Problems> {
     let beside = |path: &PathBuf| file.parent().unwrap_or(Path::new("")).join(path);
     let paths: Vec<PathBuf> = config.rules.iter().map(beside).collect();
     config.state_file.0 = config.state_file.0.as_ref().map(beside);
+    config.live.ca_file.0 = config.live.ca_file.0.as_ref().map(beside);
     config.suppressions = config.suppressions.iter().map(beside).collect();
     let files = config.suppressions.clone();
     let known = config.with_known(&files);

@@ -2,7 +2,7 @@
 //!
 //! A thread listens to each interface (`listen.rs`) and copies packets out of the kernel's buffer
 //! into blocks (`ring.rs`); blocks of several interfaces are put into one order of time (`merge.rs`).
-//! None of them ever waits for the workers.
+//! None of them waits for the workers longer than the kernel's buffer can bear.
 
 mod control;
 mod interfaces;
@@ -17,6 +17,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use crossbeam_channel::{Receiver, bounded};
@@ -49,6 +50,9 @@ const ROW_BYTES: u64 = 1_024;
 
 /// Notices that may wait; more tell nothing that those do not.
 const NOTICES: usize = 16;
+
+/// Workers that are behind are waited for so long before blocks are left out.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// However long the detectors' ticks are: rows and the end of the run are not to wait for them.
 const LONGEST_TICK: Span = Span::from_millis(100);

@@ -252,7 +252,8 @@ impl Job<'_> {
     fn findings(&self, keeping: &Keeping, live: &Arc<Live>) -> anyhow::Result<(Sink, Tallies)> {
         let args = &self.common.output.findings;
         let outputs = Outputs::open(args, &self.inputs, keeping.existing)?;
-        let receivers = Receivers::start(&keeping.send).context("cannot start a thread")?;
+        let ca_file = self.config.live.ca_file.0.as_deref();
+        let receivers = Receivers::start(&keeping.send, ca_file)?;
         let tallies = receivers.tallies();
         let outputs = outputs.with(receivers).asking(&self.config.origins);
         let outputs = outputs.keeping(keeping.keep.age);

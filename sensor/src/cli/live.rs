@@ -78,11 +78,12 @@ pub(crate) struct LiveArgs {
     pub(crate) keep_size: Option<ByteSize>,
     /// Send findings to a socket, syslog or a webhook
     ///
-    /// May be given more than once. tcp://HOST:PORT, udp://HOST:PORT, unix:///PATH and unixgram:///PATH get a JSON line of
-    /// each signal and detection;
-    /// syslog+tcp://HOST:PORT, syslog+udp://HOST:PORT and syslog+unixgram:///dev/log get detections as RFC 5424 has it; to an
-    /// http:// URL each detection is posted. Nobody is waited for: what cannot be delivered is tried again, and what does not
-    /// fit into a queue is left out and counted.
+    /// May be given more than once. tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:///PATH and unixgram:///PATH
+    /// get a JSON line of each signal and detection;
+    /// syslog+tcp://HOST:PORT, syslog+tls://HOST:PORT, syslog+udp://HOST:PORT and syslog+unixgram:///dev/log get detections as
+    /// RFC 5424 has it; to an http:// or https:// URL each detection is posted. Over TLS nothing is sent to whom no
+    /// certificate vouches for: one of the system's authorities, or of live.ca_file in the configuration. Nobody is waited
+    /// for: what cannot be delivered is tried again, and what does not fit into a queue is left out and counted.
     #[arg(long, value_name = "URL", help_heading = "Output")]
     pub(crate) send: Vec<Target>,
     /// Serve metrics for Prometheus at ADDR, such as 9617

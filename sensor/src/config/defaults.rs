@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Config;
 
 /// What each setting outside the detectors is for.
-const NOTES: [(&str, &str); 21] = [
+const NOTES: [(&str, &str); 22] = [
     (
         "memory_limit",
         "Divided among flow tables, fragments, parsers, detectors and queues.",
@@ -86,6 +86,10 @@ const NOTES: [(&str, &str); 21] = [
     (
         "send",
         "Programs that findings go to, as --send has it: [\"syslog+udp://10.0.0.9:514\"].",
+    ),
+    (
+        "ca_file",
+        "Certificates (PEM) of who may say who receivers with TLS are, if not the system's; relative to this file.",
     ),
 ];
 

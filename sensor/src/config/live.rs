@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{MetricsAt, Target};
+use super::{MetricsAt, OptionalFile, Target};
 
 /// See the module.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub(crate) struct LiveConfig {
     pub(crate) too_many_gaps: f64,
     /// Other programs that findings go to.
     pub(crate) send: Vec<Target>,
+    /// Certificates of the authorities that may say who they are, where not those of the system; relative to
+    /// the file that names it.
+    pub(crate) ca_file: OptionalFile,
 }
 
 impl Default for LiveConfig {
@@ -27,6 +30,7 @@ impl Default for LiveConfig {
             too_much_loss: 0.01,
             too_many_gaps: 0.1,
             send: Vec::new(),
+            ca_file: OptionalFile::default(),
         }
     }
 }

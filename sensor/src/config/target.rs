@@ -15,16 +15,30 @@ pub(crate) enum Target {
     Udp(String),
     Unix(PathBuf),
     UnixDatagram(PathBuf),
+    Tls(String),
     /// Detections, as RFC 5424 has it.
     SyslogTcp(String),
     SyslogUdp(String),
     SyslogUnix(PathBuf),
+    SyslogTls(String),
     /// Detections, each posted to this URL.
     Webhook(String),
 }
 
-const KINDS: &str = "tcp://HOST:PORT, udp://HOST:PORT, unix:///PATH, unixgram:///PATH, \
-     syslog+tcp://HOST:PORT, syslog+udp://HOST:PORT, syslog+unixgram:///dev/log, http://HOST/PATH";
+const KINDS: &str = "tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT, unix:///PATH, unixgram:///PATH, \
+     syslog+tcp://HOST:PORT, syslog+tls://HOST:PORT, syslog+udp://HOST:PORT, syslog+unixgram:///dev/log, \
+     http://HOST/PATH, https://HOST/PATH";
+
+impl Target {
+    /// Whether it has to prove who it is.
+    pub(crate) fn speaks_tls(&self) -> bool {
+        match self {
+            Self::Tls(_) | Self::SyslogTls(_) => true,
+            Self::Webhook(url) => url.starts_with("https://"),
+            _ => false,
+        }
+    }
+}
 
 impl FromStr for Target {
     type Err = String;
@@ -43,17 +57,16 @@ impl FromStr for Target {
         };
         Ok(match kind {
             "tcp" => Self::Tcp(host()?),
+            "tls" => Self::Tls(host()?),
             "udp" => Self::Udp(host()?),
             "unix" => Self::Unix(path()?),
             "unixgram" => Self::UnixDatagram(path()?),
             "syslog+tcp" => Self::SyslogTcp(host()?),
+            "syslog+tls" => Self::SyslogTls(host()?),
             "syslog+udp" => Self::SyslogUdp(host()?),
             "syslog+unixgram" => Self::SyslogUnix(path()?),
-            "http" if !rest.is_empty() && !rest.starts_with('/') => Self::Webhook(text.to_owned()),
-            "https" => {
-                return Err(format!(
-                    "{text:?}: TLS is not spoken here; post to a relay on this host that does"
-                ));
+            "http" | "https" if !rest.is_empty() && !rest.starts_with('/') => {
+                Self::Webhook(text.to_owned())
             }
             _ => return Err(bad()),
         })
@@ -64,10 +77,12 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(host) => write!(f, "tcp://{host}"),
+            Self::Tls(host) => write!(f, "tls://{host}"),
             Self::Udp(host) => write!(f, "udp://{host}"),
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
             Self::UnixDatagram(path) => write!(f, "unixgram://{}", path.display()),
             Self::SyslogTcp(host) => write!(f, "syslog+tcp://{host}"),
+            Self::SyslogTls(host) => write!(f, "syslog+tls://{host}"),
             Self::SyslogUdp(host) => write!(f, "syslog+udp://{host}"),
             Self::SyslogUnix(path) => write!(f, "syslog+unixgram://{}", path.display()),
             Self::Webhook(url) => f.write_str(url),
@@ -97,13 +112,16 @@ mod tests {
         let sound = [
             "tcp://10.0.0.9:5140",
             "tcp://[fe80::1]:5140",
+            "tls://[fe80::1]:5140",
             "udp://collector:514",
             "unix:///run/x.sock",
             "unixgram:///run/x.sock",
             "syslog+tcp://collector:601",
+            "syslog+tls://collector:6514",
             "syslog+udp://collector:514",
             "syslog+unixgram:///dev/log",
             "http://127.0.0.1:8080/hook?a=b",
+            "https://collector/hook",
         ];
         for text in sound {
             let target: Target = text.parse().unwrap();
@@ -118,7 +136,8 @@ mod tests {
             "unix://relative",
             "http://",
             "http:///path",
-            "https://x/",
+            "https://",
+            "tls://x",
             "ftp://x:21",
         ];
         for text in bad {

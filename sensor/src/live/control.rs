@@ -14,7 +14,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use super::loss::LossWatch;
-use crate::baseline::Limits;
+use crate::baseline::{Limits, Measures};
 use crate::clock::{Stopwatch, time_of_day};
 use crate::config::{self, Config};
 use crate::output::FindingSender;
@@ -63,7 +63,7 @@ impl Control {
 /// What SIGHUP reaches.
 pub(super) struct Reach {
     pub(super) file: Option<PathBuf>,
-    /// As the run began.
+    /// What is in force.
     pub(super) config: Config,
     pub(super) stage: Sender<Limits>,
     pub(super) logs: Sender<()>,
@@ -88,32 +88,28 @@ impl Reach {
             }
         };
         let now = &document.value;
-        let mut same = self.config.clone();
-        same.detectors
-            .suppressions
-            .clone_from(&now.detectors.suppressions);
-        same.suppressions.clone_from(&now.suppressions);
-        same.known_from.clone_from(&now.known_from);
-        same.built_in_suppressions = now.built_in_suppressions;
-        same.rulebook.clone_from(&now.rulebook);
-        same.rules.clone_from(&now.rules);
-        same.threats.clone_from(&now.threats);
-        same.threat_lists.clone_from(&now.threat_lists);
-        same.origins.clone_from(&now.origins);
-        same.enrichment.clone_from(&now.enrichment);
-        let more = if same == document.value {
-            ""
-        } else {
-            "; everything else that changed is in force after a restart"
-        };
+        let in_force = self.config.reloaded(now);
+        let changed =
+            in_force.detectors.with_limits_of(&self.config.detectors) != in_force.detectors;
         say(format_args!(
-            "opened logs again, {} rules and {} suppressions in force{}{more}",
+            "opened logs again, {} rules and {} suppressions in force{}{}",
             now.rulebook.len(),
             now.detectors.suppressions.len(),
-            now.threats.told()
+            now.threats.told(),
+            if changed { ", other limits" } else { "" }
         ));
+        for key in in_force.differences(now) {
+            say(format_args!(
+                "{key} changed: that is in force after a restart"
+            ));
+        }
         let _ = self.findings.ask(Arc::clone(&now.origins));
-        self.waiting = Some(Limits::of(&same));
+        let mut limits = Limits::of(&in_force);
+        let waits = |before: &Limits| before.measures == Measures::Otherwise;
+        if changed || self.waiting.as_ref().is_some_and(waits) {
+            limits.measures = Measures::Otherwise;
+        }
+        (self.config, self.waiting) = (in_force, Some(limits));
     }
 
     /// Hands what waits for the stage on, if it can take it.

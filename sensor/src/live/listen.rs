@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use flow_table::{Span, Timestamp};
 
-use super::Ear;
 use super::merge::Lane;
 use super::ring::{Filled, HELD, Lately, Ring};
+use super::{Ear, PATIENCE};
 use crate::capture::Block;
-use crate::clock::time_of_day;
+use crate::clock::{Stopwatch, time_of_day};
 use crate::pipeline::{Fed, Feeder};
 use crate::say;
 use crate::summary::time;
@@ -23,6 +23,8 @@ const SILENCE: Span = Span::from_secs(10);
 const LAST: Span = Span::from_secs(1);
 /// How often an interface that went away is looked for.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How often it is looked whether workers that are behind have caught up.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// Where blocks go.
 pub(super) enum Outlet {
@@ -36,6 +38,14 @@ impl Outlet {
         match self {
             Self::Workers(feeder) => feeder.put(block, until),
             Self::Merger(lane) => lane.put(block, until),
+        }
+    }
+
+    /// Whether the next block will be passed on.
+    fn has_room(&self) -> bool {
+        match self {
+            Self::Workers(feeder) => feeder.has_room(),
+            Self::Merger(lane) => lane.has_room(),
         }
     }
 
@@ -64,6 +74,8 @@ pub(super) struct Kernel {
     pub(super) missed: u64,
     /// Times at which its buffer was full.
     pub(super) freezes: u64,
+    /// Packets that were taken out of its buffer.
+    taken: u64,
     /// Its own counters when they were read last: they have 32 bits.
     last: [u32; 3],
 }
@@ -75,6 +87,12 @@ impl Kernel {
         self.dropped += other.dropped;
         self.missed += other.missed;
         self.freezes += other.freezes;
+        self.taken += other.taken;
+    }
+
+    /// Packets that lie in its buffer.
+    const fn waiting(&self) -> u64 {
+        self.received.saturating_sub(self.dropped + self.taken)
     }
 
     fn add(&mut self, now: Option<pcap::Stat>, lately: Lately) {
@@ -93,6 +111,7 @@ impl Kernel {
     /// The interface was opened again.
     const fn begin_again(&mut self) {
         self.last = [0; 3];
+        self.taken = self.received.saturating_sub(self.dropped);
     }
 
     /// What it has that another has not: packets on the link, and what was dropped of them.
@@ -168,6 +187,8 @@ pub(super) struct Listener {
     block: Block,
     kernel: Kernel,
     gaps: Vec<String>,
+    /// Bytes of a packet of the block before.
+    mean: u64,
     next_look: Timestamp,
     /// Since when nothing was heard, until something is or that was told.
     silent_since: Option<Timestamp>,
@@ -183,6 +204,7 @@ impl Listener {
             block: Block::default(),
             kernel: Kernel::default(),
             gaps: Vec::new(),
+            mean: 0,
             next_look: now + LOOK,
             silent_since: Some(now),
         }
@@ -203,6 +225,7 @@ impl Listener {
                 told = told.or(Some(now));
             }
             let deadline = told.map_or(now + self.ear.tick, |told| told + HELD);
+            self.hold_back();
             let filled = self.listen(deadline);
             let quiet = matches!(filled, Filled::Quiet(_));
             if told.is_some_and(|told| quiet || now >= told + LAST) {
@@ -220,16 +243,30 @@ impl Listener {
         }
     }
 
+    /// While the workers are behind, packets are best left in the kernel's buffer, until that is half full.
+    fn hold_back(&mut self) {
+        let watch = Stopwatch::start();
+        while !self.outlet.has_room() && watch.elapsed() < PATIENCE {
+            self.count();
+            if self.ring.is_half_full(self.kernel.waiting(), self.mean) {
+                break;
+            }
+            thread::sleep(MOMENT);
+        }
+    }
+
     /// Passes on one block.
     fn listen(&mut self, deadline: Timestamp) -> Filled {
         let filled = self.ring.fill(&mut self.block, deadline);
-        if !self.block.records.is_empty() {
-            self.silent_since = None;
+        let (packets, bytes) = (
+            self.block.records.len() as u64,
+            self.block.bytes.len() as u64,
+        );
+        if let Some(mean) = bytes.checked_div(packets) {
+            (self.silent_since, self.mean) = (None, mean);
         }
-        self.ear
-            .live
-            .bytes
-            .fetch_add(self.block.bytes.len() as u64, Relaxed);
+        self.kernel.taken += packets;
+        self.ear.live.bytes.fetch_add(bytes, Relaxed);
         let until = match filled {
             Ok(Filled::Quiet(now)) => now - HELD,
             Ok(Filled::Full) | Err(_) => Timestamp::ZERO,
@@ -321,6 +358,10 @@ mod tests {
         let before = kernel;
         kernel.add(stat(3, 2, 0), lately);
         assert_eq!(kernel.since(&before), (13, 3));
+        // What was in the buffer before is gone; the other ring has ten of which one was dropped.
+        assert_eq!((before.waiting(), kernel.waiting()), (0, 10));
+        kernel.taken += 10;
+        assert_eq!(kernel.waiting(), 0);
         let named = kernel.named("eth0").map(|(_, count)| count);
         assert_eq!(named, [(1 << 32) + 9 + 3 + 10, 9, 1, 2]);
         let report = Report {

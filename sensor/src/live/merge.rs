@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use flow_table::Timestamp;
 
+use super::PATIENCE;
 use crate::capture::{Block, Record};
 use crate::pipeline::{Fed, Feeder, Missing};
 
@@ -48,6 +49,11 @@ impl Lane {
             self.fed.lose(block, &self.missing);
         }
         block.clear();
+    }
+
+    /// Whether the next block will be passed on.
+    pub(super) fn has_room(&self) -> bool {
+        !self.empty.is_empty()
     }
 
     pub(super) const fn fed(&self) -> Fed {
@@ -161,7 +167,10 @@ impl Merger {
     pub(super) fn run(mut self, mut feeder: Feeder) -> Fed {
         while let Ok(message) = self.messages.recv() {
             self.hear(message);
-            self.merge(|block, until| feeder.put(block, until));
+            self.merge(|block, until| {
+                feeder.wait_for_room(PATIENCE);
+                feeder.put(block, until);
+            });
         }
         feeder.end();
         feeder.fed()

@@ -1,4 +1,5 @@
-//! How the run goes, for Prometheus: `/metrics` in the OpenMetrics text format, and `/healthz`.
+//! How the run goes, for Prometheus: `/metrics` in the OpenMetrics text format, or in the older one for those
+//! who do not ask for it, and `/healthz`.
 //!
 //! Nothing is counted for it on the path of packets: it reads what threads tell once a block, once a
 //! tick or once a second.

@@ -24,6 +24,8 @@ const BLOCK_RECORDS: usize = 2_048;
 pub(super) const CHUNK_BYTES: u64 = 768 * 1024;
 /// Packets are kept whole; libpcap keeps no more of any.
 const SNAP_LEN: i32 = 262_144;
+/// About what the kernel notes beside each packet.
+const HEADER_BYTES: u64 = 128;
 /// The kernel hands over packets when it has a block of them, or after so many milliseconds.
 const RETIRE_MILLIS: i32 = 20;
 /// What the kernel had so long is handed over: its timer may just have missed a packet.
@@ -224,6 +226,11 @@ impl Ring {
         )];
         // Whatever it is, the next attempt to take packets tells.
         let _ = poll(&mut fds, Some(&timeout));
+    }
+
+    /// Whether so many packets of about that size take half of the kernel's buffer.
+    pub(super) const fn is_half_full(&self, packets: u64, bytes: u64) -> bool {
+        packets * (bytes + HEADER_BYTES) >= self.options.buffer.0 / 2
     }
 
     /// What the kernel has counted since the interface was opened, and what it has counted since this

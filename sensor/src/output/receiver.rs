@@ -3,18 +3,22 @@
 //! is tried again, ever less often, until the run ends.
 
 mod courier;
+mod trust;
 mod wire;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 
+use anyhow::Context;
 use crossbeam_channel::{Sender, bounded};
 use detectors::{Finding, Severity};
 
 use super::rows::Row;
 use crate::config::Target;
 use courier::Courier;
+use trust::Trust;
 use wire::Wire;
 
 /// Findings that may wait for one receiver.
@@ -56,22 +60,29 @@ struct Receiver {
 }
 
 impl Receivers {
-    /// Nobody is called before there is something for them.
-    pub(crate) fn start(targets: &[Target]) -> std::io::Result<Self> {
+    /// Nobody is called before there is something for them. Those who speak TLS are believed if an authority
+    /// in `ca_file` vouches for them, or else one of the system's.
+    pub(crate) fn start(targets: &[Target], ca_file: Option<&Path>) -> anyhow::Result<Self> {
         let over = Arc::<AtomicBool>::default();
+        let trust = if targets.iter().any(Target::speaks_tls) {
+            Trust::in_those_of(ca_file)?
+        } else {
+            Trust::in_nobody()?
+        };
         let start = |target: &Target| {
             let (queue, parcels) = bounded(QUEUE);
             let tally = Arc::<ReceiverTally>::default();
             let courier = Courier::new(
-                Wire::to(target),
+                Wire::to(target, &trust),
                 target.to_string(),
                 Arc::clone(&tally),
                 &over,
             );
             let thread = thread::Builder::new()
                 .name("receiver".to_owned())
-                .spawn(move || courier.run(&parcels))?;
-            Ok::<_, std::io::Error>(Receiver {
+                .spawn(move || courier.run(&parcels))
+                .context("cannot start a thread")?;
+            anyhow::Ok(Receiver {
                 target: target.clone(),
                 queue,
                 tally,
@@ -130,8 +141,13 @@ const fn wants(target: &Target, finding: &Finding) -> bool {
         Finding::DetectionMade(_) | Finding::DetectionUpdated(_)
     );
     match target {
-        Target::Tcp(_) | Target::Udp(_) | Target::Unix(_) | Target::UnixDatagram(_) => true,
+        Target::Tcp(_)
+        | Target::Tls(_)
+        | Target::Udp(_)
+        | Target::Unix(_)
+        | Target::UnixDatagram(_) => true,
         Target::SyslogTcp(_)
+        | Target::SyslogTls(_)
         | Target::SyslogUdp(_)
         | Target::SyslogUnix(_)
         | Target::Webhook(_) => detection,

@@ -1,7 +1,7 @@
 //! From those who listen to interfaces to the workers.
 //!
-//! Listening never waits: there are only so many chunks, and while all of them are on their way a
-//! block is left out as a whole, and counted.
+//! There are only so many chunks. Those who listen may wait for one; a block that is put while all of
+//! them are on their way is left out as a whole, and counted.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -147,12 +147,22 @@ impl Feeder {
         block.clear();
     }
 
-    /// Nothing more comes: tells on what was missing last, as soon as there is room for that.
-    pub(crate) fn end(&mut self) {
+    /// Whether the next block will be passed on.
+    pub(crate) fn has_room(&self) -> bool {
+        !self.shared.pool().is_empty()
+    }
+
+    /// Waits until it will, but not longer than that.
+    pub(crate) fn wait_for_room(&self, longest: Duration) {
         let watch = Stopwatch::start();
-        while self.shared.pool().is_empty() && watch.elapsed() < LAST {
+        while !self.has_room() && watch.elapsed() < longest {
             thread::sleep(PAUSE);
         }
+    }
+
+    /// Nothing more comes: tells on what was missing last, as soon as there is room for that.
+    pub(crate) fn end(&mut self) {
+        self.wait_for_room(LAST);
         self.put(&mut Block::default(), Timestamp::ZERO);
     }
 

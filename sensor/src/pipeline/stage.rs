@@ -22,7 +22,7 @@ use super::transfers::Transfers;
 use super::tunnels::Tunnels;
 use super::waiting::Waiting;
 use crate::baseline::Keeper;
-use crate::baseline::Limits;
+use crate::baseline::{Limits, Measures};
 use crate::output::{FindingSender, LogBatch, LogRow, LogSender};
 
 /// What one shard made of one block.
@@ -183,7 +183,12 @@ impl Stage {
             findings: self.outputs.findings.len(),
         };
         let of = (&self.detectors, &self.reporter);
-        telling.look(self.sealed.time, self.totals, of, queues);
+        // A flow whose row waits has not ended for anybody yet.
+        let totals = StageTotals {
+            flows: self.totals.flows - self.waiting.records() as u64,
+            ..self.totals
+        };
+        telling.look(self.sealed.time, totals, of, queues);
     }
 
     fn take(&mut self, part: Sealed) {
@@ -221,14 +226,22 @@ impl Stage {
         }
     }
 
+    /// Does otherwise from now on.
+    fn hear(&mut self, limits: Limits) {
+        let config = &limits.detectors;
+        self.detectors.suppress(&config.suppressions);
+        self.detectors.replace_rules(config, limits.rules);
+        self.detectors.replace_threats(&limits.threats);
+        if limits.measures == Measures::Otherwise {
+            self.detectors.replace_limits(config);
+        }
+    }
+
     /// Sorts and passes on everything before `boundary`.
     fn seal(&mut self, boundary: Position) {
         self.sealed = boundary;
         if let Ok(limits) = self.reloads.try_recv() {
-            self.detectors.suppress(&limits.detectors.suppressions);
-            self.detectors
-                .replace_rules(&limits.detectors, limits.rules);
-            self.detectors.replace_threats(&limits.threats);
+            self.hear(limits);
         }
         let (detectors, reporter) = (&mut self.detectors, &mut self.reporter);
         let rows = self.protocols.take(boundary);

@@ -85,6 +85,11 @@ impl Waiting {
         self.events.len() + self.records.len()
     }
 
+    /// How many records there are.
+    pub(super) const fn records(&self) -> usize {
+        self.records.len()
+    }
+
     /// Takes an output. Gives it back if there is nothing in it.
     pub(super) fn put(&mut self, output: ShardOutput) -> Option<ShardOutput> {
         let left = output.events.len() + output.records.len();

@@ -346,6 +346,67 @@ fn what_is_open_is_told_when_the_run_is_suspended() {
     assert!(open.is_empty());
 }
 
+/// Limits that change while it runs come to what a restart with them comes to.
+#[test]
+fn limits_may_change_while_it_runs() {
+    let steps = everything();
+    let (first, second) = steps.split_at(steps.len() / 2);
+    let cases = [
+        ("the same", "{}", 0),
+        (
+            "another limit",
+            r#"{"port_scan": {"limit": 10}, "fan_out_scan": {"limit": 9}, "allowed_lateness": "1s"}"#,
+            0,
+        ),
+        (
+            "less room",
+            r#"{"port_scan": {"max_subjects": 1, "max_memory": "4KiB"}, "strobe": {"max_subjects": 2}}"#,
+            0,
+        ),
+        (
+            "fewer signals",
+            r#"{"disabled_signals": ["CONNECTION_SPIKE", "SYN_BURST"]}"#,
+            0,
+        ),
+        (
+            "two windows",
+            r#"{"port_scan": {"window": "90s"}, "syn_burst": {"window": "20s"}}"#,
+            2,
+        ),
+        (
+            "what stays as it is",
+            r#"{"max_open_signals": 2, "hash_seed": 7, "internal_networks": [], "max_evidence": 1}"#,
+            0,
+        ),
+    ];
+    for (case, text, dropped) in cases {
+        let config: Config = serde_json::from_str(text).unwrap();
+        let limits = Config::default().with_limits_of(&config);
+        let mut running = Detectors::new(&Config::default(), builtin_rules());
+        put(&mut running, first);
+        assert!(running.drain().count() > 0);
+        let snapshot = running.snapshot();
+        let mut restarted = Detectors::restore(&limits, builtin_rules(), &snapshot).unwrap();
+        let before = running.counters();
+        running.replace_limits(&config);
+        assert!(running.snapshot() == restarted.snapshot(), "{case}");
+        assert_eq!(running.counters().state_dropped, dropped, "{case}");
+        for detectors in [&mut running, &mut restarted] {
+            put(detectors, second);
+            detectors.finish();
+        }
+        let found: Vec<Finding> = restarted.drain().collect();
+        assert!(found.len() > 10, "{case}");
+        assert!(running.drain().eq(found), "{case}");
+        let (after, late) = (running.counters(), restarted.counters());
+        assert_eq!(after.events, before.events + late.events, "{case}");
+        let signals = after.signals.iter().zip(&before.signals);
+        for ((after, before), late) in signals.zip(&late.signals) {
+            assert_eq!(after.evicted, before.evicted + late.evicted, "{case}");
+        }
+    }
+}
+
 fn snapshot_of(config: &Config, steps: &[Step]) -> Vec<u8> {
     let mut detectors = Detectors::new(config, builtin_rules());
     put(&mut detectors, steps);

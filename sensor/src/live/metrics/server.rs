@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::Sources;
-use super::page::Page;
+use super::page::{Form, Page};
 use crate::clock::Stopwatch;
 
 /// Longest that one who asks may take.
@@ -130,12 +130,12 @@ impl Desk {
 
     fn answer(&self, question: &Question) -> Answer {
         match question {
-            Question::Get(path) if path == "/metrics" => match self.page.text() {
-                Ok(body) => Answer::new("200 OK", Page::KIND, body),
+            Question::Get(path, form) if path == "/metrics" => match self.page.text(*form) {
+                Ok(body) => Answer::new("200 OK", form.kind(), body),
                 Err(error) => Answer::new("500 Internal Server Error", TEXT, format!("{error}\n")),
             },
-            Question::Get(path) if path == "/healthz" => self.health(),
-            Question::Get(_) => Answer::new(
+            Question::Get(path, _) if path == "/healthz" => self.health(),
+            Question::Get(..) => Answer::new(
                 "404 Not Found",
                 TEXT,
                 "there are /metrics and /healthz\n".to_owned(),
@@ -175,8 +175,8 @@ impl Answer {
 
 #[derive(PartialEq, Eq, Debug)]
 enum Question {
-    /// This path, without what may follow it.
-    Get(String),
+    /// This path, without what may follow it, and how metrics are to be written.
+    Get(String, Form),
     Other,
     Nonsense,
 }
@@ -214,8 +214,11 @@ fn asked(head: &[u8]) -> Option<Question> {
     }
     let path = request.path.unwrap_or_default();
     let path = path.split_once('?').map_or(path, |(path, _)| path);
+    let mut headers = request.headers.iter();
+    let accept = headers.find(|header| header.name.eq_ignore_ascii_case("accept"));
+    let form = Form::accepted(accept.map_or(&[], |header| header.value));
     Some(match request.method {
-        Some("GET") => Question::Get(path.to_owned()),
+        Some("GET") => Question::Get(path.to_owned(), form),
         _ => Question::Other,
     })
 }
@@ -226,8 +229,12 @@ mod tests {
 
     #[test]
     fn questions_are_read() {
-        let get = |path: &str| Some(Question::Get(path.to_owned()));
-        let cases: [(&[u8], _); 7] = [
+        let get = |path: &str| Some(Question::Get(path.to_owned(), Form::Text));
+        let cases: [(&[u8], _); 8] = [
+            (
+                b"GET / HTTP/1.1\r\nhost: x\r\naccept: text/plain;q=0.5, application/OpenMetrics-text;version=1.0.0\r\n\r\n",
+                Some(Question::Get("/".to_owned(), Form::OpenMetrics)),
+            ),
             (b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", get("/metrics")),
             (b"GET /metrics?a=b HTTP/1.0\r\n\r\n", get("/metrics")),
             (b"POST /metrics HTTP/1.1\r\n\r\n", Some(Question::Other)),

@@ -1,18 +1,22 @@
 //! The ways to a receiver. A connection is made when there is something to deliver, and made anew after a
 //! failure.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs, UdpSocket};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use detectors::Severity;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use syslog_fmt::Facility;
 use syslog_fmt::v5424::{self, Formatter, Msg};
 use ureq::Agent;
 
 use super::Parcel;
+use super::trust::Trust;
 use crate::clock::time_of_day;
 use crate::config::Target;
 
@@ -49,13 +53,16 @@ pub(super) enum Wire {
 }
 
 impl Wire {
-    pub(super) fn to(target: &Target) -> Self {
+    pub(super) fn to(target: &Target, trust: &Trust) -> Self {
+        let tls = |host: &String| Place::Tls(host.clone(), Arc::clone(&trust.client));
         match target {
             Target::Tcp(host) => Self::Lines(Link::to(Place::Tcp(host.clone()))),
+            Target::Tls(host) => Self::Lines(Link::to(tls(host))),
             Target::Udp(host) => Self::Lines(Link::to(Place::Udp(host.clone()))),
             Target::Unix(path) => Self::Lines(Link::to(Place::Unix(path.clone()))),
             Target::UnixDatagram(path) => Self::Lines(Link::to(Place::UnixDatagram(path.clone()))),
             Target::SyslogTcp(host) => Self::syslog(Place::Tcp(host.clone())),
+            Target::SyslogTls(host) => Self::syslog(tls(host)),
             Target::SyslogUdp(host) => Self::syslog(Place::Udp(host.clone())),
             Target::SyslogUnix(path) => Self::syslog(Place::UnixDatagram(path.clone())),
             Target::Webhook(url) => Self::Webhook {
@@ -65,6 +72,7 @@ impl Wire {
                     .max_redirects(0)
                     .max_redirects_will_error(false)
                     .proxy(None)
+                    .tls_config(trust.for_posts())
                     .user_agent(concat!("flowhawk/", env!("CARGO_PKG_VERSION")))
                     .build()
                     .new_agent(),
@@ -140,6 +148,8 @@ fn post(agent: &Agent, url: &str, json: &str) -> Result<(), Failure> {
 /// Where a connection goes.
 enum Place {
     Tcp(String),
+    /// The same, if it is who it says.
+    Tls(String, Arc<ClientConfig>),
     Udp(String),
     Unix(PathBuf),
     UnixDatagram(PathBuf),
@@ -151,8 +161,16 @@ pub(super) struct Link {
     open: Option<Open>,
 }
 
+/// Whether a connection waits for the other side.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Blocking {
+    Yes,
+    No,
+}
+
 enum Open {
     Tcp(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
     Udp(UdpSocket),
     Unix(UnixStream),
     UnixDatagram(UnixDatagram),
@@ -163,10 +181,11 @@ impl Link {
         Self { place, open: None }
     }
 
-    /// A message of syslog as this way needs it: in a stream its length comes first (RFC 6587).
+    /// A message of syslog as this way needs it: in a stream its length comes first (RFC 6587; over
+    /// TLS RFC 5425).
     fn framed(&self, message: Vec<u8>) -> Vec<u8> {
         match self.place {
-            Place::Tcp(_) | Place::Unix(_) => {
+            Place::Tcp(_) | Place::Tls(..) | Place::Unix(_) => {
                 let mut framed = format!("{} ", message.len()).into_bytes();
                 framed.extend(message);
                 framed
@@ -176,7 +195,7 @@ impl Link {
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.open.as_ref().is_some_and(Open::is_closed) {
+        if self.open.as_mut().is_some_and(Open::is_closed) {
             self.open = None;
         }
         let open = match &mut self.open {
@@ -195,6 +214,7 @@ impl Open {
     fn to(place: &Place) -> io::Result<Self> {
         Ok(match place {
             Place::Tcp(host) => Self::Tcp(connect(host)?),
+            Place::Tls(host, client) => Self::Tls(Box::new(shake_hands(host, client)?)),
             Place::Udp(host) => {
                 let address = host.to_socket_addrs()?.next();
                 let address = address.ok_or(io::ErrorKind::NotFound)?;
@@ -224,6 +244,7 @@ impl Open {
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.write_all(bytes),
+            Self::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
             Self::Unix(stream) => stream.write_all(bytes),
             Self::Udp(socket) => socket.send(bytes).map(drop),
             Self::UnixDatagram(socket) => socket.send(bytes).map(drop),
@@ -231,19 +252,29 @@ impl Open {
     }
 
     /// Whether the other side has gone: what is written then would go nowhere without a word.
-    fn is_closed(&self) -> bool {
-        let Self::Tcp(stream) = self else {
-            return false;
+    fn is_closed(&mut self) -> bool {
+        if self.block(Blocking::No).is_err() {
+            return true;
+        }
+        // What it says is of no interest.
+        let read = match self {
+            Self::Tcp(stream) => stream.peek(&mut [0]),
+            Self::Tls(stream) => stream.read(&mut [0; 64]),
+            Self::Udp(_) | Self::Unix(_) | Self::UnixDatagram(_) => return false,
         };
-        let peeked = stream
-            .set_nonblocking(true)
-            .and_then(|()| stream.peek(&mut [0]));
-        let back = stream.set_nonblocking(false);
-        let open = match peeked {
+        let open = match read {
             Ok(read) => read > 0,
             Err(error) => error.kind() == io::ErrorKind::WouldBlock,
         };
-        !open || back.is_err()
+        !open || self.block(Blocking::Yes).is_err()
+    }
+
+    fn block(&self, blocking: Blocking) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.set_nonblocking(blocking == Blocking::No),
+            Self::Tls(stream) => stream.sock.set_nonblocking(blocking == Blocking::No),
+            Self::Udp(_) | Self::Unix(_) | Self::UnixDatagram(_) => Ok(()),
+        }
     }
 }
 
@@ -261,13 +292,33 @@ fn connect(host: &str) -> io::Result<TcpStream> {
     Err(failed)
 }
 
+/// Connects to one who can prove to be this host.
+fn shake_hands(
+    host: &str,
+    client: &Arc<ClientConfig>,
+) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+    let mut connection =
+        ClientConnection::new(Arc::clone(client), name).map_err(io::Error::other)?;
+    let mut stream = connect(host)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    while connection.is_handshaking() {
+        connection.complete_io(&mut stream)?;
+    }
+    Ok(StreamOwned::new(connection, stream))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_message_of_syslog() {
-        let Wire::Syslog(link, formatter) = Wire::to(&"syslog+tcp://x:1".parse().unwrap()) else {
+        let trust = Trust::in_nobody().unwrap();
+        let target = "syslog+tls://x:1".parse().unwrap();
+        let Wire::Syslog(link, formatter) = Wire::to(&target, &trust) else {
             panic!("no syslog");
         };
         let parcel = Parcel {
