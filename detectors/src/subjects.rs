@@ -11,6 +11,8 @@
 mod lists;
 mod saved;
 
+use std::mem::needs_drop;
+
 use flow_table::{SlotIndex, prefetch};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -40,7 +42,7 @@ pub(crate) trait Held: Default + Serialize + DeserializeOwned {
 /// Neighbours in a list lie apart from the slots, so that moving one touches no other's state.
 ///
 /// Of the memory it may take, slots and index fill three quarters at most, so that there is always
-/// room for what the states hold on the heap.
+/// room for what the states hold on the heap; all of it where they hold nothing there.
 #[derive(Debug)]
 pub(crate) struct Subjects<K, V> {
     index: SlotIndex,
@@ -94,7 +96,9 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
             len: 0,
             heap: 0,
         };
-        let fits = max_bytes / 4 * 3 / Self::PER_SLOT;
+        let quarters = if needs_drop::<V>() { 3 } else { 4 };
+        let for_table = (max_bytes / 4 * quarters).saturating_sub(SlotIndex::MOST_BESIDE);
+        let fits = for_table / Self::PER_SLOT;
         Self {
             index: SlotIndex::default(),
             slots: Vec::new(),

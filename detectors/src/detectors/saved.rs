@@ -13,7 +13,7 @@ use crate::{Config, Rule, SignalKind};
 /// What the bytes begin with.
 const MAGIC: &[u8; 8] = b"flhkstat";
 /// Another one whenever something else is saved, or in another way.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 /// Where that begins which the sum is over: after it, the version and the magic.
 const BODY: usize = MAGIC.len() + size_of::<u64>() + size_of::<u128>();
 
