@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Config;
 
 /// What each setting outside the detectors is for.
-const NOTES: [(&str, &str); 21] = [
+const NOTES: [(&str, &str); 22] = [
     (
         "memory_limit",
         "Divided among flow tables, fragments, parsers, detectors and queues.",
@@ -13,6 +13,10 @@ const NOTES: [(&str, &str); 21] = [
     (
         "progress_interval",
         "How often a living flow reports what it moved, in packet time.",
+    ),
+    (
+        "open_connections_every",
+        "How often a connection that is still open gets a row in open_conn.log, such as \"1h\"; never if \"0s\".",
     ),
     (
         "tick",
