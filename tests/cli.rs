@@ -429,6 +429,13 @@ fn what_may_not_be_meant_is_noted() {
         ["LM-001", "RECON-001"]
     );
     assert_eq!(without("'POST_DOWNLOAD_BEACON'"), ["MALWARE-DELIVERY-001"]);
+    let list = run::ran(["rules", "--config", config.to_str().unwrap()]).exits(0);
+    let marked = list.stdout.lines();
+    let marked: Vec<&str> = marked
+        .filter(|line| line.ends_with("never: a signal it needs is disabled"))
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    assert_eq!(marked, ["MALWARE-DELIVERY-001"]);
 }
 
 /// What a configuration makes of a capture: the names of its logs, the rows of conn.log, the findings.
@@ -709,6 +716,7 @@ fn rules_of_the_users_own_are_listed_shown_and_used() {
         "{list}"
     );
     assert_eq!(rule(&["list"]).exits(0).stdout, list);
+    assert!(!list.contains("disabled"), "{list}");
     let found = sample.replay(&["-q", "--no-db", "--json", "-", with[0], with[1]]);
     assert!(found.exits(0).stdout.contains("\"RECON-002\""));
 

@@ -149,6 +149,9 @@ fn late_packets() -> Capture {
 #[test]
 fn threads_and_repetition_change_nothing() {
     let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("flowhawk.toml");
+    fs::write(&config, "open_connections_every = \"2s\"").unwrap();
+    let config = ["--config", config.to_str().unwrap()];
     for capture in inputs(dir.path()) {
         let by_format: [(&str, &[&str]); 2] = [
             ("tsv", &["1", "2", "2", "4", "4", "8", "8"]),
@@ -157,7 +160,7 @@ fn threads_and_repetition_change_nothing() {
         for (format, runs) in by_format {
             let left = |threads| {
                 let options = ["--log-format", format, "--threads", threads];
-                Left::by(&[&capture.path], &options)
+                Left::by(&[&capture.path], &[&config[..], &options].concat())
             };
             let first = left("1");
             for threads in runs {

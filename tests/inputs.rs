@@ -443,7 +443,8 @@ fn every_mistake_in_a_configuration_is_told_at_once() {
     let config = place.file(
         "mistakes.toml",
         b"memory_limt = 5\nlog_format = \"jsn\"\n\n# a comment\ntick = \"60\"\n\
-          progress_interval = \"0s\"\nignore_checksums = 1\n",
+          progress_interval = \"0s\"\nignore_checksums = 1\n\
+          open_connections_every = \"10ms\"\n",
     );
     let expect = place.file("mistakes.expect", b"# a rule first\nsrc=10.0.0.1\n");
     let (config, expect) = (config.to_str().unwrap(), expect.to_str().unwrap());
@@ -454,6 +455,7 @@ fn every_mistake_in_a_configuration_is_told_at_once() {
          \"5min\", \"24h\"",
         "6: progress_interval: must be longer than 0s",
         "7: ignore_checksums: invalid type: integer `1`, expected true or false",
+        "8: open_connections_every: must be at least 1s, or 0s for never",
     ];
     let mut want: Vec<String> = mistakes.map(|m| format!("{config}:{m}")).to_vec();
     let lines = |ran: &Ran| -> Vec<String> { ran.stderr.lines().map(str::to_owned).collect() };

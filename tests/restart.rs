@@ -228,6 +228,7 @@ fn told(capture: &Capture) -> Vec<Told> {
     let config = FlowConfig {
         seed: 1,
         progress_interval: Span::from_secs(10),
+        open_every: None,
         memory: 1 << 28,
         inspection: InspectionConfig {
             memory: 1 << 26,

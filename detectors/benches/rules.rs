@@ -12,6 +12,10 @@ use detectors::{
 };
 use flow_table::Timestamp;
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SIGNALS: u32 = 100_000;
 const START: i64 = 1_700_006_400;
 

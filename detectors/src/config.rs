@@ -20,9 +20,9 @@
 //! | groups of the built-in rules: `rules.max_memory` each | 12 × 8 MiB |
 //! | all | 782 MiB |
 //!
-//! [`Config::fit`] scales all of these down into one budget. A quarter of each table's `max_memory`
-//! is kept for what subjects hold beside their place in it, so it may be full with fewer than
-//! `max_subjects`.
+//! [`Config::fit`] scales all of these down into one budget. A quarter of a table's `max_memory`
+//! is kept for what subjects hold beside their place in it, where they do, so it may be full with
+//! fewer than `max_subjects`.
 
 mod budget;
 mod limits;

@@ -7,6 +7,7 @@
 
 mod group;
 mod groups;
+mod made;
 mod member;
 mod saved;
 
@@ -25,6 +26,7 @@ use crate::suppress::Suppressions;
 use crate::{Detection, Finding, RuleCounters, Signal, SignalKind, StableId, Subject};
 use group::{Complete, Group, Outcome};
 use groups::Groups;
+use made::Made;
 use member::Member;
 
 /// What became of a signal.
@@ -297,11 +299,11 @@ impl RuleState {
                 self.counters.updated += 1;
                 Some(Finding::DetectionUpdated(detection))
             }
-            Outcome::Complete(Complete { ids, signals }) => {
-                let detection = self.detection(&key, &signals, note.now, note.suppressions);
-                let made = detection.clone();
-                self.groups.update(hash, key, |group| group.made(made, ids));
-                Some(Finding::DetectionMade(detection))
+            Outcome::Complete(complete) => {
+                let made = self.made(&key, complete, note.now, note.suppressions);
+                let told = made.told();
+                self.groups.update(hash, key, |group| group.made(made));
+                Some(Finding::DetectionMade(told))
             }
         }
     }
@@ -313,13 +315,14 @@ impl RuleState {
         self.counters.expired += self.groups.expire(age);
     }
 
-    fn detection(
+    fn made(
         &mut self,
         key: &GroupKey,
-        signals: &[Arc<Signal>],
+        complete: Complete,
         now: Timestamp,
         known: &Suppressions,
-    ) -> Detection {
+    ) -> Made {
+        let signals = &complete.signals;
         let mut subject = self.subject(key);
         if subject.dst.is_some() && subject.dst_port.is_none() {
             subject.dst_port = common_port(signals);
@@ -327,9 +330,8 @@ impl RuleState {
         let suppressed_by = known.of_rule(&self.rule.info.id, &subject, now);
         self.counters.made += 1;
         self.counters.suppressed += u64::from(suppressed_by.is_some());
-        let signals: Vec<Signal> = signals.iter().map(|signal| Signal::clone(signal)).collect();
-        let mut detection = Detection {
-            id: detection_id(&self.rule.info.id, key, &signals),
+        let detection = Detection {
+            id: detection_id(&self.rule.info.id, key, signals),
             rule: Arc::clone(&self.rule.info),
             severity: if signals
                 .iter()
@@ -344,13 +346,12 @@ impl RuleState {
             last: Timestamp::ZERO,
             detected: now,
             count: 1,
-            signals,
+            signals: Vec::new(),
             uids: Vec::new(),
             suppressed_by,
             summary: String::new(),
         };
-        group::conclude(&mut detection, self.limits.max_evidence);
-        detection
+        Made::new(detection, complete, self.limits.max_evidence)
     }
 
     /// The group's values where the first input has them: an alias has no place of its own.
@@ -410,7 +411,7 @@ fn key_hash(hash: &KeyedHash, key: &GroupKey) -> u64 {
     })
 }
 
-fn detection_id(rule: &str, key: &GroupKey, signals: &[Signal]) -> StableId {
+fn detection_id(rule: &str, key: &GroupKey, signals: &[Arc<Signal>]) -> StableId {
     let named = key.iter().fold(IdHash::new(rule), |id, value| match value {
         None => id.number(0),
         Some(Value::Addr(addr)) => id.addr(Some(*addr)),

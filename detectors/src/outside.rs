@@ -73,12 +73,15 @@ impl Observer {
         let mut addrs: Vec<IpAddr> = ends.chain(peers.iter().copied()).collect();
         addrs.sort_unstable();
         addrs.dedup();
-        let parties = addrs.into_iter().map(|addr| self.party(addr));
-        let placed: Vec<Party> = parties.filter(|at| at.side == Side::Outside).collect();
-        let known = placed.into_iter().map(|at| Outside {
-            names: self.answers.names(at),
-            ..Outside::at(at.addr)
-        });
-        *outside = known.collect();
+        outside.clear();
+        for addr in addrs {
+            let at = self.party(addr);
+            if at.side == Side::Outside {
+                outside.push(Outside {
+                    names: self.answers.names(at),
+                    ..Outside::at(at.addr)
+                });
+            }
+        }
     }
 }

@@ -8,22 +8,22 @@
 //! than three quarters, they go first: whoever opens many signals, or comes back with many subjects,
 //! must not blind the detector to everybody else. Every eviction is counted. All operations take constant time.
 
-mod lists;
+pub(crate) mod lists;
 mod saved;
+
+use std::mem::needs_drop;
 
 use flow_table::{SlotIndex, prefetch};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::ghosts::Ghosts;
-use lists::{List, Lists, Rank};
+use lists::{Links, List, Lists, NONE, Rank};
 
 /// One part in so many of a table's bytes is for remembering who was evicted.
 const GHOSTS: usize = 16;
 /// And no more than so many for each subject it may hold.
 const GHOST_BYTES: usize = 64;
-/// No slot.
-const NONE: u32 = u32::MAX;
 
 /// State whose memory can be told.
 pub(crate) trait Held: Default + Serialize + DeserializeOwned {
@@ -40,7 +40,7 @@ pub(crate) trait Held: Default + Serialize + DeserializeOwned {
 /// Neighbours in a list lie apart from the slots, so that moving one touches no other's state.
 ///
 /// Of the memory it may take, slots and index fill three quarters at most, so that there is always
-/// room for what the states hold on the heap.
+/// room for what the states hold on the heap; all of it where they hold nothing there.
 #[derive(Debug)]
 pub(crate) struct Subjects<K, V> {
     index: SlotIndex,
@@ -66,13 +66,6 @@ struct Slot<K, V> {
     value: V,
 }
 
-/// A slot's neighbours; the next free slot, if it is free, is the older.
-#[derive(Clone, Copy, Debug)]
-struct Links {
-    newer: u32,
-    older: u32,
-}
-
 /// Whether a subject is evicted in its turn or last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Pin {
@@ -88,22 +81,18 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
         let most = (bytes / GHOSTS).min(capacity.saturating_mul(GHOST_BYTES));
         let for_ghosts = V::default().came_back().map_or(0, |_| most);
         let max_bytes = bytes - for_ghosts;
-        let empty = List {
-            newest: NONE,
-            oldest: NONE,
-            len: 0,
-            heap: 0,
-        };
-        let fits = max_bytes / 4 * 3 / Self::PER_SLOT;
+        let quarters = if needs_drop::<V>() { 3 } else { 4 };
+        let for_table = (max_bytes / 4 * quarters).saturating_sub(SlotIndex::MOST_BESIDE);
+        let fits = for_table / Self::PER_SLOT;
         Self {
             index: SlotIndex::default(),
             slots: Vec::new(),
             links: Vec::new(),
             free: NONE,
             lists: Lists {
-                once: empty,
-                back: empty,
-                pinned: empty,
+                once: List::EMPTY,
+                back: List::EMPTY,
+                pinned: List::EMPTY,
             },
             ghosts: Ghosts::new(for_ghosts),
             capacity: capacity.min(fits).clamp(1, NONE as usize - 1),
@@ -347,10 +336,7 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
             rank: Rank::Once,
             value: V::default(),
         });
-        self.links.push(Links {
-            newer: NONE,
-            older: NONE,
-        });
+        self.links.push(Links::ALONE);
         Some(at)
     }
 
@@ -384,9 +370,10 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
     /// What the list holds stays.
     fn touch(&mut self, at: u32) {
         let (rank, _) = self.rank_and_heap(at);
-        if self.lists.of(rank).newest != at {
-            self.part(at, rank);
-            self.join(at, rank);
+        let list = self.lists.of(rank);
+        if list.newest != at {
+            list.part(&mut self.links, at);
+            list.join(&mut self.links, at);
         }
     }
 
@@ -400,7 +387,7 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
         let list = self.lists.of(rank);
         list.len += 1;
         list.heap += heap;
-        self.join(at, rank);
+        list.join(&mut self.links, at);
     }
 
     fn unlink(&mut self, at: u32) {
@@ -408,42 +395,7 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
         let list = self.lists.of(rank);
         list.len -= 1;
         list.heap -= heap;
-        self.part(at, rank);
-    }
-
-    /// Puts a slot before all others of a list.
-    fn join(&mut self, at: u32, rank: Rank) {
-        let list = self.lists.of(rank);
-        let second = std::mem::replace(&mut list.newest, at);
-        if second == NONE {
-            list.oldest = at;
-        }
-        if let Some(links) = self.links.get_mut(at as usize) {
-            (links.newer, links.older) = (NONE, second);
-        }
-        if let Some(links) = self.links.get_mut(second as usize) {
-            links.newer = at;
-        }
-    }
-
-    /// Takes a slot out from between its neighbours.
-    fn part(&mut self, at: u32, rank: Rank) {
-        let Some(Links { newer, older }) = self.links.get(at as usize).copied() else {
-            return;
-        };
-        let list = self.lists.of(rank);
-        if list.newest == at {
-            list.newest = older;
-        }
-        if list.oldest == at {
-            list.oldest = newer;
-        }
-        if let Some(links) = self.links.get_mut(newer as usize) {
-            links.older = older;
-        }
-        if let Some(links) = self.links.get_mut(older as usize) {
-            links.newer = newer;
-        }
+        list.part(&mut self.links, at);
     }
 
     fn slot(&self, at: u32) -> Option<&Slot<K, V>> {

@@ -71,6 +71,7 @@ fn shard() -> Shard {
     let config = FlowConfig {
         seed: 1,
         progress_interval: Span::from_secs(10),
+        open_every: None,
         memory: 1 << 28,
         inspection: InspectionConfig::NONE,
     };

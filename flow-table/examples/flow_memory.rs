@@ -148,6 +148,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let config = FlowConfig {
         seed: 1,
         progress_interval: Span::from_secs(10),
+        open_every: None,
         memory: u64::MAX,
         inspection: InspectionConfig::NONE,
     };

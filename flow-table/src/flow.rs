@@ -105,6 +105,7 @@ impl Flow {
         let mut common = Common::new(packet);
         if nth != 0 || now != packet.ts {
             common.rare().uid = Some(uid(&packet.key, packet.way, packet.ts, now, seed, nth));
+            common.opens_at(now);
         }
         if let Some(link) = link {
             common.rare().link = Some(*link);

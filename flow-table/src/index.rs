@@ -54,8 +54,10 @@ const LONGEST_SEARCH: usize = 1_024;
 const AFTER: usize = 16;
 
 impl SlotIndex {
-    /// The most it takes for a slot, in bytes, while it is neither small nor growing.
+    /// The most it takes for a slot it has room for, in bytes, while it is not growing…
     pub const MOST_PER_SLOT: usize = size_of::<Entry>() * 3 / 2;
+    /// …and beside, for however few.
+    pub const MOST_BESIDE: usize = size_of::<Entry>() * 3 * AFTER;
 
     /// Number of slots in it.
     pub const fn len(&self) -> usize {
@@ -198,6 +200,9 @@ impl SlotIndex {
     fn end_empty(&mut self, last: usize) {
         if last + 1 >= self.entries.len() {
             let end = self.entries.len() + AFTER;
+            if end > self.entries.capacity() {
+                self.entries.reserve_exact(AFTER.max(self.homes / 8));
+            }
             self.entries.resize(end, Entry::EMPTY);
         }
     }
@@ -264,6 +269,29 @@ mod tests {
         assert!(!index.is_crowded_by((0..60_000).map(spread)));
         assert!(index.is_crowded_by((0..60_000).map(|number| spread(number) & 0xfff_ffff)));
         assert!(index.is_crowded_by(std::iter::repeat_n(7, 2_000)));
+    }
+
+    #[test]
+    fn it_takes_no_more_than_it_says() {
+        for slots in [1, 7, 100, 5_000] {
+            let most = slots * SlotIndex::MOST_PER_SLOT + SlotIndex::MOST_BESIDE;
+            for seed in 0..200_u64 {
+                let mut index = SlotIndex::default();
+                index.reserve(slots);
+                for slot in (0..).take(slots) {
+                    let hash = (seed << 32 | u64::from(slot)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                    index.insert(hash >> 13 ^ hash >> 31, slot);
+                }
+                assert!(index.bytes() <= most, "{} for {slots}", index.bytes());
+            }
+            let mut index = SlotIndex::default();
+            index.reserve(slots);
+            // More at the last home than there are entries after it, if there is room for so many.
+            (0..20)
+                .take(slots)
+                .for_each(|slot| index.insert(u64::MAX, slot));
+            assert!(index.bytes() <= most, "{} for {slots}", index.bytes());
+        }
     }
 
     #[test]

@@ -213,6 +213,15 @@ impl Inspections {
         }
     }
 
+    /// What was found so far in the flow in `slot`.
+    pub(crate) fn services(&self, slot: u32) -> Services {
+        match self.by_slot.get(&slot) {
+            Some(Entry::Named(services)) => services.clone(),
+            Some(Entry::Live(live)) => live.services().clone(),
+            None => Services::default(),
+        }
+    }
+
     /// The inspection that is to be given up next, while all of them take too much.
     pub(crate) fn excess(&mut self) -> Option<u32> {
         while self.used + self.named * NAMED > self.limit {

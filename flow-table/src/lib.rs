@@ -15,6 +15,7 @@
 //! let config = FlowConfig {
 //!     seed: 1,
 //!     progress_interval: Span::from_secs(10),
+//!     open_every: None,
 //!     memory: 1 << 20,
 //!     inspection: InspectionConfig::NONE,
 //! };

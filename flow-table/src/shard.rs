@@ -28,6 +28,8 @@ pub struct FlowConfig {
     pub seed: u64,
     /// How often a live flow reports what moved.
     pub progress_interval: Span,
+    /// How often a flow that is still open gets a row for that; none if never.
+    pub open_every: Option<Span>,
     /// How many bytes flows may take in all.
     pub memory: u64,
     /// How they are looked into.
@@ -59,6 +61,7 @@ impl Shard {
         let table = TableConfig {
             seed: config.seed,
             progress_interval: config.progress_interval,
+            open_every: config.open_every,
             inspection: InspectionConfig {
                 memory: config.inspection.memory / KEY_GROUPS as u64,
                 ..config.inspection

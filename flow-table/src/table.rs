@@ -31,6 +31,8 @@ pub(crate) struct TableConfig {
     pub seed: u64,
     /// How often a live flow reports what moved.
     pub progress_interval: Span,
+    /// How often one that is still open gets a row for that.
+    pub open_every: Option<Span>,
     /// How many flows one table may hold.
     pub max_flows: usize,
     /// How they are looked into; the memory is that of one table.
@@ -44,6 +46,8 @@ pub struct TableOutput {
     pub events: Vec<FlowEvent>,
     /// For conn.log.
     pub records: Vec<FlowRecord>,
+    /// Flows that are still open, as they stood at their `end`.
+    pub open: Vec<FlowRecord>,
     /// Tunnels that began or ended.
     pub tunnels: Vec<TunnelEvent>,
     /// For the logs of protocols.
@@ -76,6 +80,7 @@ impl TableOutput {
     pub fn clear(&mut self) {
         self.events.clear();
         self.records.clear();
+        self.open.clear();
         self.tunnels.clear();
         self.protocols.clear();
         self.evicted = 0;

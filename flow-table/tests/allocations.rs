@@ -136,6 +136,7 @@ impl Bench {
         let config = FlowConfig {
             seed: 1,
             progress_interval: Span::from_secs(10),
+            open_every: None,
             memory: 1 << 28,
             inspection: InspectionConfig {
                 memory: 1 << 28,

@@ -9,8 +9,9 @@ use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
 use flow_table::{
-    Block, Body, Checksums, Clock, Decoder, FLOW_BYTES, FlowConfig, Frame, InspectionConfig,
-    KEY_GROUPS, LinkType, Packet, Shard, ShardId, Span, TableOutput, Timestamp, shard_of,
+    Block, Body, Checksums, Clock, Decoder, FLOW_BYTES, FlowConfig, FlowRecord, Frame,
+    InspectionConfig, KEY_GROUPS, LinkType, Packet, Shard, ShardId, Span, TableOutput, Timestamp,
+    shard_of,
 };
 
 const BEGIN: i64 = 1_700_000_000_000_000_000;
@@ -267,6 +268,7 @@ fn config(memory: u64) -> FlowConfig {
     FlowConfig {
         seed: 1,
         progress_interval: Span::from_secs(10),
+        open_every: Some(Span::from_secs(25)),
         memory,
         inspection: InspectionConfig::NONE,
     }
@@ -280,8 +282,9 @@ fn room_for(each: u64) -> u64 {
 /// Everything that was told, in an order of its own.
 fn told(out: &TableOutput) -> Vec<String> {
     let records = out.records.iter().map(|record| format!("{record:?}"));
+    let open = out.open.iter().map(|record| format!("open {record:?}"));
     let events = out.events.iter().map(|event| format!("{event:?}"));
-    let mut told: Vec<String> = records.chain(events).collect();
+    let mut told: Vec<String> = records.chain(open).chain(events).collect();
     told.sort();
     told
 }
@@ -305,7 +308,7 @@ fn check_sound(out: &TableOutput) -> Result<(), TestCaseError> {
     for record in &out.records {
         let of_it = out.events.iter().filter(|event| event.uid == record.uid);
         let events: Vec<_> = of_it.collect();
-        let total = record.traffic.orig.packets + record.traffic.resp.packets;
+        let total = packets_of(record);
         let (Some(first), Some(last)) = (events.first(), events.last()) else {
             prop_assert_eq!(total, 0);
             continue;
@@ -323,6 +326,19 @@ fn check_sound(out: &TableOutput) -> Result<(), TestCaseError> {
         let moved = events.iter().map(|e| e.orig.packets + e.resp.packets);
         prop_assert_eq!(moved.sum::<u64>(), total);
     }
+    for open in &out.open {
+        let of_it = out.records.iter().find(|record| record.uid == open.uid);
+        let Some(record) = of_it else {
+            return Err(TestCaseError::fail(format!("never closed: {open:?}")));
+        };
+        prop_assert!(open.end <= record.end && packets_of(open) <= packets_of(record));
+    }
+    let mut rows: Vec<_> = { out.open.iter() }
+        .map(|open| (open.uid, open.end))
+        .collect();
+    rows.sort_unstable();
+    rows.dedup();
+    prop_assert_eq!(rows.len(), out.open.len(), "two rows at once");
     let mut uids: Vec<_> = out.records.iter().map(|record| record.uid).collect();
     uids.sort_unstable();
     uids.dedup();
@@ -331,8 +347,11 @@ fn check_sound(out: &TableOutput) -> Result<(), TestCaseError> {
 }
 
 fn packets_in(out: &TableOutput) -> u64 {
-    let traffic = out.records.iter().map(|record| record.traffic);
-    traffic.map(|t| t.orig.packets + t.resp.packets).sum()
+    out.records.iter().map(packets_of).sum()
+}
+
+fn packets_of(record: &FlowRecord) -> u64 {
+    record.traffic.orig.packets + record.traffic.resp.packets
 }
 
 /// Packets that add to a flow: all but those with a wrong header.

@@ -51,6 +51,9 @@ pub(crate) struct Config {
     /// How often a living flow reports what it moved, in packet time.
     #[serde(deserialize_with = "more_than_zero")]
     pub(crate) progress_interval: Span,
+    /// How often a connection that is still open gets a row in `open_conn.log`; never if zero.
+    #[serde(deserialize_with = "never_or_a_second")]
+    pub(crate) open_connections_every: Span,
     /// The steps in which packet time moves for the detectors.
     #[serde(deserialize_with = "more_than_zero")]
     pub(crate) tick: Span,
@@ -113,6 +116,7 @@ impl Default for Config {
         Self {
             memory_limit: ByteSize::mebibytes(1024),
             progress_interval: Span::from_secs(10),
+            open_connections_every: Span::ZERO,
             tick: Span::from_millis(100),
             log_format: LogFormat::Tsv,
             ignore_checksums: false,
@@ -139,6 +143,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// How often connections that are still open get a row, if they do.
+    pub(crate) fn open_connections_every(&self) -> Option<Span> {
+        Some(self.open_connections_every).filter(|every| *every > Span::ZERO)
+    }
+
     /// What is wrong only in combination, each a sentence that starts with the keys.
     fn together(&self) -> Vec<String> {
         let problems = self.detectors.problems();
@@ -205,6 +214,17 @@ fn more_than_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D:
     let span = Span::deserialize(deserializer)?;
     if span == Span::ZERO {
         return Err(serde::de::Error::custom("must be longer than 0s"));
+    }
+    Ok(span)
+}
+
+/// More often would be a row for nearly every packet.
+fn never_or_a_second<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
+    let span = Span::deserialize(deserializer)?;
+    if span > Span::ZERO && span < Span::from_secs(1) {
+        return Err(serde::de::Error::custom(
+            "must be at least 1s, or 0s for never",
+        ));
     }
     Ok(span)
 }

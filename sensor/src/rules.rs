@@ -11,7 +11,7 @@ use comfy_table::{Table, presets};
 
 use crate::answered;
 use crate::cli::{RulesAction, RulesArgs};
-use crate::config;
+use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::rulebook::{Known, Origin, RuleBook};
 
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &RulesArgs) -> anyhow::Result<Exit> {
     }
     let mut out = io::stdout().lock();
     let written = match &args.action {
-        None | Some(RulesAction::List | RulesAction::Test(_)) => list(book)
+        None | Some(RulesAction::List | RulesAction::Test(_)) => list(&config)
             .lines()
             .try_for_each(|line| writeln!(out, "{}", line.trim_end())),
         Some(RulesAction::Page { rule: None }) => out.write_all(page::index(book).as_bytes()),
@@ -68,11 +68,11 @@ fn origin(origin: &Origin) -> String {
     }
 }
 
-fn list(book: &RuleBook) -> Table {
+fn list(config: &Config) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["RULE", "SEVERITY", "TITLE", "TAKES", "FROM"]);
-    for known in book.iter() {
+    table.set_header(["RULE", "SEVERITY", "TITLE", "TAKES", "FROM", ""]);
+    for known in config.rulebook.iter() {
         let rule = &known.rule;
         let signals: Vec<&str> = rule.inputs().map(detectors::Source::name).collect();
         table.add_row([
@@ -81,6 +81,11 @@ fn list(book: &RuleBook) -> Table {
             rule.title.clone(),
             signals.join(" "),
             origin(&known.origin),
+            if rule.can_do_without(&config.detectors.disabled_signals) {
+                String::new()
+            } else {
+                "never: a signal it needs is disabled".to_owned()
+            },
         ]);
     }
     for column in table.column_iter_mut() {

@@ -271,6 +271,7 @@ impl Job<'_> {
             flows: FlowConfig {
                 seed: self.seed,
                 progress_interval: config.progress_interval,
+                open_every: config.open_connections_every(),
                 memory: config.memory_limit.0 / FLOW_SHARE,
                 inspection: if config.parse_protocols {
                     InspectionConfig {

@@ -2,20 +2,19 @@
 
 use std::sync::Arc;
 
-use flow_table::{Span, Timestamp, Uid};
+use flow_table::{Span, Timestamp};
 
 use serde::{Deserialize, Serialize};
 
 use super::groups::{Age, Worth};
-use super::member::{Member, What, weight_of};
+use super::made::Made;
+use super::member::{Member, What};
 use super::{Limits, Note, value};
 use crate::rule::{Logic, Rule, Step};
 use crate::{Detection, RuleInfo, Severity, Signal, StableId};
 
 /// How many signals of one kind a temporal rule remembers of a subject.
 const PER_INPUT: usize = 8;
-/// How often a detection's list of signals is compared with a new one, at most: more are not named.
-const IDS: usize = 64;
 
 /// See the module.
 #[derive(Default, Serialize, Deserialize)]
@@ -28,16 +27,6 @@ pub(super) struct Group {
     /// Not saved: it follows from the rest.
     #[serde(skip)]
     heap: usize,
-}
-
-/// The latest detection, to which repeats are added.
-#[derive(Serialize, Deserialize)]
-struct Made {
-    detection: Detection,
-    /// When the rule last completed.
-    completed: Timestamp,
-    /// What took part, the latest of it.
-    ids: Vec<StableId>,
 }
 
 /// What came of a signal.
@@ -57,14 +46,14 @@ pub(super) struct Complete {
 }
 
 impl Complete {
-    fn of(members: &[&Member]) -> Self {
-        let mut signals: Vec<Arc<Signal>> = members
-            .iter()
-            .flat_map(|member| member.what.signals())
-            .collect();
+    fn of(members: &[Member], part: &[usize]) -> Self {
+        let (mut ids, mut signals) = (Vec::with_capacity(part.len()), Vec::new());
+        for member in part.iter().filter_map(|at| members.get(*at)) {
+            ids.push(member.what.id());
+            member.what.add_signals(&mut signals);
+        }
         signals.sort_by_key(|signal| (signal.kind, signal.window.start, signal.id));
         signals.dedup_by_key(|signal| signal.id);
-        let ids = members.iter().map(|member| member.what.id()).collect();
         Self { ids, signals }
     }
 }
@@ -84,23 +73,27 @@ impl Group {
         self.place(member, rule);
         self.parts = self.parts(rule);
         let mut outcome = Outcome::Nothing;
-        if self.taking_part(rule).is_some() {
+        if let Some(part) = self.taking_part(rule) {
             self.refresh(note);
-            outcome = self.completed(id, note.now, rule, limits);
+            let complete = Complete::of(&self.members, &part);
+            outcome = self.completed(id, note.now, complete, limits);
         }
         self.weigh();
         outcome
     }
 
-    /// The rule may be complete with what came.
-    fn completed(&mut self, id: StableId, now: Timestamp, rule: &Rule, limits: Limits) -> Outcome {
-        let Some(members) = self.taking_part(rule) else {
-            return Outcome::Nothing;
-        };
-        let complete = Complete::of(&members);
+    /// The rule is complete with what came.
+    fn completed(
+        &mut self,
+        id: StableId,
+        now: Timestamp,
+        complete: Complete,
+        limits: Limits,
+    ) -> Outcome {
         match &mut self.made {
             Some(made) if made.takes_repeats(now, limits.dedup, &self.members) => {
-                made.repeat(now, id, &complete, limits)
+                let again = made.repeat(now, id, &complete, limits);
+                again.map_or(Outcome::Nothing, Outcome::Updated)
             }
             _ => Outcome::Complete(complete),
         }
@@ -153,14 +146,13 @@ impl Group {
         }
     }
 
-    /// The members that make the rule complete.
-    fn taking_part(&self, rule: &Rule) -> Option<Vec<&Member>> {
+    /// Which members make the rule complete.
+    fn taking_part(&self, rule: &Rule) -> Option<Vec<usize>> {
+        let all = || (0..self.members.len()).collect();
         match rule.logic {
             Logic::Temporal => self.latest_of_all(rule),
             Logic::Ordered => self.in_order(rule),
-            Logic::Events { least } => {
-                (self.members.len() as u64 >= least).then(|| self.members.iter().collect())
-            }
+            Logic::Events { least } => (self.members.len() as u64 >= least).then(all),
             Logic::Values { field, least } => {
                 let mut values = Vec::new();
                 for member in &self.members {
@@ -169,18 +161,17 @@ impl Group {
                         values.push(value);
                     }
                 }
-                (values.len() as u64 >= least).then(|| self.members.iter().collect())
+                (values.len() as u64 >= least).then(all)
             }
         }
     }
 
     /// The latest of every input that has one, if enough steps have one.
-    fn latest_of_all(&self, rule: &Rule) -> Option<Vec<&Member>> {
+    fn latest_of_all(&self, rule: &Rule) -> Option<Vec<usize>> {
         let latest = |input: &usize| {
             self.members
                 .iter()
-                .rev()
-                .find(|member| member.input == *input)
+                .rposition(|member| member.input == *input)
         };
         let mut all = Vec::new();
         let mut held = 0;
@@ -193,24 +184,27 @@ impl Group {
     }
 
     /// For each step the first that opened no earlier than what was found for the stages before.
-    fn in_order(&self, rule: &Rule) -> Option<Vec<&Member>> {
+    fn in_order(&self, rule: &Rule) -> Option<Vec<usize>> {
         let mut from = Timestamp::ZERO;
         let mut all = Vec::new();
         for stage in rule.steps.chunk_by(|a, b| a.stage == b.stage) {
             let mut until = from;
             for step in stage {
-                let first = self.first_since(step, from)?;
+                let (at, first) = self.first_since(step, from)?;
                 until = until.max(first.opened);
-                all.push(first);
+                all.push(at);
             }
             from = until;
         }
         Some(all)
     }
 
-    fn first_since(&self, step: &Step, from: Timestamp) -> Option<&Member> {
-        let fits = |member: &&Member| step.any_of.contains(&member.input) && member.opened >= from;
-        { self.members.iter().filter(fits) }.min_by_key(|member| member.opened)
+    fn first_since(&self, step: &Step, from: Timestamp) -> Option<(usize, &Member)> {
+        let fits = |(_, member): &(usize, &Member)| {
+            step.any_of.contains(&member.input) && member.opened >= from
+        };
+        let members = self.members.iter().enumerate();
+        members.filter(fits).min_by_key(|(_, member)| member.opened)
     }
 
     /// A signal has closed. If that moves the end of the detection it is part of: the detection.
@@ -224,40 +218,22 @@ impl Group {
             member.last = signal.window.end;
             member.what = What::Signal(Arc::clone(signal));
         }
-        let update = self.made_closes(signal, max_evidence);
+        let made = self.made.as_mut();
+        let update = made.and_then(|made| made.closes(signal, max_evidence));
         self.weigh();
         update
     }
 
-    fn made_closes(&mut self, signal: &Signal, max_evidence: usize) -> Option<Detection> {
-        let made = self.made.as_mut()?;
-        let named = made
-            .detection
-            .signals
-            .iter_mut()
-            .find(|named| named.id == signal.id)?;
-        named.clone_from(signal);
-        if signal.window.end <= made.detection.last {
-            return None;
-        }
-        conclude(&mut made.detection, max_evidence);
-        Some(made.detection.clone())
-    }
-
-    /// The detection that these members have become.
-    pub(super) fn made(&mut self, detection: Detection, ids: Vec<StableId>) {
-        self.made = Some(Box::new(Made {
-            completed: detection.detected,
-            detection,
-            ids,
-        }));
+    /// The detection that its members have become.
+    pub(super) fn made(&mut self, made: Made) {
+        self.made = Some(Box::new(made));
         self.weigh();
     }
 
     /// It was saved, and is one of this rule again: all its groups share what its detections carry.
     pub(super) fn belongs_to(&mut self, rule: &Arc<RuleInfo>) {
         if let Some(made) = &mut self.made {
-            made.detection.rule = Arc::clone(rule);
+            made.belongs_to(rule);
         }
         self.weigh();
     }
@@ -271,7 +247,7 @@ impl Group {
             .iter()
             .map(|member| member.what.severity())
             .max();
-        let made = self.made.as_ref().map(|made| made.detection.severity);
+        let made = self.made.as_ref().map(|made| made.severity());
         Worth::of(parts, worst.max(made).unwrap_or(Severity::Low))
     }
 
@@ -301,103 +277,7 @@ impl Group {
 
     fn weigh(&mut self) {
         let members: usize = self.members.iter().map(|member| member.what.weight()).sum();
-        let made = self.made.as_ref().map_or(0, |made| {
-            let ids = IDS.max(made.ids.capacity()) * size_of::<StableId>();
-            size_of::<Made>() + ids + weight_of(&made.detection)
-        });
+        let made = self.made.as_ref().map_or(0, |made| made.weight());
         self.heap = self.members.capacity() * size_of::<Member>() + members + made;
-    }
-}
-
-impl Made {
-    fn last(&self) -> Timestamp {
-        self.detection.last.max(self.completed)
-    }
-
-    fn takes_repeats(&self, now: Timestamp, dedup: Span, members: &[Member]) -> bool {
-        let open = || {
-            members
-                .iter()
-                .any(|member| member.open && self.ids.contains(&member.what.id()))
-        };
-        now.since(self.last()) <= dedup || open()
-    }
-
-    /// Adds to the count if what came is new, not just one of those known that rose.
-    fn repeat(
-        &mut self,
-        now: Timestamp,
-        id: StableId,
-        complete: &Complete,
-        limits: Limits,
-    ) -> Outcome {
-        let detection = &mut self.detection;
-        for signal in &complete.signals {
-            let mut known = detection.signals.iter();
-            let known = known.position(|known| known.id == signal.id);
-            if let Some(known) = known.and_then(|at| detection.signals.get_mut(at)) {
-                known.clone_from(signal);
-            } else if detection.signals.len() < limits.max_signals {
-                detection.signals.push(Signal::clone(signal));
-            }
-        }
-        detection
-            .signals
-            .sort_by_key(|signal| (signal.kind, signal.window.start, signal.id));
-        conclude(detection, limits.max_evidence);
-        if self.ids.contains(&id) || !complete.ids.contains(&id) {
-            return Outcome::Nothing;
-        }
-        if self.ids.len() >= IDS {
-            self.ids.remove(0);
-        }
-        self.ids.push(id);
-        detection.count = detection.count.saturating_add(1);
-        self.completed = now;
-        Outcome::Updated(detection.clone())
-    }
-}
-
-/// Fills in what follows from a detection's signals.
-pub(super) fn conclude(detection: &mut Detection, max_evidence: usize) {
-    let signals = &detection.signals;
-    detection.first = signals
-        .iter()
-        .map(|signal| signal.window.start)
-        .min()
-        .unwrap_or(detection.first);
-    // Of more signals than it can name, the last may be among those it does not.
-    let last = signals.iter().map(|signal| signal.window.end).max();
-    detection.last = detection.last.max(last.unwrap_or_default());
-    let mut uids: Vec<Uid> = signals
-        .iter()
-        .flat_map(|signal| &signal.evidence.uids)
-        .copied()
-        .collect();
-    uids.sort_unstable();
-    uids.dedup();
-    uids.truncate(max_evidence);
-    detection.uids = uids;
-    detection.summary = summary(detection);
-}
-
-/// “10.1.0.66 scanned 25 ports on 2 hosts (…), opened …, and reached for ….”
-fn summary(detection: &Detection) -> String {
-    let subject = &detection.subject;
-    let clauses: Vec<&str> = detection
-        .signals
-        .iter()
-        .map(|signal| signal.evidence.measure.as_str())
-        .collect();
-    let clauses = match clauses.as_slice() {
-        [] => String::new(),
-        [one] => (*one).to_owned(),
-        [one, two] => format!("{one} and {two}"),
-        [most @ .., last] => format!("{}, and {last}", most.join(", ")),
-    };
-    match (subject.src, subject.dst) {
-        (Some(src), Some(dst)) => format!("{src} {clauses}, all with {dst}."),
-        (Some(host), None) | (None, Some(host)) => format!("{host} {clauses}."),
-        (None, None) => format!("Some hosts together: {clauses}."),
     }
 }

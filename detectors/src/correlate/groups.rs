@@ -6,13 +6,12 @@
 //! that is worth little displaces nothing that is worth more, and whoever fills it with what is worth
 //! much leaves room for what begins. Every eviction is counted.
 
-use std::collections::BTreeMap;
-
-use hashbrown::HashTable;
+use flow_table::SlotIndex;
 
 use super::GroupKey;
 use super::group::Group;
 use crate::Severity;
+use crate::subjects::lists::{Links, List, NONE};
 
 /// How many worths there are: one part or more, and four severities.
 const WORTHS: u8 = 8;
@@ -34,49 +33,51 @@ impl Worth {
     }
 }
 
-/// Groups by key, and in the order in which they would be evicted.
+/// Groups by key, and in the order in which they would be evicted: a list for each worth, first
+/// what was touched last.
 pub(super) struct Groups {
-    table: HashTable<Entry>,
-    /// By worth and turn: keys with their hashes.
-    turns: BTreeMap<(Worth, u64), (u64, GroupKey)>,
-    of_worth: [usize; WORTHS as usize],
+    index: SlotIndex,
+    slots: Vec<Slot>,
+    links: Vec<Links>,
+    free: u32,
+    of_worth: [List; WORTHS as usize],
     heap: usize,
-    next: u64,
     capacity: usize,
     max_bytes: usize,
     evicted: u64,
 }
 
-struct Entry {
+#[derive(Default)]
+struct Slot {
     hash: u64,
     key: GroupKey,
     worth: Worth,
-    turn: u64,
     heap: usize,
     group: Group,
 }
 
 impl Groups {
-    /// What a group takes besides what it holds: its entry, at worst twice for the table's room, and
-    /// its turn with its share of the tree.
+    /// What a group takes besides what it holds: its slot and links, at worst twice for the room that
+    /// lists of them have, and its place in the index.
     const PER_GROUP: usize =
-        2 * size_of::<Entry>() + 2 * size_of::<((Worth, u64), (u64, GroupKey))>();
+        2 * (size_of::<Slot>() + size_of::<Links>() + SlotIndex::MOST_PER_SLOT);
 
     pub(super) fn new(capacity: usize, max_bytes: usize) -> Self {
         Self {
-            table: HashTable::new(),
-            turns: BTreeMap::new(),
-            of_worth: [0; WORTHS as usize],
+            index: SlotIndex::default(),
+            slots: Vec::new(),
+            links: Vec::new(),
+            free: NONE,
+            of_worth: [List::EMPTY; WORTHS as usize],
             heap: 0,
-            next: 0,
-            capacity: capacity.max(1),
+            capacity: capacity.clamp(1, NONE as usize - 1),
             max_bytes,
             evicted: 0,
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.turns.len()
+        self.index.len()
     }
 
     pub(super) fn evicted(&self) -> u64 {
@@ -95,22 +96,22 @@ impl Groups {
         key: GroupKey,
         change: impl FnOnce(&mut Group) -> R,
     ) -> Option<R> {
-        let known = self
-            .table
-            .find(hash, |entry| entry.is(hash, &key))
-            .is_some();
-        if !known {
-            self.insert(hash, key);
-        }
-        let turn = self.next;
-        let entry = self.table.find_mut(hash, |entry| entry.is(hash, &key))?;
-        let result = change(&mut entry.group);
-        let before = (entry.worth, entry.turn, entry.heap);
-        (entry.worth, entry.turn) = (entry.group.worth(), turn);
-        entry.heap = entry.group.heap();
-        let after = (entry.worth, entry.turn, entry.heap);
-        self.moved(before, after, (hash, key));
+        let at = match self.find(hash, &key) {
+            Some(at) => at,
+            None => self.insert(hash, key)?,
+        };
+        let result = self.update_at(at, change);
         self.shrink();
+        result
+    }
+
+    fn update_at<R>(&mut self, at: u32, change: impl FnOnce(&mut Group) -> R) -> Option<R> {
+        let result = self.change(at, change)?;
+        self.unlink(at);
+        if let Some(slot) = self.slots.get_mut(at as usize) {
+            slot.worth = slot.group.worth();
+        }
+        self.link(at);
         Some(result)
     }
 
@@ -121,40 +122,39 @@ impl Groups {
         key: GroupKey,
         change: impl FnOnce(&mut Group) -> R,
     ) -> Option<R> {
-        let entry = self.table.find_mut(hash, |entry| entry.is(hash, &key))?;
-        let result = change(&mut entry.group);
-        let heap = entry.group.heap();
-        self.heap = self.heap - std::mem::replace(&mut entry.heap, heap) + heap;
+        let at = self.find(hash, &key)?;
+        self.change(at, change)
+    }
+
+    fn change<R>(&mut self, at: u32, change: impl FnOnce(&mut Group) -> R) -> Option<R> {
+        let slot = self.slots.get_mut(at as usize)?;
+        let result = change(&mut slot.group);
+        let heap = slot.group.heap();
+        self.heap = self.heap - std::mem::replace(&mut slot.heap, heap) + heap;
         Some(result)
     }
 
     /// Removes spent groups, of each worth a few of those touched longest ago; tells how many. One
     /// that waits goes behind the others.
     pub(super) fn expire(&mut self, age: impl Fn(&Group) -> Age) -> u64 {
-        let mut removed = 0;
-        for (worth, count) in Worth::all().zip(self.of_worth) {
-            if count > 0 {
-                removed += self.expire_of(worth, &age);
-            }
-        }
-        removed
+        Worth::all().map(|worth| self.expire_of(worth, &age)).sum()
     }
 
     fn expire_of(&mut self, worth: Worth, age: impl Fn(&Group) -> Age) -> u64 {
         const MOST: usize = 4;
         let mut removed = 0;
         for _ in 0..MOST {
-            let Some((hash, key)) = self.oldest(worth) else {
+            let at = self.list(worth).oldest;
+            let Some(slot) = self.slots.get(at as usize) else {
                 break;
             };
-            let found = self.table.find(hash, |entry| entry.is(hash, &key));
-            match found.map_or(Age::Young, |entry| age(&entry.group)) {
+            match age(&slot.group) {
                 Age::Young => break,
                 Age::Waiting => {
-                    self.update(hash, key, |_| ());
+                    self.update_at(at, |_| ());
                 }
                 Age::Spent => {
-                    self.remove(hash, &key);
+                    self.remove(at);
                     removed += 1;
                 }
             }
@@ -164,93 +164,106 @@ impl Groups {
 
     /// Keys and groups, in the order in which they would be evicted within each worth.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&GroupKey, &Group)> {
-        self.turns.values().filter_map(|(hash, key)| {
-            let found = self.table.find(*hash, |entry| entry.is(*hash, key));
-            found.map(|entry| (key, &entry.group))
-        })
+        let newer = |at: &u32| self.links.get(*at as usize).map(|links| links.newer);
+        let oldest_first = move |list: &List| {
+            std::iter::successors(Some(list.oldest), newer).take_while(|at| *at != NONE)
+        };
+        let all = self.of_worth.iter().flat_map(oldest_first);
+        let slots = all.filter_map(|at| self.slots.get(at as usize));
+        slots.map(|slot| (&slot.key, &slot.group))
     }
 
     /// Puts a group where it was; nothing if there is one.
     pub(super) fn take_back(&mut self, hash: u64, key: GroupKey, group: Group) -> Option<()> {
-        if self
-            .table
-            .find(hash, |entry| entry.is(hash, &key))
-            .is_some()
-        {
+        if self.find(hash, &key).is_some() {
             return None;
         }
         self.update(hash, key, |place| *place = group)
     }
 
-    fn insert(&mut self, hash: u64, key: GroupKey) {
-        let entry = Entry {
-            hash,
-            key,
-            worth: Worth::default(),
-            turn: self.next,
-            heap: 0,
-            group: Group::default(),
-        };
-        self.turns.insert((entry.worth, entry.turn), (hash, key));
-        self.count(entry.worth, |count| count + 1);
-        self.next += 1;
-        { &mut self.table }.insert_unique(hash, entry, |entry| entry.hash);
+    fn find(&self, hash: u64, key: &GroupKey) -> Option<u32> {
+        self.index.find(hash, |at| {
+            let slot = self.slots.get(at as usize);
+            slot.is_some_and(|slot| slot.hash == hash && slot.key == *key)
+        })
     }
 
-    /// A group has another worth, turn and size.
-    fn moved(
-        &mut self,
-        (worth, turn, heap): (Worth, u64, usize),
-        (to, next, grown): (Worth, u64, usize),
-        place: (u64, GroupKey),
-    ) {
-        self.turns.remove(&(worth, turn));
-        self.turns.insert((to, next), place);
-        self.count(worth, |count| count.saturating_sub(1));
-        self.count(to, |count| count + 1);
-        self.heap = self.heap - heap + grown;
-        self.next += 1;
+    /// A group that holds nothing yet.
+    fn insert(&mut self, hash: u64, key: GroupKey) -> Option<u32> {
+        let at = self.place()?;
+        let slot = self.slots.get_mut(at as usize)?;
+        (slot.hash, slot.key) = (hash, key);
+        self.index.insert(hash, at);
+        self.link(at);
+        Some(at)
+    }
+
+    /// A slot in its first state, which a free one is in already.
+    fn place(&mut self) -> Option<u32> {
+        if let Some(links) = self.links.get(self.free as usize) {
+            return Some(std::mem::replace(&mut self.free, links.older));
+        }
+        self.slots.push(Slot::default());
+        self.links.push(Links::ALONE);
+        u32::try_from(self.slots.len() - 1).ok()
     }
 
     /// Evicts what does not fit.
     fn shrink(&mut self) {
         while self.len() > 1 && (self.len() > self.capacity || self.bytes() > self.max_bytes) {
-            let Some((hash, key)) = self.next_to_go() else {
+            let Some(at) = self.next_to_go() else {
                 return;
             };
-            self.remove(hash, &key);
+            self.remove(at);
             self.evicted += 1;
         }
     }
 
-    fn next_to_go(&self) -> Option<(u64, GroupKey)> {
-        let kept = self.len() / KEPT;
-        let counts = Worth::all().zip(self.of_worth);
-        let worth = { counts.clone() }.find(|(_, count)| *count > kept.max(1));
-        let worth = worth.or_else(|| { counts.clone() }.find(|(_, count)| *count > 0))?;
-        self.oldest(worth.0)
+    fn next_to_go(&self) -> Option<u32> {
+        let kept = (self.len() / KEPT).max(1);
+        let mut worths = self.of_worth.iter();
+        let plenty = worths.find(|list| list.len > kept);
+        let any = || self.of_worth.iter().find(|list| list.len > 0);
+        plenty.or_else(any).map(|list| list.oldest)
     }
 
-    /// The group of this worth that was touched longest ago.
-    fn oldest(&self, worth: Worth) -> Option<(u64, GroupKey)> {
-        let mut of_worth = self.turns.range((worth, 0)..=(worth, u64::MAX));
-        of_worth.next().map(|(_, place)| *place)
-    }
-
-    fn remove(&mut self, hash: u64, key: &GroupKey) {
-        let entry = self.table.find_entry(hash, |entry| entry.is(hash, key));
-        if let Ok(entry) = entry {
-            let (entry, _) = entry.remove();
-            self.turns.remove(&(entry.worth, entry.turn));
-            self.count(entry.worth, |count| count.saturating_sub(1));
-            self.heap -= entry.heap;
+    fn remove(&mut self, at: u32) {
+        self.unlink(at);
+        let Some(slot) = self.slots.get_mut(at as usize) else {
+            return;
+        };
+        let slot = std::mem::take(slot);
+        self.heap -= slot.heap;
+        self.index.remove(slot.hash, at);
+        if let Some(links) = self.links.get_mut(at as usize) {
+            links.older = std::mem::replace(&mut self.free, at);
         }
     }
 
-    fn count(&mut self, worth: Worth, change: impl Fn(usize) -> usize) {
-        if let Some(count) = self.of_worth.get_mut(usize::from(worth.0)) {
-            *count = change(*count);
+    fn link(&mut self, at: u32) {
+        let worth = self.worth(at);
+        if let Some(list) = self.of_worth.get_mut(usize::from(worth.0)) {
+            list.len += 1;
+            list.join(&mut self.links, at);
         }
+    }
+
+    fn unlink(&mut self, at: u32) {
+        let worth = self.worth(at);
+        if let Some(list) = self.of_worth.get_mut(usize::from(worth.0)) {
+            list.len -= 1;
+            list.part(&mut self.links, at);
+        }
+    }
+
+    fn worth(&self, at: u32) -> Worth {
+        let slot = self.slots.get(at as usize);
+        slot.map_or_else(Worth::default, |slot| slot.worth)
+    }
+
+    fn list(&self, worth: Worth) -> List {
+        let list = self.of_worth.get(usize::from(worth.0));
+        list.copied().unwrap_or(List::EMPTY)
     }
 }
 
@@ -263,10 +276,4 @@ pub(super) enum Age {
     Waiting,
     /// Nothing counts any more.
     Spent,
-}
-
-impl Entry {
-    fn is(&self, hash: u64, key: &GroupKey) -> bool {
-        self.hash == hash && self.key == *key
-    }
 }

@@ -50,13 +50,13 @@ impl What {
         }
     }
 
-    /// The signals that it is or rests on.
-    pub(super) fn signals(&self) -> Vec<Arc<Signal>> {
+    /// Adds the signals that it is or rests on.
+    pub(super) fn add_signals(&self, to: &mut Vec<Arc<Signal>>) {
         match self {
-            Self::Signal(signal) => vec![Arc::clone(signal)],
+            Self::Signal(signal) => to.push(Arc::clone(signal)),
             Self::Detection(detection) => {
                 let signals = detection.signals.iter();
-                signals.map(|signal| Arc::new(signal.clone())).collect()
+                to.extend(signals.map(|signal| Arc::new(signal.clone())));
             }
         }
     }
@@ -100,7 +100,7 @@ impl Member {
 }
 
 /// Bytes of a signal.
-fn weight(signal: &Signal) -> usize {
+pub(super) fn weight(signal: &Signal) -> usize {
     let evidence = &signal.evidence;
     size_of::<Signal>()
         + evidence.measure.len()

@@ -18,13 +18,15 @@
 //!              critical. New software that one host runs and that polls with jitter is; so is what
 //!              finds its servers without names. Ports in `ignore_ports` do not count.
 //! State        per pair an hour's count for each hour of a day, and some gaps and sizes: as many as
-//!              say enough, at even distances. About 240 bytes, and as many for a name that leads to
-//!              several addresses; what came once is evicted first, counted.
+//!              say enough, at even distances. 220 bytes, and as many for a name that leads to several
+//!              addresses; what came once is evicted first, counted.
 
 mod doubt;
 mod judge;
 mod score;
 mod turning;
+
+use std::num::NonZero;
 
 use flow_table::{Span, Timestamp};
 
@@ -41,7 +43,7 @@ use crate::wants::{Wants, What};
 use crate::{Subject, Window};
 use doubt::Doubt;
 use judge::{Judge, Whom};
-use score::{Few, Hours, Score};
+use score::{Hours, Rhythm, Score};
 use turning::Name;
 
 /// Whether a connection counts, and what for.
@@ -59,7 +61,7 @@ const DAY: Span = Span::from_mins(24 * 60);
 #[derive(Clone, Copy, Default)]
 struct ByName {
     /// The name's key, if it leads to several addresses.
-    name: Option<u64>,
+    name: Option<NonZero<u64>>,
     /// Whether a signal was told of calls to all of them.
     told: bool,
 }
@@ -68,11 +70,11 @@ pub(super) struct Beacons {
     config: LongBeacon,
     general: General,
     /// By the hash of the pair alone: what two pairs with one hash would share is a rhythm.
-    pairs: Subjects<u64, Pair>,
+    pairs: Subjects<(), Pair>,
     /// By the hash of host and name.
-    names: Subjects<u64, Name>,
+    names: Subjects<(), Name>,
     /// Hosts inside that were seen.
-    hosts: Subjects<u64, Host>,
+    hosts: Subjects<(), Host>,
 }
 
 state!(Beacons { pairs, names, hosts } of { config, general });
@@ -95,11 +97,9 @@ struct Pair {
     /// Bytes sent since the last connection began.
     sent: u32,
     hours: Hours,
-    /// In milliseconds.
-    gaps: Few,
-    sizes: Few,
+    rhythm: Rhythm,
     /// The key of the name it was last called by, if that leads to others as well.
-    name: Option<u64>,
+    name: Option<NonZero<u64>>,
 }
 
 impl Held for Pair {
@@ -127,13 +127,13 @@ impl Pair {
                 ..Self::default()
             };
         } else {
-            self.gaps.put(gap.as_nanos().unsigned_abs() / 1_000_000);
-            self.sizes.put(self.sent.into());
+            let millis = gap.as_nanos().unsigned_abs() / 1_000_000;
+            self.rhythm.put(millis, self.sent.into());
         }
         self.sent = sent;
-        self.last = time;
+        let before = std::mem::replace(&mut self.last, time);
         self.connections = self.connections.saturating_add(1);
-        if self.hours.count(time) {
+        if self.hours.count(before, time) {
             Counted::FirstOfHour
         } else {
             Counted::Yes
@@ -168,12 +168,16 @@ impl Pair {
 
     /// Whether gaps and sizes alone are even, and it says anything at all.
     fn is_even(&self, score: Score, config: &LongBeacon) -> bool {
-        score.rhythm() >= config.even.get() && self.sizes.median() > 0.0
+        score.rhythm() >= config.even.get() && self.rhythm.sizes().median() > 0.0
     }
 
     /// How little gaps and sizes vary, whichever does more.
     fn steadiness(&self) -> f64 {
-        1.0 - self.gaps.variation().max(self.sizes.variation())
+        1.0 - self
+            .rhythm
+            .gaps()
+            .variation()
+            .max(self.rhythm.sizes().variation())
     }
 
     fn window(&self, now: Timestamp) -> Window {
@@ -185,10 +189,10 @@ impl Pair {
 
     fn score(&self) -> Score {
         Score {
-            timing: self.gaps.evenness(),
-            size: self.sizes.evenness(),
+            timing: self.rhythm.gaps().evenness(),
+            size: self.rhythm.sizes().evenness(),
             histogram: self.hours.evenness(),
-            duration: self.hours.duration(self.span(), DAY),
+            duration: self.hours.duration(self.last, self.span(), DAY),
         }
     }
 }
@@ -199,20 +203,20 @@ impl Beacons {
         Self {
             config: config.clone(),
             general,
-            pairs: Subjects::new(subjects, bytes / 8 * 6),
-            names: Subjects::new(subjects, bytes / 8),
-            hosts: Subjects::new(subjects, bytes / 8),
+            pairs: Subjects::new(subjects, bytes / 32 * 28),
+            names: Subjects::new(subjects, bytes / 32 * 3),
+            hosts: Subjects::new(subjects, bytes / 32),
         }
     }
 
     /// A pair moves something.
     fn sent(&mut self, key: u64, bytes: u32) {
-        let name = self.pairs.amend(key, key, |pair| {
+        let name = self.pairs.amend(key, (), |pair| {
             pair.sends(bytes);
             pair.name
         });
         if let Some(key) = name.flatten() {
-            self.names.amend(key, key, |name| name.sends(bytes));
+            self.names.amend(key.get(), (), |name| name.sends(bytes));
         }
     }
 
@@ -229,10 +233,10 @@ impl Beacons {
             let pair = name.call(seen, pairs)?;
             let counted = pair.connect(seen.event.time, bytes, min_gap);
             let told = name.judge(&judge, counted, seen, board);
-            let name = Some(key);
+            let name = NonZero::new(key);
             Some(ByName { name, told })
         };
-        self.names.update(key, key, count).flatten()
+        self.names.update(key, (), count).flatten()
     }
 }
 
@@ -255,11 +259,11 @@ impl Detector for Beacons {
         let by_name = self.by_name(seen, bytes, board).unwrap_or_default();
         let (config, max_evidence) = (&self.config, self.general.max_evidence);
         let hosts = &mut self.hosts;
-        self.pairs.judge(seen.pair, seen.pair, |pair| {
+        self.pairs.judge(seen.pair, (), |pair| {
             let counted = pair.connect(seen.event.time, bytes, config.min_gap);
             pair.name = by_name.name;
             if pair.connections == 1 {
-                hosts.update(seen.src.key, seen.src.key, |_| ());
+                hosts.update(seen.src.key, (), |_| ());
             }
             let judge = Judge {
                 config,
@@ -272,7 +276,7 @@ impl Detector for Beacons {
     }
 
     fn closed(&mut self, _subject: &Subject, key: u64) {
-        self.pairs.pin(key, key, Pin::InTurn);
+        self.pairs.pin(key, (), Pin::InTurn);
     }
 
     fn usage(&self) -> Usage {

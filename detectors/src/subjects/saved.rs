@@ -6,7 +6,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Held, List, Lists, NONE, Rank, Subjects};
+use super::lists::NONE;
+use super::{Held, List, Lists, Rank, Subjects};
 use crate::state::{Loader, Saver, State, Unfit};
 
 impl<K, V> State for Subjects<K, V>

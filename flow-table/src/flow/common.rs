@@ -11,7 +11,7 @@ use crate::inspection::Looked;
 use crate::key::{Addr, End, FlowKey, Way};
 use crate::packet::{LinkInfo, Packet, TunnelKind};
 use crate::timers::{Patience, Timer, Timers};
-use crate::{IpProto, Timestamp, Uid};
+use crate::{IpProto, Span, Timestamp, Uid};
 
 /// What every flow has.
 #[derive(Clone, Debug)]
@@ -47,6 +47,8 @@ pub(crate) struct Rare {
     pub(super) uid: Option<Uid>,
     /// Silence does not end the flow before this: a late packet was taken.
     floor: Timestamp,
+    /// Since when it had no row as one that is still open, where that is not its beginning.
+    open_since: Option<Timestamp>,
     /// A history that no longer fits into the flow.
     letters: Vec<u8>,
     pub(crate) missed_bytes: u64,
@@ -210,6 +212,24 @@ impl Common {
         if self.last + self.timers.patience.span() < floor {
             self.rare().floor = floor;
         }
+    }
+
+    /// Since when it had no row as one that is still open.
+    pub(crate) fn open_since(&self) -> Timestamp {
+        let told = self.rare.as_ref().and_then(|rare| rare.open_since);
+        told.unwrap_or(self.start)
+    }
+
+    /// It begins at `now` for its rows, whatever its first packet says.
+    pub(super) fn opens_at(&mut self, now: Timestamp) {
+        self.rare().open_since = Some(now);
+    }
+
+    /// It has such a row, at most one for all times at which it would have had one.
+    pub(crate) fn tell_open(&mut self, now: Timestamp, every: Span) {
+        let since = self.open_since();
+        let past = now.since(since).as_nanos() % every.as_nanos().max(1);
+        self.rare().open_since = Some(now - Span::from_nanos(past));
     }
 
     /// People sit at it: silence does not end it for an hour.

@@ -68,6 +68,10 @@ impl Inspection {
         self.over
     }
 
+    pub(super) const fn services(&self) -> &Services {
+        &self.found.services
+    }
+
     pub(super) fn into_services(self) -> Services {
         self.found.services
     }

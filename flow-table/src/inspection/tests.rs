@@ -102,6 +102,7 @@ fn config(memory: u64) -> FlowConfig {
     FlowConfig {
         seed: 1,
         progress_interval: Span::from_secs(10),
+        open_every: None,
         memory: 1 << 26,
         inspection: InspectionConfig {
             memory,

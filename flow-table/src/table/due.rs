@@ -5,7 +5,7 @@ use crate::Timestamp;
 use crate::clock::Clock;
 use crate::expiry::Step;
 use crate::flow::{Common, Flow, Kind, PendingSlot};
-use crate::record::Evicted;
+use crate::record::{Evicted, FlowRecord, Known};
 use crate::table::TableOutput;
 use crate::tell::Teller;
 use crate::timers::{DNS_INTERVAL, DNS_SILENCE, LINGER, SESSION_TIMER, Timer};
@@ -43,11 +43,8 @@ impl FlowTable {
     pub(super) fn is_due(&self, slot: u32, common: &Common, now: Timestamp) -> bool {
         // The wheel's entry is never later than a report: most packets need not look for one.
         let may_be_due = || self.filed_at(slot).may_be_due(now) || !self.wheel.can_tell(now);
-        common.due() <= now
-            || (may_be_due()
-                && self
-                    .report_due(common.pending)
-                    .is_some_and(|due| due <= now))
+        let tells = || self.tells_at(common).is_some_and(|due| due <= now);
+        common.due() <= now || (may_be_due() && tells())
     }
 
     pub(super) fn filed_at(&self, slot: u32) -> Step {
@@ -73,8 +70,19 @@ impl FlowTable {
         Some(since + self.config.progress_interval)
     }
 
-    /// Makes sure the wheel looks at the flow when it is due: by its own timers, or for the report
-    /// of what it moved.
+    /// When the flow gets its next row as one that is still open.
+    fn open_row_due(&self, common: &Common) -> Option<Timestamp> {
+        Some(common.open_since() + self.config.open_every?)
+    }
+
+    /// When something is to be told of the flow that does not end it.
+    fn tells_at(&self, common: &Common) -> Option<Timestamp> {
+        let report = self.report_due(common.pending);
+        report.into_iter().chain(self.open_row_due(common)).min()
+    }
+
+    /// Makes sure the wheel looks at the flow when it is due: by its own timers, for the report of
+    /// what it moved, or for its row while it is open.
     pub(super) fn file(&mut self, slot: u32) {
         self.file_sooner(slot, Timestamp::ZERO);
     }
@@ -109,12 +117,11 @@ impl FlowTable {
     fn due_of(&self, slot: u32) -> Option<Timestamp> {
         let common = &self.flows.get(slot)?.common;
         let own = common.due();
-        let report = self.report_due(common.pending);
-        Some(report.map_or(own, |due| due.min(own)))
+        Some(self.tells_at(common).map_or(own, |due| due.min(own)))
     }
 
     /// Fires the flow's timers that are due at or before `now`, each at the packet time at which
-    /// it would have fired, and reports what it moved.
+    /// it would have fired, and reports what it moved and that it is still open.
     pub(super) fn fire(
         &mut self,
         slot: u32,
@@ -123,8 +130,15 @@ impl FlowTable {
         out: &mut TableOutput,
     ) {
         loop {
-            let pending = self.flows.get(slot).and_then(|flow| flow.common.pending);
-            let report = self.report_due(pending).filter(|due| *due <= now);
+            let Some(common) = self.flows.get(slot).map(|flow| &flow.common) else {
+                return;
+            };
+            let report = self.report_due(common.pending).filter(|due| *due <= now);
+            let open = self.open_row_due(common).filter(|due| *due <= now);
+            if let Some(due) = open.filter(|due| *due < common.due()) {
+                self.tell_open(slot, clock.first_reaching(due, now), out);
+                continue;
+            }
             let Some(flow) = self.flows.get_mut(slot) else {
                 return;
             };
@@ -145,6 +159,20 @@ impl FlowTable {
             if is_over(flow, timer, time) {
                 return self.remove(slot, time, Evicted::No, out);
             }
+        }
+    }
+
+    /// Hands out how a flow that is still open stands.
+    fn tell_open(&mut self, slot: u32, time: Timestamp, out: &mut TableOutput) {
+        let (Some(flow), Some(every)) = (self.flows.get_mut(slot), self.config.open_every) else {
+            return;
+        };
+        flow.common.tell_open(time, every);
+        if !matches!(flow.kind, Kind::Tunnel) {
+            let known = Known::of(flow, self.config.seed);
+            let services = self.inspections.services(slot);
+            let record = FlowRecord::of(flow.clone(), known, services, time, Evicted::No);
+            out.open.push(record);
         }
     }
 }

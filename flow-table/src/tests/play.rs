@@ -174,6 +174,7 @@ impl Play {
         let config = FlowConfig {
             seed: 1,
             progress_interval: Span::from_secs(10),
+            open_every: Some(Span::from_secs(7)),
             memory: 1 << 24,
             inspection: InspectionConfig::NONE,
         };
@@ -196,9 +197,10 @@ impl Play {
         shard.finish(end, &mut single);
         let sorted = |out: &TableOutput| {
             let records = out.records.iter().map(|row| format!("{row:?}"));
+            let open = out.open.iter().map(|row| format!("open {row:?}"));
             let events = out.events.iter().map(|event| format!("{event:?}"));
             let rows = out.protocols.iter().map(|row| format!("{row:?}"));
-            let mut told: Vec<String> = records.chain(events).chain(rows).collect();
+            let mut told: Vec<String> = records.chain(open).chain(events).chain(rows).collect();
             told.sort();
             told
         };

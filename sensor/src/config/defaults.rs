@@ -15,6 +15,10 @@ const NOTES: [(&str, &str); 22] = [
         "How often a living flow reports what it moved, in packet time.",
     ),
     (
+        "open_connections_every",
+        "How often a connection that is still open gets a row in open_conn.log, such as \"1h\"; never if \"0s\".",
+    ),
+    (
         "tick",
         "The steps in which packet time moves for the detectors.",
     ),

@@ -10,7 +10,7 @@ use crate::cli::ExportFormat;
 
 /// The names of the database's columns and of `--json`.
 #[derive(Serialize)]
-struct Exported<'a, Time, List> {
+struct Exported<'a, Time, List, Places> {
     detection_id: &'a str,
     rule_id: &'a str,
     detection_type: &'a str,
@@ -30,6 +30,8 @@ struct Exported<'a, Time, List> {
     summary: &'a str,
     signals: List,
     uids: List,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outside: Option<Places>,
 }
 
 /// Writes them: JSON an object on each line, CSV as in RFC 4180.
@@ -48,7 +50,8 @@ fn write_json(out: &mut dyn Write, found: &[Found]) -> anyhow::Result<()> {
     for found in found {
         let time = |seconds: f64| RawValue::from_string(epoch(seconds));
         let times = (time(found.first_ts)?, time(found.last_ts)?);
-        let line = serde_json::to_string(&exported(found, times, Vec::as_slice))?;
+        let outside = Some(&found.outside).filter(|outside| !outside.is_empty());
+        let line = serde_json::to_string(&exported(found, times, Vec::as_slice, outside))?;
         writeln!(out, "{line}")?;
     }
     Ok(())
@@ -62,14 +65,18 @@ fn write_csv(out: &mut dyn Write, found: &[Found]) -> anyhow::Result<()> {
     csv.write_record(CSV_HEADER).map_err(as_io)?;
     for found in found {
         let times = (epoch(found.first_ts), epoch(found.last_ts));
-        csv.serialize(exported(found, times, |list| list.join(" ")))
+        let outside: Vec<&str> = { found.outside.iter() }
+            .map(|outside| outside.ip.as_str())
+            .collect();
+        let outside = Some(outside.join(" "));
+        csv.serialize(exported(found, times, |list| list.join(" "), outside))
             .map_err(as_io)?;
     }
     Ok(csv.flush()?)
 }
 
 /// The header stands also where there is no row; the order is that of [`Exported`].
-const CSV_HEADER: [&str; 19] = [
+const CSV_HEADER: [&str; 20] = [
     "detection_id",
     "rule_id",
     "detection_type",
@@ -89,6 +96,7 @@ const CSV_HEADER: [&str; 19] = [
     "summary",
     "signals",
     "uids",
+    "outside",
 ];
 
 /// So that a closed pipe is known for what it is.
@@ -104,11 +112,12 @@ fn epoch(seconds: f64) -> String {
     format!("{seconds:.6}")
 }
 
-fn exported<'a, Time, List>(
+fn exported<'a, Time, List, Places>(
     found: &'a Found,
     (first_ts, last_ts): (Time, Time),
     list: impl Fn(&'a Vec<String>) -> List,
-) -> Exported<'a, Time, List> {
+    outside: Option<Places>,
+) -> Exported<'a, Time, List, Places> {
     Exported {
         detection_id: &found.detection_id,
         rule_id: &found.rule_id,
@@ -129,6 +138,7 @@ fn exported<'a, Time, List>(
         summary: &found.summary,
         signals: list(&found.signals),
         uids: list(&found.uids),
+        outside,
     }
 }
 
@@ -157,6 +167,15 @@ mod tests {
         header.sort_unstable();
         assert_eq!(names, header);
         assert_eq!(line["mitre"], serde_json::json!(["TA0008", "T1021"]));
+        let gate =
+            serde_json::json!({"ip": "203.0.113.9", "names": ["gate.example"], "asn": 64_500});
+        assert_eq!(line["outside"], serde_json::json!([gate]));
+        let inside = Found {
+            outside: Vec::new(),
+            ..found()
+        };
+        let text = exported_text(ExportFormat::Json, &[inside]);
+        assert!(!text.contains("outside"), "{text}");
     }
 
     #[test]
@@ -171,7 +190,7 @@ mod tests {
             row.starts_with("00000000000000010000000000000000,LM-001,"),
             "{row}"
         );
-        assert!(row.ends_with("\r\n"));
+        assert!(row.ends_with(",203.0.113.9\r\n"), "{row}");
         assert_eq!(exported_text(ExportFormat::Csv, &[]).lines().count(), 1);
         let read = csv::Reader::from_reader(text.as_bytes())
             .records()

@@ -1,7 +1,12 @@
 //! Reads detections and signals from the database.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
 use anyhow::{anyhow, bail};
 use rusqlite::{Connection, Row, params};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::cli::PickArgs;
 
@@ -30,6 +35,35 @@ pub(super) struct Found {
     pub(super) summary: String,
     pub(super) signals: Vec<String>,
     pub(super) uids: Vec<String>,
+    /// The addresses outside that its signals name, each once, in their order.
+    pub(super) outside: Vec<Outside>,
+}
+
+/// An address outside, and what is known of it.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Outside {
+    pub(super) ip: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) names: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) country: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) asn: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) as_org: Option<String>,
+}
+
+impl Outside {
+    /// `203.0.113.9 gate.example DE AS64500 Example Hosting`.
+    pub(super) fn line(&self) -> String {
+        let mut words = vec![self.ip.clone()];
+        words.extend(self.names.iter().cloned());
+        words.extend(self.country.clone());
+        words.extend(self.asn.map(|number| format!("AS{number}")));
+        words.extend(self.as_org.clone());
+        words.join(" ")
+    }
 }
 
 /// A signal of a detection.
@@ -55,7 +89,10 @@ const COLUMNS: &str = "detection_id, rule_id, detection_type, severity, confiden
     (SELECT json_group_array(signal_id) FROM detection_signals ds \
      WHERE ds.detection_id = v.detection_id) AS signals_json, \
     (SELECT json_group_array(uid) FROM v_detection_flows f \
-     WHERE f.detection_id = v.detection_id) AS uids_json";
+     WHERE f.detection_id = v.detection_id) AS uids_json, \
+    (SELECT json_group_array(json(o.value)) FROM detection_signals ds JOIN signals s \
+     USING (signal_id), json_each(s.evidence_json, '$.outside') o \
+     WHERE ds.detection_id = v.detection_id) AS outside_json";
 
 /// Those asked for, in order of time.
 pub(super) fn pick(connection: &Connection, pick: &PickArgs) -> rusqlite::Result<Vec<Found>> {
@@ -146,15 +183,23 @@ fn read_found(row: &Row<'_>) -> rusqlite::Result<Found> {
         signal_count: row.get("signal_count")?,
         status: row.get("status")?,
         suppressed_by: row.get("suppressed_by")?,
-        mitre: texts(row, "mitre_json")?,
-        actions: texts(row, "actions_json")?,
+        mitre: list(row, "mitre_json")?,
+        actions: list(row, "actions_json")?,
         summary: row.get("summary")?,
-        signals: texts(row, "signals_json")?,
-        uids: texts(row, "uids_json")?,
+        signals: list(row, "signals_json")?,
+        uids: list(row, "uids_json")?,
+        outside: each_once(list(row, "outside_json")?),
     })
 }
 
-fn texts(row: &Row<'_>, column: &str) -> rusqlite::Result<Vec<String>> {
+fn each_once(outside: Vec<Outside>) -> Vec<Outside> {
+    let by_addr: BTreeMap<Option<IpAddr>, Outside> = { outside.into_iter() }
+        .map(|outside| (outside.ip.parse().ok(), outside))
+        .collect();
+    by_addr.into_values().collect()
+}
+
+fn list<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<Vec<T>> {
     let json: String = row.get(column)?;
     serde_json::from_str(&json).map_err(|error| {
         let at = row.as_ref().column_index(column).unwrap_or_default();

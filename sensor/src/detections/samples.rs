@@ -1,8 +1,8 @@
 //! A detection as it comes back from the database, for tests.
 
-use super::query::Found;
+use super::query::{Found, Outside};
 
-/// What [`crate::samples::detection`] of 1 and 10.0.0.1 becomes.
+/// What [`crate::samples::detection`] of 1 and 10.0.0.1 becomes, where its signals name an address outside.
 pub(super) fn found() -> Found {
     Found {
         detection_id: "00000000000000010000000000000000".to_owned(),
@@ -32,5 +32,11 @@ pub(super) fn found() -> Found {
             "C00000000000000007".to_owned(),
             "C00000000000000008".to_owned(),
         ],
+        outside: vec![Outside {
+            ip: "203.0.113.9".to_owned(),
+            names: vec!["gate.example".to_owned()],
+            asn: Some(64_500),
+            ..Outside::default()
+        }],
     }
 }

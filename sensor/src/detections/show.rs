@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::query::{Found, FoundSignal, endpoint};
+use super::query::{Found, FoundSignal, Outside, endpoint};
 use crate::text::printable;
 
 /// What is read back of a signal's evidence; a field may be absent.
@@ -20,29 +20,6 @@ struct Evidence {
     ports: Vec<u16>,
     uids: Vec<String>,
     outside: Vec<Outside>,
-}
-
-/// An address outside, and what is known of it.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Outside {
-    ip: String,
-    names: Vec<String>,
-    country: Option<String>,
-    asn: Option<u32>,
-    as_org: Option<String>,
-}
-
-impl Outside {
-    /// `203.0.113.9 gate.example DE AS64500 Example Hosting`.
-    fn line(&self) -> String {
-        let mut words = vec![self.ip.clone()];
-        words.extend(self.names.iter().cloned());
-        words.extend(self.country.clone());
-        words.extend(self.asn.map(|number| format!("AS{number}")));
-        words.extend(self.as_org.clone());
-        words.join(" ")
-    }
 }
 
 #[derive(Deserialize)]

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use detectors::{Finding, Severity};
+use detectors::{Finding, Outside, Severity};
 use tempfile::TempDir;
 
 use super::*;
@@ -26,7 +26,14 @@ fn database() -> (TempDir, PathBuf) {
     critical.subject.dst = "2001:db8::1".parse().ok();
     let mut hidden = findings::detection(0xac << 48, "10.0.0.3");
     hidden.suppressed_by = Some("scanner".into());
-    let made = [findings::detection(1, "10.0.0.1"), critical, hidden];
+    let mut first = findings::detection(1, "10.0.0.1");
+    for signal in &mut first.signals {
+        let mut gate = Outside::at([203, 0, 113, 9].into());
+        gate.names = vec!["gate.example".into()];
+        gate.asn = Some(64_500);
+        signal.evidence.outside = vec![gate];
+    }
+    let made = [first, critical, hidden];
     sink.sender()
         .send(made.map(Finding::DetectionMade).into())
         .unwrap();
@@ -179,6 +186,7 @@ signals
     hosts        1.0
     peers        10.9.9.9 fe80::1
     ports        22 445
+    outside      203.0.113.9 gate.example AS64500
     flows        C00000000000000007 C00000000000000008
 
 flows, to look up in conn.log

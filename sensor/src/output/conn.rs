@@ -1,5 +1,5 @@
 //! conn.log: a row for each flow, by Zeek's names, order and types, `community_id` after them as
-//! Zeek's policy script appends it.
+//! Zeek's policy script appends it. open_conn.log: the same of flows that are still open.
 
 use std::io;
 
@@ -61,7 +61,7 @@ impl Extra {
     }
 }
 
-/// conn.log.
+/// conn.log, or open_conn.log.
 pub(super) struct ConnLog {
     log: ZeekLog,
     format: LogFormat,
@@ -70,8 +70,17 @@ pub(super) struct ConnLog {
 
 impl ConnLog {
     pub(super) const NAME: &str = "conn.log";
+    pub(super) const OPEN_NAME: &str = "open_conn.log";
 
     pub(super) fn new(file: LogFile, format: LogFormat, extra: Extra) -> Self {
+        Self::named("conn", file, format, extra)
+    }
+
+    pub(super) fn of_open(file: LogFile, format: LogFormat, extra: Extra) -> Self {
+        Self::named("open_conn", file, format, extra)
+    }
+
+    fn named(path: &'static str, file: LogFile, format: LogFormat, extra: Extra) -> Self {
         let mut columns = COLUMNS.to_vec();
         if extra.vlan {
             columns.extend(VLAN_COLUMNS);
@@ -80,7 +89,7 @@ impl ConnLog {
             columns.extend(MAC_COLUMNS);
         }
         Self {
-            log: ZeekLog::new(file, format, "conn", columns),
+            log: ZeekLog::new(file, format, path, columns),
             format,
             extra,
         }

@@ -19,7 +19,7 @@ use crate::config::{Config, Log};
 use crate::pipeline::Reports;
 use crate::say;
 
-/// A row of conn.log.
+/// A row of conn.log or open_conn.log.
 #[derive(Debug)]
 pub(crate) struct LogRow {
     pub(crate) record: FlowRecord,
@@ -31,6 +31,8 @@ pub(crate) struct LogRow {
 #[derive(Debug, Default)]
 pub(crate) struct LogBatch {
     pub(crate) rows: Vec<LogRow>,
+    /// Of flows that are still open.
+    pub(crate) open: Vec<LogRow>,
     pub(crate) tunnels: Vec<TunnelEvent>,
     pub(crate) protocols: Vec<ProtocolRow>,
     /// Hosts that completed a handshake, and when.
@@ -42,6 +44,7 @@ pub(crate) struct LogBatch {
 impl LogBatch {
     pub(crate) const fn is_empty(&self) -> bool {
         self.rows.is_empty()
+            && self.open.is_empty()
             && self.tunnels.is_empty()
             && self.protocols.is_empty()
             && self.hosts.is_empty()
@@ -50,13 +53,16 @@ impl LogBatch {
 
     /// Rows in it, as far as they can be told before they are written.
     pub(crate) const fn len(&self) -> usize {
-        self.rows.len() + self.tunnels.len() + self.protocols.len() + self.hosts.len()
+        let flows = self.rows.len() + self.open.len() + self.tunnels.len();
+        flows + self.protocols.len() + self.hosts.len()
     }
 }
 
 /// All logs of flows.
 pub(crate) struct Logs {
     conn: ConnLog,
+    /// Made when there is a row for it.
+    open: Option<ConnLog>,
     /// Made when there is a row for it, as Zeek does.
     tunnel: Option<TunnelLog>,
     /// Whether there may be one.
@@ -77,7 +83,7 @@ pub(crate) struct Logs {
 impl Logs {
     /// The file names of all logs there may be, conn.log first.
     pub(crate) fn names() -> impl Iterator<Item = String> {
-        let flows = [ConnLog::NAME, TunnelLog::NAME].map(str::to_owned);
+        let flows = [ConnLog::NAME, ConnLog::OPEN_NAME, TunnelLog::NAME].map(str::to_owned);
         flows.into_iter().chain(protocols::names())
     }
 
@@ -89,9 +95,12 @@ impl Logs {
         config: &Config,
     ) -> anyhow::Result<Self> {
         let (extra, disabled) = (Extra::of(config), &config.disabled_logs);
-        dir.remove_file(TunnelLog::NAME)?;
+        for name in [ConnLog::OPEN_NAME, TunnelLog::NAME] {
+            dir.remove_file(name)?;
+        }
         Ok(Self {
             conn: ConnLog::new(dir.create_file(ConnLog::NAME)?, format, extra),
+            open: None,
             tunnel: None,
             tunnels: !disabled.contains(&Log::Tunnel),
             protocols: ProtocolLogs::create(dir, format, disabled)?,
@@ -216,6 +225,8 @@ impl Logs {
     fn flush(&mut self) -> Result<(), LogLost> {
         let conn = self.conn.flush();
         conn.map_err(|error| LogLost::new(ConnLog::NAME, error))?;
+        let open = self.open.as_mut().map_or(Ok(()), ConnLog::flush);
+        open.map_err(|error| LogLost::new(ConnLog::OPEN_NAME, error))?;
         let tunnel = self.tunnel.as_mut().map_or(Ok(()), TunnelLog::flush);
         tunnel.map_err(|error| LogLost::new(TunnelLog::NAME, error))?;
         self.protocols.flush()
@@ -252,6 +263,7 @@ impl Logs {
         let conn = ConnLog::new(file, self.format, self.extra);
         let ended = std::mem::replace(&mut self.conn, conn).close(now);
         ended.map_err(|error| LogLost::new(ConnLog::NAME, error))?;
+        self.end_open(now)?;
         let tunnel = self.tunnel.take();
         let ended = tunnel.map_or(Ok(()), |tunnel| tunnel.close(now));
         ended.map_err(|error| LogLost::new(TunnelLog::NAME, error))?;
@@ -262,6 +274,7 @@ impl Logs {
         // All are in order of time.
         let times = [
             batch.rows.last().map(|row| row.record.end),
+            batch.open.last().map(|row| row.record.end),
             batch.tunnels.last().map(|tunnel| tunnel.time),
             batch.protocols.last().map(|row| row.time),
             batch.hosts.last().map(|(time, _)| *time),
@@ -280,13 +293,38 @@ impl Logs {
         let reports = self.protocols.reports(&batch.reports);
         let conn = self.conn.write(&batch.rows);
         let conn = conn.map_err(|error| LogLost::new(ConnLog::NAME, error));
+        let open = self.write_open(&batch.open);
         let tunnels = self.write_tunnels(&batch.tunnels);
         begun
             .and(protocols)
             .and(known)
             .and(reports)
             .and(conn)
+            .and(open)
             .and(tunnels)
+    }
+
+    fn write_open(&mut self, rows: &[LogRow]) -> Result<(), LogLost> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let open = match &mut self.open {
+            Some(open) => open,
+            none => {
+                let file = self.dir.create_file(ConnLog::OPEN_NAME).map_err(|error| {
+                    self.tally.lose(rows.len() as u64);
+                    LogLost::new(ConnLog::OPEN_NAME, error)
+                });
+                none.insert(ConnLog::of_open(file?, self.format, self.extra))
+            }
+        };
+        open.write(rows)
+            .map_err(|error| LogLost::new(ConnLog::OPEN_NAME, error))
+    }
+
+    fn end_open(&mut self, now: Timestamp) -> Result<(), LogLost> {
+        let ended = self.open.take().map_or(Ok(()), |open| open.close(now));
+        ended.map_err(|error| LogLost::new(ConnLog::OPEN_NAME, error))
     }
 
     fn write_tunnels(&mut self, tunnels: &[TunnelEvent]) -> Result<(), LogLost> {
@@ -307,7 +345,8 @@ impl Logs {
         written.map_err(|error| LogLost::new(TunnelLog::NAME, error))
     }
 
-    fn close(self) -> Result<(), LogLost> {
+    fn close(mut self) -> Result<(), LogLost> {
+        self.end_open(self.last)?;
         self.conn
             .close(self.last)
             .map_err(|error| LogLost::new(ConnLog::NAME, error))?;

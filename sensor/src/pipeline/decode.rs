@@ -271,6 +271,7 @@ mod tests {
             flows: FlowConfig {
                 seed: 1,
                 progress_interval: Span::from_secs(10),
+                open_every: None,
                 memory: 1 << 20,
                 inspection: InspectionConfig {
                     memory: 1 << 20,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, never};
 use detectors::{Detectors, Finding};
-use flow_table::{FlowEventKind, ProtocolRow, Span, Timestamp, Uid};
+use flow_table::{FlowEventKind, FlowRecord, ProtocolRow, Span, Timestamp, Uid};
 
 use super::ShardOutput;
 use super::now::{Now, Queues, Telling};
@@ -80,6 +80,8 @@ pub(crate) struct Stage {
     sealed: Position,
     waiting: Waiting,
     protocols: Protocols,
+    /// Flows as they stood while they were open.
+    open: Vec<FlowRecord>,
     transfers: Transfers,
     ranges: Ranges,
     reporter: Reporter,
@@ -122,6 +124,7 @@ impl Stage {
             sealed: Position::default(),
             waiting: Waiting::default(),
             protocols: Protocols::default(),
+            open: Vec::new(),
             transfers: Transfers::default(),
             ranges: Ranges::default(),
             reporter: Reporter::default(),
@@ -207,6 +210,7 @@ impl Stage {
         self.totals.protocol_rows += told.count() as u64;
         self.protocols.put(&mut out.protocols);
         self.tunnels.put(&mut out.tunnels);
+        self.open.append(&mut out.open);
         if let Some(empty) = self.waiting.put(out) {
             self.give_back(empty);
         }
@@ -288,6 +292,7 @@ impl Stage {
             hosts,
             ..LogBatch::default()
         };
+        let open = self.take_open(boundary);
         let (tunnels, transfers, logs) = (&self.tunnels, &mut self.transfers, &self.outputs.logs);
         let (ranges, mut files) = (&mut self.ranges, Vec::new());
         let reporter = &mut self.reporter;
@@ -333,9 +338,25 @@ impl Stage {
             reporter.finish(&mut batch.reports);
         }
         batch.protocols = protocols;
+        batch.open = open;
         if !batch.is_empty() {
             logs.send(batch);
         }
+    }
+
+    /// Rows of flows that were open before `boundary`, in their order.
+    fn take_open(&mut self, boundary: Position) -> Vec<LogRow> {
+        let is_before = |record: &mut FlowRecord| {
+            let (time, uid) = (record.end, record.uid);
+            Position { time, uid } < boundary
+        };
+        let mut ready: Vec<FlowRecord> = self.open.extract_if(.., is_before).collect();
+        ready.sort_unstable_by_key(|record| (record.end, record.uid));
+        let row = |record: FlowRecord| LogRow {
+            tunnel_parents: self.tunnels.uids_of(&record.parents),
+            record,
+        };
+        ready.into_iter().map(row).collect()
     }
 
     fn pass_on_findings(&mut self) {

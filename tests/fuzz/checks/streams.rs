@@ -178,6 +178,7 @@ fn run(plan: Plan, frames: &[(Timestamp, Vec<u8>)]) -> Output {
     let config = FlowConfig {
         seed: 5,
         progress_interval: Span::from_secs(10),
+        open_every: None,
         memory: 1 << 24,
         inspection: InspectionConfig {
             memory: plan.memory,

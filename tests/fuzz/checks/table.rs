@@ -38,6 +38,7 @@ pub fn check(data: &[u8]) {
         config: FlowConfig {
             seed: 5,
             progress_interval: Span::from_millis(1 + 100 * i64::from(interval)),
+            open_every: Some(Span::from_secs(1 + i64::from(interval))),
             memory: match memory % 8 {
                 0 => FLOW_BYTES * KEY_GROUPS as u64,
                 1 => FLOW_BYTES * KEY_GROUPS as u64 * 2,
@@ -271,6 +272,7 @@ fn moved(number: u32, by: u8) -> u32 {
 struct Output {
     events: Vec<FlowEvent>,
     records: Vec<FlowRecord>,
+    open: Vec<FlowRecord>,
     tunnels: Vec<TunnelEvent>,
     evicted: u64,
 }
@@ -325,11 +327,13 @@ fn run(plan: Plan, traffic: &Packets) -> Output {
     out.events
         .sort_by_key(|event| (event.time, event.uid, event.seq));
     out.records.sort_by_key(|record| (record.end, record.uid));
+    out.open.sort_by_key(|record| (record.end, record.uid));
     out.tunnels
         .sort_by_key(|tunnel| (tunnel.time, tunnel.uid, tunnel.action));
     Output {
         events: out.events,
         records: out.records,
+        open: out.open,
         tunnels: out.tunnels,
         evicted: out.evicted,
     }
@@ -339,9 +343,11 @@ fn same(one: &Output, other: &Output, how: &str) {
     assert_eq!(one.events, other.events, "{how}");
     assert_eq!(one.tunnels, other.tunnels, "{how}");
     assert_eq!(one.evicted, other.evicted, "{how}");
-    assert_eq!(one.records.len(), other.records.len(), "{how}");
-    for (a, b) in one.records.iter().zip(&other.records) {
-        assert_eq!(essence(a), essence(b), "{how}");
+    for (one, other) in [(&one.records, &other.records), (&one.open, &other.open)] {
+        assert_eq!(one.len(), other.len(), "{how}");
+        for (a, b) in one.iter().zip(other) {
+            assert_eq!(essence(a), essence(b), "{how}");
+        }
     }
 }
 

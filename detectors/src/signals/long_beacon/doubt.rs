@@ -77,9 +77,9 @@ impl Doubt {
 
 fn is_jittered(pair: &Pair, config: &LongBeacon) -> bool {
     if pair.is_young(config) {
-        return pair.gaps.variation() >= config.min_variation.get();
+        return pair.rhythm.gaps().variation() >= config.min_variation.get();
     }
-    let spread = pair.gaps.spread();
+    let spread = pair.rhythm.gaps().spread();
     let lasting = pair.span() >= LONG_ENOUGH;
     lasting && (config.least_jitter.get()..=config.most_jitter.get()).contains(&spread)
 }

@@ -37,36 +37,31 @@ impl Score {
     }
 }
 
-/// Connections in each of the last 24 hours.
+/// Connections in each of the last 24 hours. When the latest was is for others to remember.
 #[derive(Clone, Default, Serialize, Deserialize)]
-pub(super) struct Hours {
-    counts: [u16; HOURS],
-    /// The hour of the latest, since the epoch.
-    latest: u32,
-}
+pub(super) struct Hours([u16; HOURS]);
 
 impl Hours {
-    /// Whether it is the first of its hour.
-    pub(super) fn count(&mut self, time: Timestamp) -> bool {
-        let hour = u32::try_from(time.as_nanos().unsigned_abs() / HOUR_NS).unwrap_or(u32::MAX);
-        let passed = hour.saturating_sub(self.latest) as usize;
+    /// Whether it is the first of its hour; the latest before it was at `last`.
+    pub(super) fn count(&mut self, last: Timestamp, time: Timestamp) -> bool {
+        let (latest, hour) = (hour_of(last), hour_of(time));
+        let passed = hour.saturating_sub(latest) as usize;
         // Hours that nothing was heard of are empty, and no longer those of a day before.
         for ahead in 1..=passed.min(HOURS) {
-            self.set(self.latest as usize + ahead, |_| 0);
+            self.set(latest as usize + ahead, |_| 0);
         }
-        self.latest = self.latest.max(hour);
         self.set(hour as usize, |count| count.saturating_add(1));
         passed > 0
     }
 
     fn set(&mut self, hour: usize, to: impl FnOnce(u16) -> u16) {
-        if let Some(count) = self.counts.get_mut(hour % HOURS) {
+        if let Some(count) = self.0.get_mut(hour % HOURS) {
             *count = to(*count);
         }
     }
 
     fn bars(&self) -> impl Iterator<Item = f64> {
-        self.counts.iter().map(|count| f64::from(*count))
+        self.0.iter().map(|count| f64::from(*count))
     }
 
     /// One less the coefficient of variation of all bars, or the share of bars that are of one of the
@@ -101,19 +96,25 @@ impl Hours {
         (most + next) as f64 / bars.len() as f64
     }
 
-    /// The share of `window` that they span, or of half a day that hours on end with connections make,
-    /// whichever is more.
-    pub(super) fn duration(&self, span: Span, window: Span) -> f64 {
+    /// The share of `window` that they span until `last`, or of half a day that hours on end with
+    /// connections make, whichever is more.
+    pub(super) fn duration(&self, last: Timestamp, span: Span, window: Span) -> f64 {
+        let latest = hour_of(last);
         let covered = span.as_secs_f64() / window.as_secs_f64();
         let (mut run, mut longest) = (0_u32, 0_u32);
         for back in (0..=A_DAY_AGO).rev() {
-            let hour = (self.latest.saturating_sub(back)) as usize % HOURS;
-            let busy = self.counts.get(hour).is_some_and(|count| *count > 0);
+            let hour = latest.saturating_sub(back) as usize % HOURS;
+            let busy = self.0.get(hour).is_some_and(|count| *count > 0);
             run = if busy { run + 1 } else { 0 };
             longest = longest.max(run);
         }
         covered.max(f64::from(longest) / LONG_RUN).min(1.0)
     }
+}
+
+/// Since the epoch.
+fn hour_of(time: Timestamp) -> u32 {
+    u32::try_from(time.as_nanos().unsigned_abs() / HOUR_NS).unwrap_or(u32::MAX)
 }
 
 /// Of ascending bars, where those of the commonest height begin, and how many they are.
@@ -129,11 +130,11 @@ fn commonest(bars: &[f64], near: f64) -> (usize, usize) {
         .unwrap_or_default()
 }
 
-/// Numbers of which only so many are kept, at even distances: every one, every second, every
-/// fourth, and so on. Each in two bytes, exact to a thousandth.
+/// Gaps and sizes of which only so many are kept, at even distances: every one, every second, every
+/// fourth, and so on.
 #[derive(Clone, Default, Serialize, Deserialize)]
-pub(super) struct Few {
-    kept: [u16; KEPT],
+pub(super) struct Rhythm {
+    kept: [Beat; KEPT],
     len: u8,
     /// One in so many is kept, as a power of two.
     thinned: u8,
@@ -141,11 +142,19 @@ pub(super) struct Few {
     since: u32,
 }
 
+/// The gap before a connection, in milliseconds, and what was sent since the one before. Each
+/// in two bytes, exact to a thousandth.
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+struct Beat {
+    gap: u16,
+    size: u16,
+}
+
 const KEPT: usize = 24;
 const MOST_THINNED: u8 = 31;
 
-impl Few {
-    pub(super) fn put(&mut self, number: u64) {
+impl Rhythm {
+    pub(super) fn put(&mut self, gap: u64, size: u64) {
         self.since = self.since.saturating_add(1);
         if self.since < 1 << self.thinned.min(MOST_THINNED) {
             return;
@@ -155,16 +164,19 @@ impl Few {
             self.thin();
         }
         if let Some(place) = self.kept.get_mut(usize::from(self.len)) {
-            *place = short(number);
+            *place = Beat {
+                gap: short(gap),
+                size: short(size),
+            };
             self.len += 1;
         }
     }
 
     /// Keeps every second.
     fn thin(&mut self) {
-        let mut kept = [0; KEPT];
-        for (place, number) in kept.iter_mut().zip(self.kept.iter().skip(1).step_by(2)) {
-            *place = *number;
+        let mut kept = [Beat::default(); KEPT];
+        for (place, beat) in kept.iter_mut().zip(self.kept.iter().skip(1).step_by(2)) {
+            *place = *beat;
         }
         self.kept = kept;
         self.len /= 2;
@@ -176,6 +188,28 @@ impl Few {
         self.thinned > 0
     }
 
+    pub(super) fn gaps(&self) -> Few<'_> {
+        self.few(|beat| beat.gap)
+    }
+
+    pub(super) fn sizes(&self) -> Few<'_> {
+        self.few(|beat| beat.size)
+    }
+
+    fn few(&self, number: fn(&Beat) -> u16) -> Few<'_> {
+        let kept = self.kept.get(..self.len.into()).unwrap_or_default();
+        Few { kept, number }
+    }
+}
+
+/// Either number of beats.
+#[derive(Clone, Copy)]
+pub(super) struct Few<'a> {
+    kept: &'a [Beat],
+    number: fn(&Beat) -> u16,
+}
+
+impl Few<'_> {
     pub(super) fn median(&self) -> f64 {
         quantile(&self.sorted(), 0.5)
     }
@@ -217,7 +251,7 @@ impl Few {
     /// The coefficient of variation: standard deviation over mean. Of a few numbers it says more
     /// than quartiles do.
     pub(super) fn variation(&self) -> f64 {
-        let count = f64::from(self.len);
+        let count = self.kept.len() as f64;
         let mean = self.numbers().sum::<f64>() / count;
         let apart = self.numbers().map(|number| (number - mean).powi(2));
         let deviation = (apart.sum::<f64>() / count).sqrt();
@@ -225,8 +259,7 @@ impl Few {
     }
 
     fn numbers(&self) -> impl Iterator<Item = f64> {
-        let kept = self.kept.iter().take(self.len.into());
-        kept.map(|number| long(*number))
+        self.kept.iter().map(|beat| long((self.number)(beat)))
     }
 
     fn sorted(&self) -> Vec<f64> {
@@ -284,20 +317,22 @@ fn long(short: u16) -> f64 {
 mod tests {
     use super::*;
 
-    fn few(numbers: impl IntoIterator<Item = u64>) -> Few {
-        let mut few = Few::default();
-        numbers.into_iter().for_each(|number| few.put(number));
-        few
+    fn few(numbers: impl IntoIterator<Item = u64>) -> Rhythm {
+        let mut rhythm = Rhythm::default();
+        numbers.into_iter().for_each(|gap| rhythm.put(gap, 7 * gap));
+        rhythm
     }
 
-    fn hours(counts: &[u16]) -> Hours {
-        let mut hours = Hours::default();
+    /// And when the latest was.
+    fn hours(counts: &[u16]) -> (Hours, Timestamp) {
+        let (mut hours, mut last) = (Hours::default(), Timestamp::default());
         for (count, hour) in counts.iter().zip(470_000_i64..) {
             for second in 0..*count {
-                hours.count(Timestamp::new(hour * 3_600 + i64::from(second), 0));
+                let time = Timestamp::new(hour * 3_600 + i64::from(second), 0);
+                hours.count(std::mem::replace(&mut last, time), time);
             }
         }
-        hours
+        (hours, last)
     }
 
     #[test]
@@ -315,32 +350,30 @@ mod tests {
     fn few_are_kept_of_many() {
         let every = few(1..=20);
         assert!(!every.is_thinned());
-        assert!((every.median() - 10.5).abs() < 1e-9);
+        assert!((every.gaps().median() - 10.5).abs() < 1e-9);
+        assert!((every.sizes().median() - 73.5).abs() < 1e-9);
         let many = few(1..=10_000);
         assert!(many.is_thinned() && many.len >= 12);
-        assert!(
-            (many.median() / 5_000.0 - 1.0).abs() < 0.1,
-            "{}",
-            many.median()
-        );
+        let median = many.gaps().median();
+        assert!((median / 5_000.0 - 1.0).abs() < 0.1, "{median}");
     }
 
     #[test]
     fn variation_is_deviation_over_mean() {
-        let cases: [(&str, Few, f64); 4] = [
+        let cases: [(&str, Rhythm, f64); 4] = [
             ("always the same", few([300; 5]), 0.0),
             ("a third up or down", few([200, 400, 200, 400]), 1.0 / 3.0),
             ("nothing, always", few([0; 5]), 1.0),
             ("none", few([]), 1.0),
         ];
         for (name, few, want) in cases {
-            assert!((few.variation() - want).abs() < 1e-9, "{name}");
+            assert!((few.gaps().variation() - want).abs() < 1e-9, "{name}");
         }
     }
 
     #[test]
     fn evenness_is_that_of_gaps() {
-        let cases: [(&str, Few, std::ops::Range<f64>); 5] = [
+        let cases: [(&str, Rhythm, std::ops::Range<f64>); 5] = [
             ("always the same", few([300; 50]), 0.99..1.01),
             (
                 "a third up or down",
@@ -356,7 +389,8 @@ mod tests {
             ("none", few([]), 0.99..1.01),
         ];
         for (name, few, want) in cases {
-            assert!(want.contains(&few.evenness()), "{name}: {}", few.evenness());
+            let got = few.gaps().evenness();
+            assert!(want.contains(&got), "{name}: {got}");
         }
     }
 
@@ -382,14 +416,15 @@ mod tests {
             ("every other hour", [5, 0].repeat(12), 1.0, 1.0 / 12.0),
         ];
         for (name, counts, even, lasts) in cases {
-            let hours = hours(&counts);
+            let (hours, last) = hours(&counts);
             let (got, run) = (
                 hours.evenness().max(0.0),
-                hours.duration(Span::ZERO, Span::from_mins(1440)),
+                hours.duration(last, Span::ZERO, Span::from_mins(1440)),
             );
             assert!((got - even).abs() < 1e-9, "{name}: {got}");
             assert!((run - lasts).abs() < 1e-9, "{name}: {run}");
         }
-        assert!(hours(&[1, 30, 7, 55, 19, 3, 90, 41]).evenness() < 0.6);
+        let (uneven, _) = hours(&[1, 30, 7, 55, 19, 3, 90, 41]);
+        assert!(uneven.evenness() < 0.6);
     }
 }

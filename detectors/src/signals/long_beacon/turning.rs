@@ -43,13 +43,13 @@ impl Name {
     pub(super) fn call(
         &mut self,
         seen: &Seen<'_>,
-        pairs: &Subjects<u64, Pair>,
+        pairs: &Subjects<(), Pair>,
     ) -> Option<&mut Pair> {
         let before = std::mem::replace(&mut self.server, seen.dst.key);
         if self.calls > 0 && before != seen.dst.key {
             self.moves = self.moves.saturating_add(1);
             let first = join(seen.src.key, before);
-            let known = || Box::new(pairs.get(first, first).cloned().unwrap_or_default());
+            let known = || Box::new(pairs.get(first, ()).cloned().unwrap_or_default());
             self.all.get_or_insert_with(known);
         }
         self.calls = self.calls.saturating_add(1);

@@ -131,6 +131,70 @@ fn long_beacon() {
     );
 }
 
+/// What LONG_BEACON counts when a beacon's first call is followed by those of so many other pairs,
+/// one each, and they by the rest of its calls; and the signal of the beacon.
+fn among(others: u32, memory: u64) -> (crate::SignalCounters, Signal) {
+    let kind = SignalKind::LongBeacon;
+    let mut config = Config {
+        disabled_signals: SignalKind::ALL.to_vec(),
+        ..Config::default()
+    };
+    config.disabled_signals.retain(|other| *other != kind);
+    config.long_beacon.max_subjects = config::Count::new(others + 1);
+    config.long_beacon.max_memory = config::Bytes::new(memory);
+    let mut detectors = crate::Detectors::new(&config, Vec::new());
+    let mut beacon = even(7).into_iter();
+    let put = |detectors: &mut crate::Detectors, flows: &[Flow]| {
+        for event in crate::testing::events(flows) {
+            detectors.put(&event);
+        }
+    };
+    put(&mut detectors, &[beacon.next().unwrap()]);
+    for nth in 0..others {
+        let (host, server) = (nth / 1_000, nth % 1_000);
+        let src = format!("10.1.{}.{}", host / 250, host % 250);
+        let dst = format!("198.18.{}.{}", server / 250, server % 250);
+        put(&mut detectors, &[tcp(6 * MINUTE, &src, &dst, 443)]);
+    }
+    put(&mut detectors, &beacon.collect::<Vec<_>>());
+    let mut counters = detectors.counters().signals.into_iter();
+    let counters = counters.find(|counters| counters.kind == kind);
+    detectors.finish();
+    let closed = |finding| match finding {
+        crate::Finding::SignalClosed(signal) => Some(signal),
+        _ => None,
+    };
+    let signals = detectors.drain().filter_map(closed).collect();
+    (counters.unwrap(), lone(signals))
+}
+
+/// A million pairs in 256 MiB, and here a sixteenth of both: nothing of the first is lost.
+#[test]
+fn long_beacon_holds_a_million_pairs() {
+    holds_pairs(16);
+}
+
+#[test]
+#[ignore = "takes a while unless optimised"]
+fn long_beacon_holds_a_whole_million() {
+    holds_pairs(1);
+}
+
+#[track_caller]
+fn holds_pairs(part: u32) {
+    let (pairs, memory) = (1_000_000 / part, (256 << 20) / u64::from(part));
+    let (counters, signal) = among(pairs - 1, memory);
+    assert_eq!(counters.evicted, 0);
+    assert!(counters.subjects >= pairs.into(), "{counters:?}");
+    assert!(counters.bytes <= memory, "{counters:?}");
+    // All of them, when last judged: at the first in the last hour.
+    let all = ("connections".into(), 72.0);
+    assert!(signal.evidence.numbers.contains(&all), "{signal:#?}");
+    let (counters, _) = among(pairs + pairs / 100, memory);
+    assert!(counters.evicted > 0, "{counters:?}");
+    assert!(counters.bytes <= memory, "{counters:?}");
+}
+
 #[test]
 fn rare_destinations_weigh_more() {
     let mut flows = jittered(23);
