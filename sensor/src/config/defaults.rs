@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Config;
 
 /// What each setting outside the detectors is for.
-const NOTES: [(&str, &str); 22] = [
+const NOTES: [(&str, &str); 23] = [
     (
         "memory_limit",
         "Divided among flow tables, fragments, parsers, detectors and queues.",
