@@ -35,7 +35,13 @@ impl Target {
         match self {
             Self::Tls(_) | Self::SyslogTls(_) => true,
             Self::Webhook(url) => url.starts_with("https://"),
-            _ => false,
+            Self::Tcp(_)
+            | Self::Udp(_)
+            | Self::Unix(_)
+            | Self::UnixDatagram(_)
+            | Self::SyslogTcp(_)
+            | Self::SyslogUdp(_)
+            | Self::SyslogUnix(_) => false,
         }
     }
 }

@@ -17,7 +17,7 @@ use ureq::Agent;
 
 use super::Parcel;
 use super::trust::Trust;
-use crate::clock::time_of_day;
+use crate::clock::{Stopwatch, time_of_day};
 use crate::config::Target;
 
 /// Longest that a receiver may take to answer or to take in.
@@ -304,8 +304,25 @@ fn shake_hands(
         ClientConnection::new(Arc::clone(client), name).map_err(io::Error::other)?;
     let mut stream = connect(host)?;
     stream.set_read_timeout(Some(PATIENCE))?;
+    let begun = Stopwatch::start();
     while connection.is_handshaking() {
-        connection.complete_io(&mut stream)?;
+        // Who says little at a time has no more of it.
+        if begun.elapsed() > PATIENCE {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        if !connection.wants_write() {
+            if connection.read_tls(&mut stream)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if let Err(error) = connection.process_new_packets() {
+                // It is told why.
+                let _ = connection.write_tls(&mut stream);
+                return Err(io::Error::other(error));
+            }
+        }
+        while connection.wants_write() {
+            connection.write_tls(&mut stream)?;
+        }
     }
     Ok(StreamOwned::new(connection, stream))
 }
