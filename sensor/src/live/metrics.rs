@@ -4,6 +4,7 @@
 //! Nothing is counted for it on the path of packets: it reads what threads tell once a block, once a
 //! tick or once a second.
 
+mod form;
 mod page;
 mod process;
 mod server;

@@ -1,7 +1,6 @@
 //! The page of metrics. Names end as Prometheus's do; what is counted by reason, kind or place has a
 //! label for it.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -16,6 +15,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use super::Sources;
+use super::form::{self, Form};
 use super::process::Process;
 use crate::clock::time_of_day;
 use crate::live::listen::Kernel;
@@ -24,38 +24,6 @@ use crate::pipeline::StageNow;
 
 /// See the module.
 pub(super) struct Page(Registry);
-
-/// How it is written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Form {
-    /// As Prometheus asks for it.
-    OpenMetrics,
-    /// As Prometheus had it before, and everybody reads it.
-    Text,
-}
-
-impl Form {
-    /// What it is served as.
-    pub(super) const fn kind(self) -> &'static str {
-        match self {
-            Self::OpenMetrics => Self::OPEN_METRICS,
-            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
-        }
-    }
-
-    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-    /// Of what is accepted, as a header says it.
-    pub(super) fn accepted(header: &[u8]) -> Self {
-        let (name, _) = Self::OPEN_METRICS.split_once(';').unwrap_or_default();
-        let mut names = header.windows(name.len());
-        if names.any(|accepted| accepted.eq_ignore_ascii_case(name.as_bytes())) {
-            Self::OpenMetrics
-        } else {
-            Self::Text
-        }
-    }
-}
 
 impl Page {
     pub(super) fn of(sources: Arc<Sources>) -> Self {
@@ -70,31 +38,9 @@ impl Page {
         encode(&mut text, &self.0)?;
         Ok(match form {
             Form::OpenMetrics => text,
-            Form::Text => plain(&text),
+            Form::Text => form::plain(&text),
         })
     }
-}
-
-/// The same in the older form: there a counter has the name of its samples, which end in `_total`, and
-/// nothing says that it is over.
-fn plain(page: &str) -> String {
-    let described = |line: &str| {
-        let rest = line.strip_prefix("# ")?;
-        let (what, rest) = rest.split_once(' ')?;
-        let (name, rest) = rest.split_once(' ')?;
-        Some([what, name, rest].map(str::to_owned))
-    };
-    let types = page.lines().filter_map(described);
-    let counters = types.filter(|[what, _, kind]| what == "TYPE" && kind == "counter");
-    let counters: HashSet<String> = counters.map(|[_, name, _]| name).collect();
-    let lines = page.lines().filter(|line| *line != "# EOF");
-    let lines = lines.map(|line| match described(line) {
-        Some([what, name, rest]) if counters.contains(&name) => {
-            format!("# {what} {name}_total {rest}\n")
-        }
-        _ => format!("{line}\n"),
-    });
-    lines.collect()
 }
 
 #[derive(Debug)]

@@ -12,7 +12,8 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::Sources;
-use super::page::{Form, Page};
+use super::form::Form;
+use super::page::Page;
 use crate::clock::Stopwatch;
 
 /// Longest that one who asks may take.
