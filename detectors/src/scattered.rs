@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::window::{Place, SlidingSum};
+use crate::window::{Place, Slice, SlidingSum};
 
 /// A scan of many hosts mostly tries fewer ports.
 const MANY_PORTS: u64 = 10;
@@ -28,8 +28,9 @@ impl Outward {
         self.0.expire(place.first);
     }
 
-    /// Whether attempts at so many hosts, wherever they are, and ports are scattered.
-    pub(crate) fn is_scattered(&self, hosts: u64, ports: u64) -> bool {
+    /// Whether attempts since a slice at so many hosts, wherever they are, and ports are scattered.
+    pub(crate) fn is_scattered(&mut self, first: Slice, hosts: u64, ports: u64) -> bool {
+        self.0.expire(first);
         let [attempts] = self.0.total();
         ports >= MANY_PORTS
             && ports * HOSTS_TO_A_PORT >= hosts
@@ -62,24 +63,21 @@ mod tests {
         ];
         for (name, attempts, hosts, ports, want) in cases {
             let mut outward = Outward::default();
-            for slice in 0..attempts {
-                outward.count(Place {
-                    slice: 100 + slice / 20,
-                    first: 60,
-                });
+            for slice in (0..attempts).map(|n| 100 + n / 20) {
+                outward.count(Place { slice, first: 60 });
             }
-            assert_eq!(outward.is_scattered(hosts, ports), want, "{name}");
+            assert_eq!(outward.is_scattered(60, hosts, ports), want, "{name}");
         }
     }
 
     #[test]
     fn attempts_are_forgotten() {
         let mut outward = Outward::default();
-        for slice in [1, 1, 1, 100] {
-            let first = slice;
-            outward.count(Place { slice, first });
+        for slice in [1, 1, 1, 50] {
+            outward.count(Place { slice, first: 1 });
         }
-        assert!(!outward.is_scattered(20, 20), "one of twenty");
-        assert!(outward.is_scattered(1, 10), "one of one");
+        assert!(!outward.is_scattered(1, 1, 10), "one host, four times");
+        assert!(outward.is_scattered(2, 1, 10), "once since then");
+        assert!(!outward.is_scattered(51, 1, 10), "never since then");
     }
 }

@@ -35,7 +35,7 @@ use crate::seen::{Seen, Side};
 use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
-use crate::window::{Distinct, Place, Slicing};
+use crate::window::{Distinct, Place, Slice, Slicing};
 use crate::{Severity, SignalKind, Subject};
 use long::Searches;
 
@@ -95,9 +95,10 @@ struct Undecided {
 }
 
 impl Source {
-    /// Of a scan of so many destinations.
-    fn severity(&self, tried: u64, config: &FanOutScan) -> Severity {
-        if self.outward.is_scattered(tried, self.ports.counted()) {
+    /// Of a scan of so many destinations in the window that begins with a slice.
+    fn severity(&mut self, first: Slice, tried: u64, config: &FanOutScan) -> Severity {
+        let ports = self.ports.counted();
+        if self.outward.is_scattered(first, tried, ports) {
             return Severity::Low;
         }
         let (high, critical) = (config.high.get() as f64, config.critical.get() as f64);
@@ -195,7 +196,7 @@ impl Scans {
                     kind: SignalKind::FanOutScan,
                     subject: Subject::source(flow.src),
                     key: flow.src_key,
-                    severity: source.severity(tried, config),
+                    severity: source.severity(first, tried, config),
                     value: destinations,
                     threshold: config.limit.get() as f64,
                     rank: destinations,

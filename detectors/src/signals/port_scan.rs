@@ -26,7 +26,7 @@ use crate::seen::{Seen, Side};
 use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
-use crate::window::{Distinct, Slicing};
+use crate::window::{Distinct, Slice, Slicing};
 use crate::{Severity, SignalKind, Subject};
 
 pub(super) struct Scans {
@@ -58,11 +58,12 @@ impl Held for Source {
 }
 
 impl Source {
-    fn severity(&self, config: &PortScan) -> Severity {
+    /// In the window that begins with a slice.
+    fn severity(&mut self, first: Slice, config: &PortScan) -> Severity {
         let (ports, hosts) = (self.ports.counted(), self.hosts.counted());
         let (all, completed) = (ports as f64, self.ports.marked() as f64);
-        if completed >= all * config.max_completed.get() || self.outward.is_scattered(hosts, ports)
-        {
+        let mostly_open = completed >= all * config.max_completed.get();
+        if mostly_open || self.outward.is_scattered(first, hosts, ports) {
             return Severity::Medium;
         }
         above(all, config.high.get() as f64, config.critical.get() as f64)
@@ -151,7 +152,7 @@ impl Detector for Scans {
                         kind: SignalKind::PortScan,
                         subject: Subject::source(seen.src.addr),
                         key: seen.src.key,
-                        severity: source.severity(config),
+                        severity: source.severity(place.first, config),
                         value: ports,
                         threshold: config.limit.get() as f64,
                         rank: ports,
