@@ -138,6 +138,23 @@ fn standard_input_says_itself_what_it_is() {
     );
 }
 
+/// Logs under names that say nothing of them.
+#[test]
+fn columns_tell_whose_rows_they_are() {
+    let capture = capture("dns-tunnel");
+    let out = tempfile::tempdir().unwrap();
+    let renamed = out.path().join("monday");
+    for (format, hidden) in [("json", "nothing"), ("tsv", "#path")] {
+        let options = ["--no-db", "-q", "--log-format", format];
+        replay(&[&capture.path], out.path(), &options).exits(0);
+        let log = fs::read_to_string(out.path().join("dns.log")).unwrap();
+        let lines = log.lines().filter(|line| !line.starts_with(hidden));
+        fs::write(&renamed, lines.collect::<Vec<_>>().join("\n")).unwrap();
+        let detected = detect(&[&renamed], &[]).exits(0);
+        assert!(detected.stdout.contains("DNS-EXFIL-001"), "{detected:#?}");
+    }
+}
+
 #[test]
 fn uids_are_those_of_the_logs() {
     let dir = tempfile::tempdir().unwrap();
@@ -196,7 +213,7 @@ fn what_cannot_be_read_is_said() {
         (
             "some.log",
             header.replace("#path\tconn\n", ""),
-            "shows neither in #path nor in the file's name",
+            "shows neither in #path, nor in the file's name, nor in the columns",
         ),
         (
             "conn.log",

@@ -14,6 +14,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    pub(super) const ALL: [Self; 5] = [Self::Conn, Self::Dns, Self::Http, Self::Ssh, Self::Ssl];
+
     /// As Zeek names it.
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -26,9 +28,19 @@ impl Kind {
     }
 
     pub(super) fn named(name: &[u8]) -> Option<Self> {
-        [Self::Conn, Self::Dns, Self::Http, Self::Ssh, Self::Ssl]
-            .into_iter()
-            .find(|kind| kind.name().as_bytes() == name)
+        let mut kinds = Self::ALL.into_iter();
+        kinds.find(|kind| kind.name().as_bytes() == name)
+    }
+
+    /// A column that each of its rows has set, and that no other of Zeek's logs has.
+    pub(super) const fn telling_column(self) -> &'static str {
+        match self {
+            Self::Conn => "conn_state",
+            Self::Dns => "rejected",
+            Self::Http => "request_body_len",
+            Self::Ssh => "auth_attempts",
+            Self::Ssl => "established",
+        }
     }
 
     /// By the name of its file: `conn.log`, `conn.00:00:00-01:00:00.log.gz`, `conn_20240501.log`, but

@@ -21,7 +21,9 @@ pub(crate) enum FormError {
     #[error("a log of {0}, of which detectors ask nothing; they read conn, dns, http, ssh and ssl")]
     Other(String),
     /// There is no telling whose rows they are.
-    #[error("whose rows these are shows neither in #path nor in the file's name")]
+    #[error(
+        "whose rows these are shows neither in #path, nor in the file's name, nor in the columns"
+    )]
     Nameless,
     /// A column that no row can do without is not there.
     #[error("a log of {kind} without the column {column}")]
@@ -91,12 +93,19 @@ impl Form {
         Ok(())
     }
 
-    fn layout<'a>(&self, fields: impl Iterator<Item = &'a [u8]>) -> Result<Layout, FormError> {
+    fn layout<'a>(
+        &self,
+        fields: impl Iterator<Item = &'a [u8]> + Clone,
+    ) -> Result<Layout, FormError> {
+        let has = |kind: &Kind| {
+            let column = kind.telling_column().as_bytes();
+            fields.clone().any(|field| field == column)
+        };
         let kind = match (&self.path, self.named) {
             (Some(said), _) => Kind::named(said)
                 .ok_or_else(|| FormError::Other(String::from_utf8_lossy(said).into_owned()))?,
             (None, Some(kind)) => kind,
-            (None, None) => return Err(FormError::Nameless),
+            (None, None) => Kind::ALL.into_iter().find(has).ok_or(FormError::Nameless)?,
         };
         let known = columns(kind);
         let column = |field: &[u8]| {
@@ -142,16 +151,10 @@ impl Form {
         line: &'a [u8],
         names: &[&'static str; N],
     ) -> Result<[Value<'a>; N], Refused> {
-        let mut values = [const { None }; N];
         let Rows::Separated(layout) = &self.rows else {
-            let mut json = serde_json::Deserializer::from_slice(line);
-            let object = Object {
-                names,
-                values: &mut values,
-            };
-            object.deserialize(&mut json).map_err(|_| Refused::NoJson)?;
-            return Ok(values);
+            return object(line, names);
         };
+        let mut values: [Value<'a>; N] = [const { None }; N];
         let mut fields = line.split(|byte| *byte == self.separator);
         for column in &layout.columns {
             let field = fields.next().ok_or(Refused::Short)?;
@@ -202,16 +205,31 @@ fn unescaped(text: &[u8]) -> u8 {
     byte.or_else(|| text.first().copied()).unwrap_or(b'\t')
 }
 
-/// Whose row an object is by what it says itself.
+/// Whose row an object is by what it says itself, or else by its columns.
 fn kind_of(line: &[u8]) -> Result<Kind, Refused> {
-    #[derive(Deserialize)]
-    struct Said<'a> {
-        #[serde(borrow, rename = "_path")]
-        path: Option<Cow<'a, str>>,
+    let [path] = object(line, &["_path"])?;
+    if let Some(path) = path {
+        return Kind::named(&path).ok_or(Refused::Other);
     }
-    let said: Said<'_> = serde_json::from_slice(line).map_err(|_| Refused::NoJson)?;
-    let kind = said.path.and_then(|path| Kind::named(path.as_bytes()));
+    let told = object(line, &Kind::ALL.map(Kind::telling_column))?;
+    let mut kinds = Kind::ALL.into_iter().zip(told);
+    let kind = kinds.find_map(|(kind, told)| told.map(|_| kind));
     kind.ok_or(Refused::Other)
+}
+
+/// The values of these names in a JSON object.
+fn object<'a, const N: usize>(
+    line: &'a [u8],
+    names: &[&'static str; N],
+) -> Result<[Value<'a>; N], Refused> {
+    let mut values = [const { None }; N];
+    let mut json = serde_json::Deserializer::from_slice(line);
+    let object = Object {
+        names,
+        values: &mut values,
+    };
+    object.deserialize(&mut json).map_err(|_| Refused::NoJson)?;
+    Ok(values)
 }
 
 /// The name of a value.
