@@ -148,12 +148,40 @@ impl Wires {
         counted("Actual:")
     }
 
+    /// Puts hosts at the ends of the first wire, so that programs can talk over it: each at the sending
+    /// end with one at the listening end.
+    pub(crate) fn put_hosts(&self, pairs: &[(&str, &str)]) {
+        for (end, interface) in [("a", "a0"), ("b", "b0")] {
+            let namespace = self.namespace(end);
+            let ip = |args: &[&str]| run("ip", &[&["-n", &namespace], args].concat());
+            ip(&["link", "set", "lo", "up"]);
+            ip(&["link", "set", interface, "arp", "on", "mtu", "1500"]);
+            for (one, other) in pairs {
+                let (own, peer) = if end == "a" {
+                    (one, other)
+                } else {
+                    (other, one)
+                };
+                ip(&["addr", "add", &format!("{own}/32"), "dev", interface]);
+                ip(&["route", "add", peer, "dev", interface, "src", own]);
+            }
+        }
+    }
+
+    /// Runs a program at the sending end.
+    pub(crate) fn at_the_beginning(&self, program: &str) -> Command {
+        self.at("a", Path::new(program))
+    }
+
     /// Runs a program at the listening end.
     pub(crate) fn at_the_end(&self, program: &Path) -> Command {
+        self.at("b", program)
+    }
+
+    fn at(&self, end: &str, program: &Path) -> Command {
         let mut command = Command::new("ip");
-        command
-            .args(["netns", "exec", &self.namespace("b")])
-            .arg(program);
+        let namespace = self.namespace(end);
+        command.args(["netns", "exec", &namespace]).arg(program);
         command
     }
 
