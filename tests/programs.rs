@@ -35,7 +35,7 @@ const ATTACKS: [(&str, &str, &str); 4] = [
 /// From the last packet that a detection rests on to its row.
 const SOON: f64 = 5.0;
 /// All of them are done by then.
-const LONGEST: Duration = Duration::from_secs(120);
+const LONGEST: Duration = Duration::from_mins(2);
 
 /// A program at work, until this is dropped.
 struct Working(Child);
@@ -82,8 +82,8 @@ fn servers(wires: &Wires, dir: &Path) -> [Working; 3] {
 /// A scan of ports, calls every other second, pings through a tunnel of DNS, and guesses of a password.
 fn attacks(wires: &Wires, dir: &Path) -> [Working; 5] {
     let from_inside = |line: &str| shell(wires.at_the_beginning("sh"), line);
-    let words: String = (0..70).map(|n| format!("summer{n}\n")).collect();
-    fs::write(dir.join("words"), words).unwrap();
+    let words: Vec<String> = (0..70).map(|n| format!("summer{n}")).collect();
+    fs::write(dir.join("words"), words.join("\n")).unwrap();
     let words = dir.join("words").display().to_string();
     [
         from_inside(&format!(
