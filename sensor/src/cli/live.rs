@@ -30,13 +30,13 @@ pub(crate) struct LiveArgs {
         help_heading = "Capture"
     )]
     pub(crate) interfaces: Vec<String>,
-    /// Buffer of the kernel for each interface [default: 64MiB]
+    /// Buffer of the kernel for each interface [default: 256MiB]
     ///
     /// What comes faster than it is looked at waits there.
     #[arg(
         long,
         value_name = "SIZE",
-        default_value = "64MiB",
+        default_value = "256MiB",
         value_parser = buffer_size,
         hide_default_value = true,
         help_heading = "Capture"
