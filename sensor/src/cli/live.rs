@@ -13,8 +13,8 @@ use crate::output::Every;
 /// every log its end. A second one ends at once.
 ///
 /// SIGHUP opens logs and the file of --json again, and reads the configuration again: its rules,
-/// suppressions, threat lists and databases of addresses are in force from then on, everything else after a
-/// restart.
+/// suppressions, threat lists, databases of addresses and limits of signals are in force from then on,
+/// everything else after a restart.
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES, after_long_help = LIVE_EXAMPLES)]
 pub(crate) struct LiveArgs {
