@@ -10,8 +10,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use flate2::read::GzDecoder;
 use rusqlite::Connection;
 
 use support::frames::{self, Path as Way, SYN, tcp};
-use support::net::{Listening, Wires, can_be_wired, capture, now};
+use support::net::{Listening, Wires, can_be_wired, capture, copy_for_nobody, now};
 use support::pcap::Capture;
 use support::rows::rows;
 use support::run::{self, Ran, binary};
@@ -579,29 +578,6 @@ fn systemd_is_told_that_it_runs() {
     assert_eq!(last.as_deref(), Some("STOPPING=1"));
 }
 
-/// A copy that an unprivileged user may run, with these capabilities.
-fn copy_for_nobody(dir: &Path, capabilities: Option<&str>) -> PathBuf {
-    let copy = dir.join("flowhawk");
-    fs::copy(binary(), &copy).unwrap();
-    if let Some(capabilities) = capabilities {
-        let set = Command::new("setcap").arg(capabilities).arg(&copy).status();
-        assert!(set.unwrap().success());
-    }
-    let open = Command::new("chmod").arg("0777").arg(dir).status();
-    assert!(open.unwrap().success());
-    copy
-}
-
-fn as_nobody(wires: &Wires, program: &Path, out: &Path) -> Command {
-    let mut command = wires.at_the_end(Path::new("setpriv"));
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
-    command
-        .arg(program)
-        .args(["live", "-i", "b0", "-o"])
-        .arg(out);
-    command
-}
-
 #[test]
 fn a_capability_is_enough() {
     if !can_be_wired() {
@@ -611,7 +587,7 @@ fn a_capability_is_enough() {
     let program = copy_for_nobody(dir.path(), Some("cap_net_raw=ep"));
     let wires = Wires::new(1);
     let out = dir.path().join("out");
-    let mut command = as_nobody(&wires, &program, &out);
+    let mut command = wires.as_nobody(&program, &out);
     command.args(["--config", &with_links(dir.path())]);
     let ear = Listening::begin(command, &out);
     let sent = wires.send(&capture("nanosecond"), &[]);
@@ -628,7 +604,7 @@ fn without_rights_it_says_what_to_run() {
     let program = copy_for_nobody(dir.path(), None);
     let wires = Wires::new(1);
     let out = dir.path().join("out");
-    let ran: Ran = as_nobody(&wires, &program, &out).output().unwrap().into();
+    let ran: Ran = wires.as_nobody(&program, &out).output().unwrap().into();
     let ran = ran.exits(2);
     let want = format!(
         "flowhawk: b0: no right to capture: run `sudo setcap cap_net_raw=ep {}` once, or start it as root\n",

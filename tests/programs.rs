@@ -16,8 +16,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OpenFlags};
 
-use support::net::{Listening, Wires, can_be_wired, now};
-use support::run::{binary, installed};
+use support::net::{Listening, Wires, can_be_wired, copy_for_nobody, now};
+use support::run::installed;
 
 /// Whom programs attack.
 const SCANNED: &str = "203.0.113.61";
@@ -104,21 +104,11 @@ fn attacks(wires: &Wires, dir: &Path) -> [Working; 5] {
 
 /// `flowhawk live` as nobody.
 fn listen(wires: &Wires, dir: &Path) -> Listening {
-    let program = dir.join("flowhawk");
-    fs::copy(binary(), &program).unwrap();
-    for (command, argument, file) in [
-        ("setcap", "cap_net_raw=ep", program.as_path()),
-        ("chmod", "0777", dir),
-    ] {
-        let done = Command::new(command).arg(argument).arg(file).status();
-        assert!(done.unwrap().success(), "{command}");
-    }
+    let program = copy_for_nobody(dir, Some("cap_net_raw=ep"));
     let out = dir.join("out");
-    let mut command = wires.at_the_end(Path::new("setpriv"));
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    let mut command = wires.as_nobody(&program, &out);
     // Who talks is at the wire's end: checksums are never filled in.
-    command.arg(program).args(["live", "-C", "-i", "b0", "-o"]);
-    command.arg(&out);
+    command.arg("-C");
     Listening::begin(command, &out)
 }
 

@@ -32,6 +32,19 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// A copy that an unprivileged user may run, with these capabilities.
+pub(crate) fn copy_for_nobody(dir: &Path, capabilities: Option<&str>) -> PathBuf {
+    let copy = dir.join("flowhawk");
+    fs::copy(binary(), &copy).unwrap();
+    if let Some(capabilities) = capabilities {
+        let set = Command::new("setcap").arg(capabilities).arg(&copy).status();
+        assert!(set.unwrap().success());
+    }
+    let open = Command::new("chmod").arg("0777").arg(dir).status();
+    assert!(open.unwrap().success());
+    copy
+}
+
 /// Wires from one namespace to another: `a0` is joined to `b0`, and so on. What is sent into one end
 /// comes out of the other, and nothing answers.
 pub(crate) struct Wires {
@@ -182,6 +195,17 @@ impl Wires {
         let mut command = Command::new("ip");
         let namespace = self.namespace(end);
         command.args(["netns", "exec", &namespace]).arg(program);
+        command
+    }
+
+    /// `flowhawk live` on the first wire into `out`, by a user who has no rights.
+    pub(crate) fn as_nobody(&self, program: &Path, out: &Path) -> Command {
+        let mut command = self.at_the_end(Path::new("setpriv"));
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        command
+            .arg(program)
+            .args(["live", "-i", "b0", "-o"])
+            .arg(out);
         command
     }
 

@@ -207,11 +207,11 @@ fn unescaped(text: &[u8]) -> u8 {
 
 /// Whose row an object is by what it says itself, or else by its columns.
 fn kind_of(line: &[u8]) -> Result<Kind, Refused> {
-    let [path] = object(line, &["_path"])?;
+    let [conn, dns, http, ssh, ssl] = Kind::ALL.map(Kind::telling_column);
+    let [path, told @ ..] = object(line, &["_path", conn, dns, http, ssh, ssl])?;
     if let Some(path) = path {
         return Kind::named(&path).ok_or(Refused::Other);
     }
-    let told = object(line, &Kind::ALL.map(Kind::telling_column))?;
     let mut kinds = Kind::ALL.into_iter().zip(told);
     let kind = kinds.find_map(|(kind, told)| told.map(|_| kind));
     kind.ok_or(Refused::Other)

@@ -67,11 +67,17 @@ fn others_target(bytes: &[u8]) -> Match {
         (b"OPTIONS ", &[b"rtsp:", b"rtspu:", b"* RTSP/"]),
         (b"CONNECT ", &[b"{"]),
     ];
-    let test = |(word, targets): &(&[u8], &[&[u8]])| match begins(bytes, word) {
+    let tests = TARGETS.iter();
+    let tests = tests.map(|(word, targets)| asks_for(bytes, word, targets));
+    tests.fold(Match::No, Match::or)
+}
+
+/// A word, and after it one of these targets.
+fn asks_for(bytes: &[u8], word: &[u8], targets: &[&[u8]]) -> Match {
+    match begins(bytes, word) {
         Match::Yes => any_of(bytes.get(word.len()..).unwrap_or_default(), targets),
         other => other,
-    };
-    TARGETS.iter().map(test).fold(Match::No, Match::or)
+    }
 }
 
 fn any_of(bytes: &[u8], starts: &[&[u8]]) -> Match {
@@ -123,13 +129,9 @@ pub(super) fn sip(bytes: &[u8]) -> Match {
         return Match::No;
     }
     let reply = begins(bytes, b"SIP/2.0 ");
-    let requests = METHODS.iter().map(|method| match begins(bytes, method) {
-        Match::Yes => {
-            let target = bytes.get(method.len()..).unwrap_or_default();
-            any_of(target, &[b"sip:", b"sips:", b"tel:"])
-        }
-        other => other,
-    });
+    let targets: [&[u8]; 3] = [b"sip:", b"sips:", b"tel:"];
+    let requests = METHODS.iter();
+    let requests = requests.map(|method| asks_for(bytes, method, &targets));
     requests.fold(reply, Match::or)
 }
 
