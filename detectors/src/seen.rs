@@ -110,7 +110,7 @@ const MUCH: u64 = 50_000;
 pub(crate) const MANY: usize = 32;
 
 /// How many addresses are known at once.
-const LATELY: usize = 512;
+const LATELY: usize = 4_096;
 
 /// Where an address is known. Whoever makes many share a place gains the work of finding each
 /// anew, which is what there would be without.

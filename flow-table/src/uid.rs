@@ -159,23 +159,30 @@ impl FromStr for Uid {
 
     /// The uid that is printed so; of fewer than fourteen digits, so many with zeros before them.
     fn from_str(text: &str) -> Result<Self, UidError> {
-        let digits = text.strip_prefix('C').ok_or(UidError)?;
+        let digits = text.strip_prefix('C').ok_or(UidError)?.as_bytes();
         if digits.is_empty() || digits.len() > WIDTH {
             return Err(UidError);
         }
-        let mut number = 0_u128;
-        for digit in digits.bytes() {
-            let value = match digit {
-                b'0'..=b'9' => digit - b'0',
-                b'A'..=b'Z' => digit - b'A' + 10,
-                b'a'..=b'z' => digit - b'a' + 36,
-                _ => return Err(UidError),
-            };
-            number = number * 62 + u128::from(value);
-        }
+        // Halves of it fit into 64 bits, which multiply faster.
+        let (high, low) = digits.split_at(digits.len() / 2);
+        let scale = u128::from(62_u64.pow(u32::try_from(low.len()).map_err(|_| UidError)?));
+        let number = u128::from(value(high)?) * scale + u128::from(value(low)?);
         let lacking = (WIDTH - digits.len()).min(MAX_LACKING) as u128;
         Ok(Self(lacking << NUMBER_BITS | number))
     }
+}
+
+/// The number that at most ten digits write.
+fn value(digits: &[u8]) -> Result<u64, UidError> {
+    digits.iter().try_fold(0, |number, digit| {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'A'..=b'Z' => digit - b'A' + 10,
+            b'a'..=b'z' => digit - b'a' + 36,
+            _ => return Err(UidError),
+        };
+        Ok(number * 62 + u64::from(value))
+    })
 }
 
 #[cfg(test)]

@@ -1,18 +1,21 @@
 //! The main path of `flowhawk detect`, read from top to bottom: open the outputs, read the logs, put
 //! their rows into order, and run the detectors over what they tell.
 
+use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 
 use anyhow::Context;
+use crossbeam_channel::bounded;
 use detectors::{Counters, Detectors};
-use flow_table::{FlowEvent, Timestamp};
+use flow_table::{FlowEvent, Span, Timestamp};
 
 use crate::baseline::{self, Baseline, Informed};
 use crate::cli::DetectArgs;
 use crate::clock::Stopwatch;
 use crate::config::Config;
-use crate::logged::{self, Again, Happening, Order, Refused, Rows};
+use crate::logged::{self, Again, Happening, Order, OrderError, Refused, Rows};
 use crate::output::{Existing, FindingSender, OutputDir, Outputs, RunRecord, Sink};
 use crate::progress::{Live, Progress};
 use crate::run::{Outcome, total_size};
@@ -20,6 +23,11 @@ use crate::summary::{self, Dropped, RunSummary, Unit};
 
 /// One part in so many of `memory_limit` that rows may take before they are put on disk.
 const ROW_SHARE: u64 = 4;
+/// Threads that read rows, if there are so many cores.
+const MOST_THREADS: usize = 8;
+/// What happens is handed to the detectors so much at once, and so many times ahead of them.
+const BATCH: usize = 256;
+const QUEUE: usize = 8;
 /// Events between two looks at what was found.
 const LOOK: usize = 4_096;
 
@@ -41,31 +49,27 @@ pub(crate) fn detect(args: &DetectArgs, config: &Config) -> anyhow::Result<Outco
 
     // Logs → rows in order → flows again → detectors → findings.
     let memory = usize::try_from(config.memory_limit.0 / ROW_SHARE).unwrap_or(usize::MAX);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
     let mut order = Order::new(memory);
-    let rows = logged::read(&files, &mut order, &live).context("cannot keep rows")?;
-    let mut run = Run {
+    let threads = cores.min(MOST_THREADS);
+    let rows = logged::read(&files, threads, &mut order, &live).context("cannot keep rows")?;
+    let run = Run {
         detectors: informed.detectors,
         findings: sink.sender(),
         waiting: Vec::new(),
         events: 0,
         times: None,
     };
-    let mut again = Again::new(config.progress_interval);
-    order
-        .hand_out(|logged| {
-            again.tell_before(logged.time(), |happening| run.take(happening));
-            again.put(logged, |happening| run.take(happening));
-            Ok(())
-        })
+    let (run, cut_short) = run
+        .take_all(order, config.progress_interval)
         .context("cannot put rows into order")?;
-    again.finish(|happening| run.take(happening));
     let (times, events) = (run.times, run.events);
     let (detectors, kept) = run.finish(baseline.as_ref());
     let counted = Counted {
         rows: &rows,
         times,
         events,
-        cut_short: again.cut_short,
+        cut_short,
         detectors: &detectors,
     };
     let report = sink.finish(counted.record(args, config));
@@ -104,6 +108,35 @@ struct Run {
 }
 
 impl Run {
+    /// Takes what happens as rows in order tell it, while they are told on this thread. Returns how many
+    /// flows were cut short, too.
+    fn take_all(mut self, order: Order, interval: Span) -> Result<(Self, u64), OrderError> {
+        let (to_detectors, batches) = bounded::<Vec<Happening>>(QUEUE);
+        thread::scope(|scope| {
+            let detecting = scope.spawn(move || {
+                for happening in batches.iter().flatten() {
+                    self.take(happening);
+                }
+                self
+            });
+            let mut batch = Vec::with_capacity(BATCH);
+            let told = tell_again(order, interval, |happening| {
+                batch.push(happening);
+                if batch.len() == BATCH {
+                    let full = mem::replace(&mut batch, Vec::with_capacity(BATCH));
+                    // Nobody there to take them: a detector panicked, which joining tells.
+                    let _ = to_detectors.send(full);
+                }
+            });
+            let _ = to_detectors.send(batch);
+            drop(to_detectors);
+            match detecting.join() {
+                Ok(run) => told.map(|cut_short| (run, cut_short)),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
+    }
+
     fn take(&mut self, happening: Happening) {
         let time = match happening {
             Happening::Event(event) => {
@@ -149,6 +182,22 @@ impl Run {
         let _ = self.findings.send(self.detectors.suspend().collect());
         (counters, kept)
     }
+}
+
+/// Has flows live again. Returns how many of them were cut short.
+fn tell_again(
+    order: Order,
+    interval: Span,
+    mut tell: impl FnMut(Happening),
+) -> Result<u64, OrderError> {
+    let mut again = Again::new(interval);
+    order.hand_out(|logged| {
+        again.tell_before(logged.time(), &mut tell);
+        again.put(logged, &mut tell);
+        Ok(())
+    })?;
+    again.finish(&mut tell);
+    Ok(again.cut_short)
 }
 
 /// Everything that was counted in a run.

@@ -1,7 +1,7 @@
 //! Logs that Zeek or flowhawk wrote, read back: what their rows say, in one order by time.
 //!
 //! A row of conn.log is written when its flow is over, so rows come in no order of what happened.
-//! All of them are read first ([`mod@read`]), kept compact and sorted ([`order`]), on disk where they are
+//! All of them are read first ([`mod@read`]), piece by piece ([`pieces`]), kept compact and sorted ([`order`]), on disk where they are
 //! more than memory is to hold; then flows live again ([`again`]), as far as their rows tell.
 
 mod again;
@@ -11,6 +11,7 @@ mod files;
 mod form;
 mod http;
 mod order;
+mod pieces;
 mod read;
 mod ssh;
 mod ssl;
@@ -23,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use again::{Again, Happening};
 pub(crate) use files::find;
-pub(crate) use order::Order;
+pub(crate) use order::{Order, OrderError};
 pub(crate) use read::{Rows, read};
 pub(crate) use values::Refused;
 
@@ -31,7 +32,6 @@ use conn::LoggedFlow;
 use dns::LoggedQuestion;
 use files::LogFile;
 use http::LoggedReply;
-use order::OrderError;
 use ssh::LoggedSignIn;
 use ssl::LoggedHello;
 

@@ -34,7 +34,7 @@ pub(crate) enum FormError {
 }
 
 /// How a log is written, as far as its lines have told.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Form {
     /// What the file's name says it is.
     named: Option<Kind>,
@@ -45,7 +45,7 @@ pub(super) struct Form {
     rows: Rows,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Rows {
     /// That is not known yet.
     Unknown,
@@ -56,7 +56,7 @@ enum Rows {
 }
 
 /// Which column of its kind each field of a row is, if it is any.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Layout {
     kind: Kind,
     columns: Vec<Option<u8>>,
@@ -124,6 +124,11 @@ impl Form {
             }),
             None => Ok(Layout { kind, columns }),
         }
+    }
+
+    /// Whether a line has told it.
+    pub(super) const fn is_known(&self) -> bool {
+        !matches!(self.rows, Rows::Unknown)
     }
 
     /// Before the first row: without a header it must be an object.

@@ -25,17 +25,44 @@ pub(crate) enum OrderError {
 pub(crate) struct Order {
     /// Bytes to hold in memory.
     limit: usize,
+    batches: Vec<Vec<u8>>,
+    rows: Vec<Kept>,
+    /// What is held.
+    held: usize,
+    runs: Vec<BufReader<File>>,
+}
+
+/// Rows, ready to be kept.
+#[derive(Default, Debug)]
+pub(crate) struct Batch {
     bytes: Vec<u8>,
     rows: Vec<Kept>,
-    runs: Vec<BufReader<File>>,
+}
+
+impl Batch {
+    /// Adds a row.
+    pub(crate) fn put(&mut self, row: &Logged) -> Result<(), OrderError> {
+        let at = self.bytes.len();
+        postcard::to_io(row, &mut self.bytes)?;
+        let len = self.bytes.len() - at;
+        self.rows.push(Kept {
+            time: row.time().as_nanos(),
+            batch: 0,
+            at: u32::try_from(at).map_err(io::Error::other)?,
+            len: u32::try_from(len).map_err(io::Error::other)?,
+        });
+        Ok(())
+    }
 }
 
 /// Where a row is kept, by its time.
 #[derive(Clone, Copy, Debug)]
 struct Kept {
     time: i64,
-    at: usize,
-    len: usize,
+    /// In which batch.
+    batch: u32,
+    at: u32,
+    len: u32,
 }
 
 /// Bytes before a row on disk: its time, and its length.
@@ -47,22 +74,22 @@ impl Order {
     pub(crate) const fn new(limit: usize) -> Self {
         Self {
             limit,
-            bytes: Vec::new(),
+            batches: Vec::new(),
             rows: Vec::new(),
+            held: 0,
             runs: Vec::new(),
         }
     }
 
-    /// Adds a row.
-    pub(crate) fn put(&mut self, row: &Logged) -> Result<(), OrderError> {
-        let at = self.bytes.len();
-        postcard::to_io(row, &mut self.bytes)?;
-        self.rows.push(Kept {
-            time: row.time().as_nanos(),
-            at,
-            len: self.bytes.len() - at,
-        });
-        if self.bytes.len() + self.rows.len() * size_of::<Kept>() > self.limit {
+    /// Adds rows, which come after those that are there.
+    pub(crate) fn put(&mut self, batch: Batch) -> Result<(), OrderError> {
+        let Batch { bytes, rows } = batch;
+        let batch = u32::try_from(self.batches.len()).map_err(io::Error::other)?;
+        self.rows
+            .extend(rows.into_iter().map(|row| Kept { batch, ..row }));
+        self.held += bytes.capacity();
+        self.batches.push(bytes);
+        if self.held + self.rows.len() * size_of::<Kept>() > self.limit {
             self.spill()?;
         }
         Ok(())
@@ -99,8 +126,10 @@ impl Order {
     }
 
     fn bytes_of(&self, row: Kept) -> &[u8] {
-        let rest = self.bytes.get(row.at..).unwrap_or_default();
-        rest.get(..row.len).unwrap_or_default()
+        let batch = self.batches.get(row.batch as usize);
+        let rest = batch.and_then(|batch| batch.get(row.at as usize..));
+        let bytes = rest.and_then(|rest| rest.get(..row.len as usize));
+        bytes.unwrap_or_default()
     }
 
     /// Writes what is held, sorted, to a run of its own.
@@ -109,17 +138,16 @@ impl Order {
         // Gone when it is closed, however this ends.
         let mut file = BufWriter::with_capacity(1 << 20, tempfile::tempfile()?);
         for row in &self.rows {
-            let bytes = self.bytes_of(*row);
-            let len = u32::try_from(bytes.len()).map_err(io::Error::other)?;
             file.write_all(&row.time.to_le_bytes())?;
-            file.write_all(&len.to_le_bytes())?;
-            file.write_all(bytes)?;
+            file.write_all(&row.len.to_le_bytes())?;
+            file.write_all(self.bytes_of(*row))?;
         }
         let mut file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.rewind()?;
         self.runs.push(BufReader::with_capacity(1 << 18, file));
-        self.bytes.clear();
+        self.batches.clear();
         self.rows.clear();
+        self.held = 0;
         Ok(())
     }
 }
@@ -187,7 +215,9 @@ mod tests {
         for (limit, runs) in [(usize::MAX, 0), (20_000, 1), (2_000, 10), (0, 500)] {
             let mut order = Order::new(limit);
             for row in &rows {
-                order.put(row).unwrap();
+                let mut batch = Batch::default();
+                batch.put(row).unwrap();
+                order.put(batch).unwrap();
             }
             assert!(
                 order.runs.len() >= runs,
