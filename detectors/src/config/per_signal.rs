@@ -126,6 +126,8 @@ signal_config! {
         min_hosts: Count = Count::new(10),
         /// One that is needs gaps that differ by this part of their median to be more than medium.
         least_jitter: Ratio = Ratio::known(0.03),
+        /// Gaps that would be as even by chance more often than this are no more than medium.
+        max_chance: Ratio = Ratio::known(0.001),
         /// How many beats are kept for a pair.
         max_beats: Count = Count::new(64),
         /// This many beats: high.

@@ -8,7 +8,9 @@
 //!              `min_hosts` hosts, what a host calls by its name is medium, whatever its beats: pages
 //!              and programs poll as evenly. It is high from as many beats as else are critical, if
 //!              there is jitter (a median absolute deviation of at least the part `least_jitter` of the
-//!              median gap), which clocks have none of.
+//!              median gap), which clocks have none of. Whatever is more than medium must be too even for
+//!              chance: as many gaps between independent connections are that even at most in the part
+//!              `max_chance` of all cases.
 //! Blind to     intervals over a quarter of the window; strong jitter; one connection kept open.
 //! Known noise  NTP, DNS resolvers, monitoring, chat and mail clients that poll: alone it is no alert.
 //! State        per source, destination and port up to `max_beats` start times and `max_evidence`
@@ -16,7 +18,7 @@
 
 use std::collections::VecDeque;
 
-use flow_table::Timestamp;
+use flow_table::{Span, Timestamp};
 
 use serde::{Deserialize, Serialize};
 
@@ -156,12 +158,17 @@ impl Detector for Beacons {
             let beats = (gaps + 1) as f64;
             let over = variation < config.max_variation.get();
             if over {
+                let chance = chance(gaps, mean, variation * mean, config.min_gap);
                 let start = pair.beats.front().copied().unwrap_or(board.now);
                 board.over(&Over {
                     kind: SignalKind::PeriodicBeacon,
                     subject,
                     key,
-                    severity: severity(beats, pair, seen.known, config),
+                    severity: if chance > config.max_chance.get() {
+                        Severity::Medium
+                    } else {
+                        severity(beats, pair, seen.known, config)
+                    },
                     value: variation,
                     threshold: config.max_variation.get(),
                     rank: beats,
@@ -177,6 +184,7 @@ impl Detector for Beacons {
                         ("gaps", gaps as f64),
                         ("mean_gap_seconds", mean),
                         ("coefficient_of_variation", variation),
+                        ("chance", chance),
                     ],
                     samples: &pair.samples,
                     about: About::default(),
@@ -193,6 +201,31 @@ impl Detector for Beacons {
     fn usage(&self) -> Usage {
         Usage::of(&self.pairs)
     }
+}
+
+/// How likely so many gaps have no larger standard deviation, if connections are made at random, independent
+/// of each other and of time: gaps are then exponential above the least that a gap can be. Divided by their
+/// sum they are a point in a simplex, anywhere alike, and the deviation is its distance from the middle; so
+/// it is the share of a ball in the simplex, or somewhat less where the ball is the larger.
+fn chance(gaps: u64, mean: f64, deviation: f64, min_gap: Span) -> f64 {
+    let (count, above) = (gaps as f64, mean - min_gap.as_secs_f64());
+    if gaps < 2 || above <= 0.0 {
+        return 1.0;
+    }
+    let radius = deviation / above / count.sqrt();
+    // The volume of a ball of as many dimensions, which takes two at a time, over that of the simplex.
+    let (mut share, first) = if gaps % 2 == 0 {
+        (2.0 * radius, 3)
+    } else {
+        (1.0, 2)
+    };
+    for dimensions in (first..gaps).step_by(2) {
+        share *= std::f64::consts::TAU * radius * radius / dimensions as f64;
+    }
+    for factor in 1..gaps {
+        share *= factor as f64;
+    }
+    (share / count.sqrt()).min(1.0)
 }
 
 /// The median, or the lower one of two in the middle.
@@ -225,4 +258,33 @@ pub(super) fn clause(facts: &Facts<'_>) -> String {
         "called {connections} every {mean} s (variation {variation}, limit {} in {})",
         facts.threshold, facts.window
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What drawing ten million times gives.
+    #[test]
+    fn evenness_by_chance() {
+        let cases = [
+            (3, 0.3, 0.108_76),
+            (4, 0.3, 0.042_48),
+            (4, 0.1, 0.001_58),
+            (5, 0.2, 0.003_40),
+            (6, 0.3, 0.007_17),
+            (8, 0.3, 0.001_26),
+        ];
+        for (gaps, variation, want) in cases {
+            let got = chance(gaps, 60.0, variation * 60.0, Span::ZERO);
+            assert!((got / want - 1.0).abs() < 0.02, "{gaps} {variation}: {got}");
+        }
+        // A second apart at least: what is above it varies more.
+        let second = Span::from_secs(1);
+        assert!(chance(4, 1.3, 0.15, second) > 0.1);
+        assert!(chance(4, 60.0, 6.0, second) < 0.002);
+        assert!((chance(4, 1.0, 0.0, second) - 1.0).abs() < f64::EPSILON);
+        assert!(chance(63, 60.0, 18.0, second) < 1e-12);
+        assert!(chance(63, 60.0, 60_000.0, second) <= 1.0);
+    }
 }
