@@ -4,6 +4,7 @@
 pub(crate) mod attacks;
 pub(crate) mod devices;
 pub(crate) mod dice;
+pub(crate) mod household;
 pub(crate) mod judge;
 pub(crate) mod names;
 pub(crate) mod people;

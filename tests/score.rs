@@ -14,11 +14,13 @@ mod office;
 mod support;
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
+use std::path::Path;
 
-use office::judge::{Attack, Pace, Score, found};
+use office::judge::{Attack, Found, Pace, Score, found};
 use office::recorded::Recording;
-use office::{DAY, FIRST_PERSON, HOUR, Office, Plan};
+use office::{DAY, FIRST_PERSON, HOUR, Office, Plan, household};
 use support::captures;
 use support::run::ran;
 
@@ -64,27 +66,66 @@ enum With {
 /// Of an attack that is made up, how long it may take.
 const A_WHILE: f64 = 4.0 * HOUR;
 
-fn run(plan: Plan, with: With, recordings: &[Recording], score: &mut Score) {
+/// What was found with all logs, and with conn.log alone.
+#[derive(Default)]
+struct Scores {
+    all: Score,
+    alone: Score,
+}
+
+const LOGS: [&str; 5] = ["conn", "dns", "http", "ssh", "ssl"];
+
+/// Attacks of which conn.log alone does not tell enough: what was asked for, fetched or refused, or that
+/// nobody had told a host where to go.
+const NEED_MORE_LOGS: [&str; 7] = [
+    "brute-force-inside",
+    "dns-tunnel",
+    "exfiltration-in-pieces",
+    "malware-delivery",
+    "slow-brute-force",
+    "slow-dns-tunnel",
+    "ssh-brute-force",
+];
+
+fn run(plan: Plan, with: With, recordings: &[Recording], scores: &mut Scores) {
     let dir = tempfile::tempdir().unwrap();
     let mut office = Office::open(plan, dir.path());
-    let attacks = match with {
+    let mut attacks = match with {
         With::Attacks => attack(&mut office, recordings, f64::INFINITY),
         With::ShortAttacks => attack(&mut office, recordings, A_WHILE),
         With::Nothing => Vec::new(),
     };
     let host_days = office.hosts() * u64::from(plan.days);
     office.tape.close();
-    let findings = dir.path().join("findings.jsonl");
-    let logs =
-        ["conn", "dns", "http", "ssh", "ssl"].map(|log| dir.path().join(format!("{log}.log")));
-    let options = ["detect", "-q", "--no-db", "--json"].map(Into::into);
-    let files = [findings.clone()].into_iter().chain(logs).map(Into::into);
-    ran(options
-        .into_iter()
-        .chain::<Vec<std::ffi::OsString>>(files.collect()))
-    .exits(0);
-    let found = found(&fs::read_to_string(&findings).unwrap());
-    score.add(host_days, &attacks, found);
+    scores
+        .all
+        .add(host_days, &attacks, detected(dir.path(), &LOGS));
+    for attack in &mut attacks {
+        if NEED_MORE_LOGS.contains(&attack.name.as_str()) {
+            attack.pace = Pace::Blind;
+        }
+    }
+    let found = detected(dir.path(), &LOGS[..1]);
+    scores.alone.add(host_days, &attacks, found);
+}
+
+/// Some days of a household, logged by conn.log alone.
+fn run_household(seed: u64, days: u16, scores: &mut Scores) {
+    let dir = tempfile::tempdir().unwrap();
+    household::live(seed, days, dir.path());
+    let found = detected(dir.path(), &LOGS[..1]);
+    let host_days = household::HOSTS * u64::from(days);
+    scores.alone.add(host_days, &[], found);
+}
+
+/// What is found in these logs.
+fn detected(dir: &Path, logs: &[&str]) -> Vec<Found> {
+    let findings = dir.join("findings.jsonl");
+    let logs = logs.iter().map(|log| dir.join(format!("{log}.log")));
+    let options = ["detect", "-q", "--no-db", "--json"].map(OsString::from);
+    let files = [findings.clone()].into_iter().chain(logs);
+    ran(options.into_iter().chain(files.map(Into::into))).exits(0);
+    found(&fs::read_to_string(&findings).unwrap())
 }
 
 /// Does everything once that takes no longer than `most`, each thing from a host of its own.
@@ -116,7 +157,20 @@ fn recordings() -> Vec<Recording> {
 }
 
 /// The bars that are missed.
-fn missed(score: &Score) -> Vec<String> {
+fn missed(scores: &Scores) -> Vec<String> {
+    let mut missed = missed_by(&scores.all);
+    for (names, most) in [(&AT_ONCE[..], DELAY_SECONDS), (&BEACONS[..], DELAY_PERIODS)] {
+        let delay = scores.all.delay(names);
+        if delay.is_none_or(|delay| delay > most) {
+            missed.push(format!("median delay: {delay:?} of {names:?}"));
+        }
+    }
+    let alone = missed_by(&scores.alone).into_iter();
+    missed.extend(alone.map(|bar| format!("with conn.log alone: {bar}")));
+    missed
+}
+
+fn missed_by(score: &Score) -> Vec<String> {
     let mut missed = Vec::new();
     let mut bar = |name: &str, is_met: bool, value: String| {
         if !is_met {
@@ -141,43 +195,44 @@ fn missed(score: &Score) -> Vec<String> {
         is_met,
         rate.to_string(),
     );
-    for (names, most) in [(&AT_ONCE[..], DELAY_SECONDS), (&BEACONS[..], DELAY_PERIODS)] {
-        let delay = score.delay(names);
-        let is_met = delay.is_some_and(|delay| delay <= most);
-        bar("median delay", is_met, format!("{delay:?} of {names:?}"));
-    }
     missed
 }
 
-fn tell(score: &Score) {
-    for found in &score.wrong {
+fn tell(scores: &Scores) {
+    for found in scores.all.wrong.iter().chain(&scores.alone.wrong) {
         println!(
             "false: {} at {:.0}: {}",
             found.rule, found.at, found.summary
         );
     }
-    println!("\n{}", score.table());
+    println!("\n{}", table(scores));
 }
 
-/// Two days of a small office, everything done to it that does not take long.
+fn table(scores: &Scores) -> String {
+    let (all, alone) = (scores.all.table(), scores.alone.table());
+    format!("all logs\n\n{all}\nconn.log alone, with a household\n\n{alone}")
+}
+
+/// Two days of a small office, everything done to it that does not take long, and of a household.
 #[test]
 fn two_days_are_judged_right() {
-    let mut score = Score::default();
+    let mut scores = Scores::default();
     let plan = Plan {
         seed: 1,
         people: 30,
         days: 2,
     };
-    run(plan, With::ShortAttacks, &recordings(), &mut score);
-    tell(&score);
-    assert_eq!(missed(&score), Vec::<String>::new());
+    run(plan, With::ShortAttacks, &recordings(), &mut scores);
+    run_household(1, 2, &mut scores);
+    tell(&scores);
+    assert_eq!(missed(&scores), Vec::<String>::new());
 }
 
 /// Many offices; `scripts/score` runs it and keeps the table in the file that `SCORE_TABLE` names.
 #[test]
 #[ignore = "takes minutes: scripts/score runs it"]
 fn many_weeks_are_judged_right() {
-    let mut score = Score::default();
+    let mut scores = Scores::default();
     let recordings = recordings();
     for seed in 1..=6 {
         let with = if seed % 2 == 0 {
@@ -190,11 +245,12 @@ fn many_weeks_are_judged_right() {
             people: 40 + (seed as u8 % 3) * 16,
             days: 4,
         };
-        run(plan, with, &recordings, &mut score);
+        run(plan, with, &recordings, &mut scores);
+        run_household(seed, 5, &mut scores);
     }
-    tell(&score);
+    tell(&scores);
     if let Some(file) = env::var_os("SCORE_TABLE") {
-        fs::write(file, score.table()).unwrap();
+        fs::write(file, table(&scores)).unwrap();
     }
-    assert_eq!(missed(&score), Vec::<String>::new());
+    assert_eq!(missed(&scores), Vec::<String>::new());
 }

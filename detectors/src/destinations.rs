@@ -86,6 +86,8 @@ pub(crate) enum Named {
     No,
     /// Nor does it contact many others by name, as far as was seen.
     Unknown,
+    /// Nobody was seen to contact anything by name: as in a conn.log alone.
+    Unseen,
 }
 
 /// Domains that a host contacts by name from which on it is said to go by names.
@@ -168,8 +170,10 @@ impl Destinations {
         let known = self.clients.get(client.key, Some(client.addr));
         if known.is_some_and(|client| client.domains >= GOES_BY_NAMES) {
             Named::No
-        } else {
+        } else if self.domains.len() > 0 {
             Named::Unknown
+        } else {
+            Named::Unseen
         }
     }
 
@@ -395,7 +399,7 @@ mod tests {
             let known = destinations.contact(inside(1), outside(number), at(1_000));
             (known.named, known.inside)
         };
-        assert_eq!(contact(&mut destinations, 1), (Named::Unknown, 1));
+        assert_eq!(contact(&mut destinations, 1), (Named::Unseen, 1));
         for domain in 1..10 {
             destinations.contact_by_name(inside(1), outside(9), name(domain), at(1_000));
             assert_eq!(contact(&mut destinations, 1), (Named::Unknown, 1));

@@ -5,12 +5,13 @@
 //!              sent per exchange, and more was received: over `min_mean_factor` times the mean and
 //!              over `min_total_factor` times the total. A flow with payload both ways is one
 //!              exchange; one older than `interactive_after` is as many as requests it had answered.
+//!              Questions to DNS over UDP count for nothing here, as they have signals of their own.
 //! Blind to     long requests, uploads, one-way channels.
 //! Known noise  all browsing looks like this: it means something only beside a rhythm.
 //! State        per source, destination and port three sums, two times and `max_evidence` flows; pairs
 //!              that came once are evicted first, counted.
 
-use flow_table::{FlowEventKind, Span, Timestamp};
+use flow_table::{FlowEventKind, IpProto, Span, Timestamp};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,8 @@ use crate::state::state;
 use crate::subjects::{Held, Pin, Subjects};
 use crate::wants::{Wants, What};
 use crate::{Severity, SignalKind, Subject, Window};
+
+const DNS_PORT: u16 = 53;
 
 pub(super) struct Exchanges {
     config: CommandExchange,
@@ -131,7 +134,8 @@ impl Detector for Exchanges {
     }
 
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
-        if !seen.has_ports() {
+        let is_question = seen.event.id.proto == IpProto::UDP && seen.port() == DNS_PORT;
+        if !seen.has_ports() || is_question {
             return;
         }
         let (config, max_evidence) = (&self.config, self.general.max_evidence);

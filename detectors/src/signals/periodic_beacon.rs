@@ -5,8 +5,8 @@
 //!              mean) below `max_variation`. Connections closer together than `min_gap` are one beat:
 //!              a browser's parallel connections are no rhythm. Unlike other signals it fires when its
 //!              value, the coefficient of variation, is below the limit. In a network of at least
-//!              `min_hosts` hosts, what a host calls by its name is medium, whatever its beats: pages
-//!              and programs poll as evenly. It is high from as many beats as else are critical, if
+//!              `min_hosts` hosts, what a host calls by its name, or where nobody was seen to use any, is
+//!              medium, whatever its beats: pages and programs poll as evenly. It is high from as many beats as else are critical, if
 //!              there is jitter (a median absolute deviation of at least the part `least_jitter` of the
 //!              median gap), which clocks have none of. Whatever is more than medium must be too even for
 //!              chance: as many gaps between independent connections are that even at most in the part
@@ -214,7 +214,7 @@ fn chance(gaps: u64, mean: f64, deviation: f64, min_gap: Span) -> f64 {
     }
     let radius = deviation / above / count.sqrt();
     // The volume of a ball of as many dimensions, which takes two at a time, over that of the simplex.
-    let (mut share, first) = if gaps % 2 == 0 {
+    let (mut share, first) = if gaps.is_multiple_of(2) {
         (2.0 * radius, 3)
     } else {
         (1.0, 2)
@@ -237,8 +237,10 @@ fn middle(numbers: &mut [f64]) -> f64 {
 
 fn severity(beats: f64, pair: &Pair, known: Option<Known>, config: &PeriodicBeacon) -> Severity {
     let (high, critical) = (config.high.get() as f64, config.critical.get() as f64);
-    let is_usual =
-        |known: &Known| known.named == Named::Yes && known.inside >= config.min_hosts.get();
+    let is_usual = |known: &Known| {
+        let may_be_named = matches!(known.named, Named::Yes | Named::Unseen);
+        may_be_named && known.inside >= config.min_hosts.get()
+    };
     if known.as_ref().is_none_or(|known| !is_usual(known)) {
         reaching(beats, high, critical)
     } else if pair.jitter() >= config.least_jitter.get() {

@@ -3,8 +3,9 @@
 //! Fires when   of a source inside more than `limit` bytes went to one outside address within `window`,
 //!              over `upload_factor` times what came back meanwhile, and at most `few_hosts` hosts
 //!              contact it. High from `high` bytes if it is TCP to an address that nobody told the host,
-//!              which else goes by names; critical from `critical` bytes if it has a name but is new to a
-//!              network of at least `min_hosts` hosts that had been watched for `min_history`. It is
+//!              which else goes by names; critical from `critical` bytes if it has a name, or no names were
+//!              seen, but is new to a network of at least `min_hosts` hosts that had been watched for
+//!              `min_history`. It is
 //!              judged as bytes move, and only what moves in large steps counts (`seen.rs`).
 //! Blind to     what goes to services that many use; trickles; many destinations for little each.
 //! Known noise  backups and storage of one host, until they are no longer new; films sent to a customer:
@@ -77,8 +78,9 @@ fn severity(sent: u64, seen: &Seen<'_>, known: Known, config: &RareUpload) -> Se
         Named::No if seen.event.id.proto == IpProto::TCP && sent > config.high.get() => {
             Severity::High
         }
-        Named::Yes if new && sent > config.critical.get() => Severity::Critical,
-        Named::Yes | Named::No | Named::Unknown => Severity::Medium,
+        Named::No => Severity::Medium,
+        _ if new && sent > config.critical.get() => Severity::Critical,
+        _ => Severity::Medium,
     }
 }
 

@@ -367,6 +367,13 @@ fn command_exchange() {
             ("split over the edge", talk(10, 121_000, 300, 1_200), &[]),
             ("one way", talk(10, 10_000, 300, 0), &[]),
             (
+                "questions to DNS",
+                each(talk(10, 10_000, 300, 1_200), |flow| {
+                    flow.udp().with_port(53)
+                }),
+                &[],
+            ),
+            (
                 "ipv6",
                 each(repeated("fd00::1", "2001:db8::9", 3, 10_000), |flow| {
                     flow.moves(200, 300, 1_200)

@@ -4,9 +4,11 @@
 //! and no more. What makes it more is that few hosts call the destination over TCP, and that
 //!
 //! - nobody told the host where it is, though the host goes by names otherwise, or
-//! - no names were seen at all, and the port is none that much else uses, or
+//! - no names were seen at all, the port is none that much else uses, and the calls are even as such:
+//!   who shares files with strangers meets some of them at times that look even in the long run, or
 //! - it is new to a network that had been watched, and either the port is such a one, or somebody
-//!   took care that the calls be not quite even: clocks are exact, and people far from it.
+//!   took care that the calls be not quite even: clocks are exact, and people far from it. Where no
+//!   names were seen, an address is new where else a domain is.
 
 use flow_table::{IpProto, Span};
 
@@ -30,6 +32,10 @@ pub(super) enum Doubt {
 /// For how long something new must have been called with jitter, once there are enough for a score.
 const LONG_ENOUGH: Span = Span::from_mins(120);
 
+/// Of a few gaps, the largest coefficient of variation that is even: of ten made by chance one in a
+/// thousand is below.
+const MOST_VARIATION: f64 = 0.35;
+
 impl Doubt {
     const ALL: [Self; 4] = [Self::Unnamed, Self::Port, Self::NewPort, Self::NewJitter];
 
@@ -48,10 +54,10 @@ impl Doubt {
             && known.inside >= config.min_hosts.get();
         match known.named {
             Named::No => Some(Self::Unnamed),
-            Named::Unknown => odd.then_some(Self::Port),
-            Named::Yes if !new => None,
+            Named::Unknown | Named::Unseen if odd => is_even(pair, config).then_some(Self::Port),
+            _ if !new => None,
             Named::Yes if odd => Some(Self::NewPort),
-            Named::Yes => is_jittered(pair, config).then_some(Self::NewJitter),
+            _ => is_jittered(pair, config).then_some(Self::NewJitter),
         }
     }
 
@@ -72,6 +78,15 @@ impl Doubt {
             Some(Self::NewPort) => ", new and on a port that little else uses,",
             Some(Self::NewJitter) => ", new and never quite evenly,",
         }
+    }
+}
+
+/// Whether the gaps themselves are about the same.
+fn is_even(pair: &Pair, config: &LongBeacon) -> bool {
+    if pair.is_young(config) {
+        pair.rhythm.gaps().variation() <= MOST_VARIATION
+    } else {
+        pair.rhythm.gaps().spread() <= config.most_jitter.get()
     }
 }
 

@@ -362,6 +362,45 @@ fn names_weigh_in_short_beacons() {
     check_both(SignalKind::PeriodicBeacon, alone);
 }
 
+/// As where there is nothing but conn.log: what is new is what stands out.
+#[test]
+fn where_no_names_are_seen() {
+    const GIGA: u64 = 1_000_000_000;
+    let unseen = |cases: Vec<(&'static str, Vec<Flow>, &'static [Severity])>| {
+        let cases = cases.into_iter();
+        let among = cases.map(|(name, flows, want)| {
+            let all = [flows, network().0].concat();
+            (name, all, vec![], want)
+        });
+        among.collect::<Vec<BothCase>>()
+    };
+    let after = |flows: Vec<Flow>, hours: i64| each(flows, |flow| flow.later(hours * HOUR));
+    let beacons = vec![
+        ("new, with jitter", after(jittered(2), 31), &[Critical][..]),
+        ("new, like a clock", after(even(4), 31), &[Medium]),
+        ("always there", after(jittered(4), 1), &[]),
+    ];
+    check_both(SignalKind::LongBeacon, unseen(beacons));
+    let upload = |hours: i64, sent: u64| {
+        vec![tcp(hours * HOUR, "10.0.0.1", "203.0.113.5", 443).moves(HOUR, sent, 90)]
+    };
+    let uploads = vec![
+        ("to what is new", upload(31, 4 * GIGA + 1), &[Critical][..]),
+        ("less", upload(31, 4 * GIGA), &[Medium]),
+        ("to what was always there", upload(1, 9 * GIGA), &[Medium]),
+    ];
+    check_both(SignalKind::RareUpload, unseen(uploads));
+    let beats = |count: i64, jitter: i64| {
+        let gap = move |nth: i64| (20_000 + (nth * 7_919 % 181 - 90) * jitter, 300);
+        after(calls("10.0.0.1", "203.0.113.5", (0..count).map(gap)), 31)
+    };
+    let polls = vec![
+        ("like a clock", beats(12, 0), &[Medium][..]),
+        ("with jitter", beats(12, 40), &[High]),
+    ];
+    check_both(SignalKind::PeriodicBeacon, unseen(polls));
+}
+
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn rare_upload() {
