@@ -155,6 +155,23 @@ fn columns_tell_whose_rows_they_are() {
     }
 }
 
+/// Zeek's `Log::default_scope_sep` may be another than a point.
+#[test]
+fn columns_may_be_named_with_underscores() {
+    let capture = capture("horizontal-scan");
+    let out = tempfile::tempdir().unwrap();
+    let log = out.path().join("conn.log");
+    for format in ["tsv", "json"] {
+        let options = ["--no-db", "-q", "--log-format", format];
+        replay(&[&capture.path], out.path(), &options).exits(0);
+        let want = detect(&[&log], &[]).exits(0).stdout;
+        assert!(want.contains("RECON-001"), "{want}");
+        let renamed = fs::read_to_string(&log).unwrap().replace("id.", "id_");
+        fs::write(&log, renamed).unwrap();
+        assert_eq!(detect(&[&log], &[]).exits(0).stdout, want);
+    }
+}
+
 #[test]
 fn uids_are_those_of_the_logs() {
     let dir = tempfile::tempdir().unwrap();

@@ -46,7 +46,16 @@ impl Kind {
     /// By the name of its file: `conn.log`, `conn.00:00:00-01:00:00.log.gz`, `conn_20240501.log`, but
     /// not `conn-summary.log`.
     fn of_file(path: &Path) -> Option<Self> {
+        Self::of_name(path.file_name()?.to_str()?)
+    }
+
+    /// By the name that Zeek's package for streams of JSON gives: `json_streaming_conn.1.log`.
+    fn of_stream(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?;
+        Self::of_name(name.strip_prefix("json_streaming_")?)
+    }
+
+    fn of_name(name: &str) -> Option<Self> {
         let end = name.find(|letter: char| !letter.is_ascii_alphanumeric())?;
         let (stem, rest) = name.split_at_checked(end)?;
         let dated = rest.strip_prefix(['_', '-']);
@@ -73,7 +82,8 @@ pub(crate) struct LogFile {
 const MAX_DEPTH: usize = 8;
 
 /// The files that are meant: those named, and of directories those whose names say that they are of
-/// a kind that is read, in the order of their names. Of what cannot be listed, why.
+/// a kind that is read, in the order of their names. Streams have the rows of the logs beside them: they
+/// are read where there are none. Of what cannot be listed, why.
 pub(crate) fn find(paths: &[PathBuf]) -> (Vec<LogFile>, Vec<String>) {
     let (mut files, mut problems) = (Vec::new(), Vec::new());
     for path in paths {
@@ -103,6 +113,12 @@ fn list(dir: &Path, depth: usize, files: &mut Vec<LogFile>, problems: &mut Vec<S
         Err(error) => return problems.push(format!("{}: cannot list: {error}", dir.display())),
     };
     paths.sort();
+    let has_logs = paths.iter().any(|path| Kind::of_file(path).is_some());
+    let kind = if has_logs {
+        Kind::of_file
+    } else {
+        Kind::of_stream
+    };
     for path in paths {
         if path.is_dir() {
             if depth < MAX_DEPTH {
@@ -110,8 +126,7 @@ fn list(dir: &Path, depth: usize, files: &mut Vec<LogFile>, problems: &mut Vec<S
             } else {
                 problems.push(format!("{}: too deep, not looked into", path.display()));
             }
-        } else if let Some(kind) = Kind::of_file(&path) {
-            let named = Some(kind);
+        } else if let named @ Some(_) = kind(&path) {
             files.push(LogFile { path, named });
         }
     }
@@ -129,6 +144,7 @@ mod tests {
             ("dns.00:00:00-01:00:00.log.zst", Some(Kind::Dns)),
             ("conn_20240501.log", Some(Kind::Conn)),
             ("conn-2024-05-01.json.gz", Some(Kind::Conn)),
+            ("conn.log.labeled", Some(Kind::Conn)),
             ("conn-summary.log.gz", None),
             ("open_conn.log", None),
             ("conn.pcap", None),
@@ -137,6 +153,27 @@ mod tests {
         ] {
             assert_eq!(Kind::of_file(Path::new(name)), want, "{name}");
         }
+    }
+
+    #[test]
+    fn streams_are_read_where_no_logs_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let listed = || {
+            let name = |file: LogFile| (file.path.file_name().unwrap().to_owned(), file.named);
+            let (files, _) = find(&[dir.path().to_owned()]);
+            files.into_iter().map(name).collect::<Vec<_>>()
+        };
+        for name in ["conn.1", "conn", "dns", "notice"] {
+            fs::write(dir.path().join(format!("json_streaming_{name}.log")), "").unwrap();
+        }
+        let streams = [
+            ("json_streaming_conn.1.log".into(), Some(Kind::Conn)),
+            ("json_streaming_conn.log".into(), Some(Kind::Conn)),
+            ("json_streaming_dns.log".into(), Some(Kind::Dns)),
+        ];
+        assert_eq!(listed(), streams);
+        fs::write(dir.path().join("conn.log"), "").unwrap();
+        assert_eq!(listed(), [("conn.log".into(), Some(Kind::Conn))]);
     }
 
     #[test]

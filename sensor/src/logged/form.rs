@@ -109,7 +109,7 @@ impl Form {
         };
         let known = columns(kind);
         let column = |field: &[u8]| {
-            let place = known.iter().position(|name| name.as_bytes() == field)?;
+            let place = known.iter().position(|name| is_column(name, field))?;
             u8::try_from(place).ok()
         };
         let columns: Vec<Option<u8>> = fields.map(column).collect();
@@ -201,6 +201,12 @@ fn needed(kind: Kind) -> impl Iterator<Item = &'static str> {
     shared.chain([own])
 }
 
+/// Whether a column is written so: Zeek may be told to put `_` for the point in `id.orig_h`.
+fn is_column(column: &str, written: &[u8]) -> bool {
+    let is_same = |(byte, as_is): (u8, &u8)| byte == *as_is || (byte, *as_is) == (b'.', b'_');
+    column.len() == written.len() && column.bytes().zip(written).all(is_same)
+}
+
 /// The byte that `#separator` names: `\x09`, or itself.
 fn unescaped(text: &[u8]) -> u8 {
     let hex = text
@@ -265,7 +271,8 @@ impl<'de, const N: usize> Visitor<'de> for Object<'_, 'de, N> {
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
         while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
             let raw: &'de RawValue = map.next_value()?;
-            let place = self.names.iter().position(|known| *known == name);
+            let mut names = self.names.iter();
+            let place = names.position(|known| is_column(known, name.as_bytes()));
             if let Some(value) = place.and_then(|place| self.values.get_mut(place)) {
                 *value = scalar(raw.get());
             }

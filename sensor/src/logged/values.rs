@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::hash::Hasher;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 use flow_table::protocol::Record;
 use flow_table::{FlowId, IpProto, ProtocolRow, Span, Timestamp, Uid};
@@ -182,9 +183,13 @@ pub(super) fn interval(value: &Value<'_>) -> Option<Span> {
     nanos(value).map(Span::from_nanos)
 }
 
-/// Billionths of what is written with a point.
+/// Billionths of what is written with a point, or, of JSON, with an exponent.
 fn nanos(value: &Value<'_>) -> Option<i64> {
     let text = value.as_deref()?;
+    if text.iter().any(|byte| byte.eq_ignore_ascii_case(&b'e')) {
+        let seconds = Duration::try_from_secs_f64(parsed(value)?).ok()?;
+        return i64::try_from(seconds.as_nanos()).ok();
+    }
     let point = text.iter().position(|byte| *byte == b'.');
     let (whole, decimals) = match point {
         Some(point) => (text.get(..point)?, text.get(point + 1..)?),
@@ -286,6 +291,11 @@ mod tests {
                 "2023-11-14T22:13:20.500000Z",
                 Some(1_700_000_000_500_000_000),
             ),
+            ("7e-6", Some(7_000)),
+            ("9.5367431640625E-07", Some(954)),
+            ("1.7e+09", Some(1_700_000_000_000_000_000)),
+            ("1e300", None),
+            ("-7e-6", None),
             ("99999999999", None),
             ("-5.0", None),
             ("yesterday", None),
