@@ -16,7 +16,7 @@ use support::frames::{self, connection, datagrams, scan};
 use support::mmdb;
 use support::pcap::Capture;
 use support::rows::rows;
-use support::run::{self, Ran};
+use support::run::{self, Ran, said};
 use support::summary::Summary;
 use support::{captures, root};
 
@@ -103,6 +103,59 @@ fn usage_errors_do_not_start() {
         );
         assert_eq!(ran.stdout, "", "{args:?}");
     }
+}
+
+#[test]
+fn messages_are_text_or_json() {
+    let sample = Sample::of(&scan());
+    let broken = sample.file("broken.toml", "tick = 7\nno_such_key = 1\n");
+    let other = sample.file("other", "LM-001 src=10.9.9.9\n");
+    let nothing = sample.file("nothing.pcap", "");
+    let cases: [(&[&str], &[&str]); 6] = [
+        (&[], &["summary"]),
+        (&["-v", "--fail-on", "low"], &["summary", "too_severe"]),
+        (&["--expect", &other], &["summary", "unexpected"]),
+        (&[&nothing], &["summary", "not_read"]),
+        (&["--config", &broken], &["bad_configuration"]),
+        (&["--filter", "nonsense"], &["not_started"]),
+    ];
+    for (options, want) in cases {
+        let text = sample.replay(options);
+        let json = sample.replay(&[options, &["--messages", "json"]].concat());
+        assert_eq!((json.code, &json.stdout), (text.code, &text.stdout));
+        let said = said(&json.stderr);
+        let events: Vec<_> = said
+            .iter()
+            .map(|message| message["event"].as_str())
+            .collect();
+        let want: Vec<_> = want.iter().map(|event| Some(*event)).collect();
+        assert_eq!(events, want, "{json:#?}");
+        // The same texts, but for how long it took.
+        let texts = said
+            .iter()
+            .map(|message| message["message"].as_str().unwrap());
+        let lines = |text: &str| -> Vec<String> {
+            let lines = text.lines().filter(|line| !line.starts_with("took"));
+            lines
+                .map(|line| line.trim_start_matches("flowhawk: ").to_owned())
+                .collect()
+        };
+        let texts: Vec<_> = texts.flat_map(lines).collect();
+        assert_eq!(texts, lines(&text.stderr));
+        let Some(summary) = said.iter().find(|message| message["event"] == "summary") else {
+            continue;
+        };
+        let read = Summary::of(&text.stderr).unwrap();
+        let counts = ["packets", "flows"].map(|name| summary[name].as_u64().unwrap());
+        assert_eq!(counts, [read.packets, read.flows]);
+        assert_eq!(summary["signals"]["PORT_SCAN"], 1, "{summary}");
+        assert_eq!(summary["detections"]["medium"], 1, "{summary}");
+    }
+    let told = sample.replay(&["--messages", "json", "--progress", "always"]);
+    let said = said(&told.stderr);
+    assert_eq!(said[0]["event"], "progress");
+    assert!(said[0]["packets"].is_u64(), "{told:#?}");
+    assert_eq!(sample.replay(&["-q", "--messages", "json"]).stderr, "");
 }
 
 #[test]

@@ -27,11 +27,11 @@ use crate::baseline::Limits;
 use crate::baseline::{Unusable, Wanted};
 use crate::cli::{LiveArgs, TalkArgs};
 use crate::config::{Config, MetricsAt};
+use crate::messages::{Event, say};
 use crate::output::{Crowd, Existing, Keep, Rotation, Upkeep};
 use crate::pipeline::{Fed, Feeder, Missing, Source, Totals, feed};
 use crate::progress::Live;
 use crate::run::{Heard, Job, Keeping, Outcome, Started, Telling};
-use crate::say;
 use control::{Control, Reach, Stop, Watch};
 use interfaces::Interfaces;
 use listen::{Listener, Outlet, Report};
@@ -157,12 +157,14 @@ fn announce(args: &LiveArgs, server: Option<&Server>) {
         return;
     }
     if let Some(server) = server {
-        say(format_args!(
-            "metrics at http://{}/metrics",
-            server.address()
-        ));
+        let address = server.address();
+        let text = format!("metrics at http://{address}/metrics");
+        let message = Event::MetricsServed.says(text);
+        say(&message.with("address", address.to_string()));
     }
-    say(format_args!("listening on {}", args.interfaces.join(", ")));
+    let text = format!("listening on {}", args.interfaces.join(", "));
+    let message = Event::Listening.says(text);
+    say(&message.with("interfaces", args.interfaces.clone()));
 }
 
 /// What is to be known from the run before: the command line says where, or else the configuration.
@@ -289,7 +291,8 @@ impl Ears {
         for listener in self.listeners {
             let name = listener.thread().name().unwrap_or("?").to_owned();
             let Ok(report) = listener.join() else {
-                heard.losses.push(format!("{name}: its thread panicked"));
+                let text = format!("{name}: its thread panicked");
+                heard.losses.push(Event::Panicked.says(text));
                 continue;
             };
             fed.push(report.fed);
@@ -313,11 +316,13 @@ impl Ears {
         totals.bytes += lost.1;
         totals.dropped.add_many(DropReason::QueueFull, lost);
         if lost.0 > 0 {
-            heard.losses.push(format!(
-                "{} packets ({} bytes) were left out because the workers were behind (queue_full); more \
-                 --threads or a --filter may help",
-                lost.0, lost.1
+            let (packets, bytes) = lost;
+            let message = Event::QueueFull.says(format_args!(
+                "{packets} packets ({bytes} bytes) were left out because the workers were behind (queue_full); more \
+                 --threads or a --filter may help"
             ));
+            let message = message.with("packets", packets).with("bytes", bytes);
+            heard.losses.push(message);
         }
         heard
     }

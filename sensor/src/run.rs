@@ -18,6 +18,7 @@ use crate::cli::{CommonArgs, FindingArgs, InputArgs, ReplayArgs};
 use crate::clock::{Stopwatch, time_of_day};
 use crate::config::{Config, FileHash, Target};
 use crate::findings::Tally;
+use crate::messages::{Event, Message};
 use crate::output::{
     Archive, Crowd, Existing, FindingSender, Keep, Logs, OutputDir, Outputs, ReceiverTally,
     Receivers, Rotation, RunRecord, Sink, Upkeep, log_queue,
@@ -41,7 +42,7 @@ const FRAGMENT_SHARE: u64 = 16;
 #[derive(Debug)]
 pub(crate) struct Outcome {
     /// A sentence for everything that was lost or could not be read.
-    pub(crate) losses: Vec<String>,
+    pub(crate) losses: Vec<Message>,
     pub(crate) found: Tally,
 }
 
@@ -158,7 +159,7 @@ pub(crate) struct Heard {
     /// What was counted besides, by name.
     pub(crate) counters: Vec<(String, u64)>,
     /// A sentence for everything that was lost.
-    pub(crate) losses: Vec<String>,
+    pub(crate) losses: Vec<Message>,
 }
 
 impl Job<'_> {
@@ -226,9 +227,9 @@ impl Job<'_> {
         summary.written = written(common, &dir);
         summary::print(&common.talk, &summary, &report.tally);
 
-        let mut losses: Vec<String> = totals.problems.iter().map(ToString::to_string).collect();
+        let mut losses = Event::NotRead.says_all(&totals.problems);
         losses.extend(heard.losses);
-        losses.extend(logged.err().map(|lost| lost.to_string()));
+        losses.extend(logged.err().map(|lost| lost.message(Event::RowsLost)));
         losses.extend(report.lost);
         losses.extend(memory.end(totals.first, counters.late_events));
         Ok(Outcome {
