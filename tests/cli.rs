@@ -18,7 +18,7 @@ use support::pcap::Capture;
 use support::rows::rows;
 use support::run::{self, Ran, said};
 use support::summary::Summary;
-use support::{captures, root};
+use support::{captures, cpus_allowed, root};
 
 /// A capture and a place for what comes of it.
 struct Sample {
@@ -87,13 +87,14 @@ fn help_names_the_exit_codes() {
 
 #[test]
 fn usage_errors_do_not_start() {
-    let cases: [&[&str]; 6] = [
+    let cases: [&[&str]; 7] = [
         &[],
         &["replay"],
         &["replya", "a.pcap"],
         &["replay", "--threads", "0", "a.pcap"],
         &["replay", "--no-db", "--db", "x", "a.pcap"],
         &["detections", "--severity", "terrible"],
+        &["live", "-i", "lo", "--cpus", "0,2-"],
     ];
     for args in cases {
         let ran = run::ran(args).exits(2);
@@ -156,6 +157,25 @@ fn messages_are_text_or_json() {
     assert_eq!(said[0]["event"], "progress");
     assert!(said[0]["packets"].is_u64(), "{told:#?}");
     assert_eq!(sample.replay(&["-q", "--messages", "json"]).stderr, "");
+}
+
+/// Before anything is asked of interfaces, so it takes no rights.
+#[test]
+fn cpus_that_are_not_there_are_refused() {
+    let last = "1023";
+    let allowed = cpus_allowed("/proc/self");
+    let sample = Sample::of(&datagrams(3));
+    let config = sample.file("cpus.toml", &format!("[live]\ncpus = \"{last}\"\n"));
+    for options in [["--cpus", last], ["--config", &config]] {
+        let ran = run::ran([&["live", "-i", "nowhere"], &options[..]].concat()).exits(2);
+        let want = format!(
+            "flowhawk: cannot run on CPU {last}: it is not there, or not for this process, which may run on {allowed}\n"
+        );
+        assert_eq!(ran.stderr, want);
+    }
+    let listed = sample.file("twice.toml", "[live]\ncpus = \"0,0\"\n");
+    let ran = run::ran(["check", "--config", &listed]).exits(2);
+    assert!(ran.stderr.contains("CPU 0 is named twice"), "{ran:#?}");
 }
 
 #[test]

@@ -29,6 +29,7 @@ use crate::cli::{LiveArgs, TalkArgs};
 use crate::config::{Config, MetricsAt};
 use crate::messages::{Event, say};
 use crate::output::{Crowd, Existing, Keep, Rotation, Upkeep};
+use crate::pins::Pins;
 use crate::pipeline::{Fed, Feeder, Missing, Source, Totals, feed};
 use crate::progress::Live;
 use crate::run::{Heard, Job, Keeping, Outcome, Started, Telling};
@@ -59,6 +60,7 @@ const LONGEST_TICK: Span = Span::from_millis(100);
 
 /// Listens until told to stop.
 pub(crate) fn run(args: &LiveArgs, config: &Config) -> anyhow::Result<Outcome> {
+    let pins = Pins::on(args.cpus.as_ref().unwrap_or(&config.live.cpus))?;
     let rings = open(args)?;
     let metrics = bind(args, config)?;
     let control = Control::new().context("cannot listen for signals")?;
@@ -71,6 +73,7 @@ pub(crate) fn run(args: &LiveArgs, config: &Config) -> anyhow::Result<Outcome> {
         seed: control::random(),
         // The kernel does it.
         filter: None,
+        pins: pins.after(rings.len()),
     };
     let chunks = config.memory_limit.0 / QUEUE_SHARE / ring::CHUNK_BYTES;
     let (feeder, feed) = feed(usize::try_from(chunks).unwrap_or(usize::MAX).max(2));
@@ -94,7 +97,7 @@ pub(crate) fn run(args: &LiveArgs, config: &Config) -> anyhow::Result<Outcome> {
         let sources = sources(config, started, &feeder, &ear);
         let server = metrics.map(|listener| Server::answer(listener, sources));
         let server = server.transpose().context("cannot serve metrics")?;
-        let ears = Ears::start(rings, feeder, &ear)?;
+        let ears = Ears::start(rings, feeder, &ear, &pins)?;
         let loss = LossWatch::new(
             Arc::clone(&ear.missing),
             config.live.too_much_loss,
@@ -260,7 +263,7 @@ struct Ears {
 }
 
 impl Ears {
-    fn start(rings: Vec<Ring>, feeder: Feeder, ear: &Ear) -> anyhow::Result<Self> {
+    fn start(rings: Vec<Ring>, feeder: Feeder, ear: &Ear, pins: &Pins) -> anyhow::Result<Self> {
         let mut ears = Self {
             listeners: Vec::new(),
             merger: None,
@@ -274,10 +277,14 @@ impl Ears {
             let run = move || merger.run(feeder);
             ears.merger = Some(thread::Builder::new().name("merge".to_owned()).spawn(run)?);
         }
-        for (ring, outlet) in rings.into_iter().zip(outlets) {
+        for (nth, (ring, outlet)) in rings.into_iter().zip(outlets).enumerate() {
             let name = format!("{}/{}", ring.name(), ring.nth());
             let listener = Listener::new(ring, outlet, ear.clone());
-            let run = move || listener.run();
+            let pins = pins.clone();
+            let run = move || {
+                pins.pin(nth);
+                listener.run()
+            };
             ears.listeners
                 .push(thread::Builder::new().name(name).spawn(run)?);
         }

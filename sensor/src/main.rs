@@ -19,6 +19,7 @@ mod logged;
 mod messages;
 mod origins;
 mod output;
+mod pins;
 mod pipeline;
 mod progress;
 mod rulebook;

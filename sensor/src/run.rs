@@ -23,6 +23,7 @@ use crate::output::{
     Archive, Crowd, Existing, FindingSender, Keep, Logs, OutputDir, Outputs, ReceiverTally,
     Receivers, Rotation, RunRecord, Sink, Upkeep, log_queue,
 };
+use crate::pins::Pins;
 use crate::pipeline::{self, Settings, Source, Stage, StageOutputs, StageTotals, ToStage, Totals};
 use crate::progress::{Live, Progress};
 use crate::summary::{self, Dropped, RunSummary};
@@ -58,6 +59,7 @@ pub(crate) fn replay(args: &ReplayArgs, config: &Config) -> anyhow::Result<Outco
         size: total_size(&args.files),
         seed: REPLAY_SEED,
         filter: args.common.input.filter.clone(),
+        pins: Pins::default(),
     };
     let files = args.files.clone();
     job.run(
@@ -85,6 +87,8 @@ pub(crate) struct Job<'a> {
     pub(crate) seed: u64,
     /// Which packets workers look at, written as for tcpdump.
     pub(crate) filter: Option<String>,
+    /// Where workers stay.
+    pub(crate) pins: Pins,
 }
 
 /// How outputs are kept, and what can be changed while they are written.
@@ -263,11 +267,14 @@ impl Job<'_> {
 
     fn settings(&self, end: End) -> Settings {
         let (input, config) = (&self.common.input, self.config);
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let threads = input.threads.map_or(cores, usize::from).min(KEY_GROUPS);
+        let cores = || thread::available_parallelism().map_or(1, usize::from);
+        let usual = || self.pins.count().unwrap_or_else(cores);
+        let threads = input.threads.map_or_else(usual, usize::from);
+        let threads = threads.min(KEY_GROUPS);
         let ignore = input.ignore_checksums || config.ignore_checksums;
         Settings {
             threads,
+            pins: self.pins.clone(),
             end,
             flows: FlowConfig {
                 seed: self.seed,

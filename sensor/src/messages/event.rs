@@ -84,6 +84,8 @@ events! {
     ReceiverBack = Info "receiver_back" ["receiver"],
     /// A receiver does not take a finding, which is left out.
     FindingRefused = Warning "finding_refused" ["receiver"],
+    /// A thread could not be kept on its CPU.
+    NotPinned = Warning "not_pinned" ["cpu"],
     /// How far it is (`--progress always`).
     Progress = Info "progress" ["packets" "rows" "bytes" "flows" "detections"],
     /// At the end: everything that was counted.
