@@ -16,9 +16,9 @@ use support::frames::{self, connection, datagrams, scan};
 use support::mmdb;
 use support::pcap::Capture;
 use support::rows::rows;
-use support::run::{self, Ran};
+use support::run::{self, Ran, said};
 use support::summary::Summary;
-use support::{captures, root};
+use support::{captures, cpus_allowed, root};
 
 /// A capture and a place for what comes of it.
 struct Sample {
@@ -87,13 +87,14 @@ fn help_names_the_exit_codes() {
 
 #[test]
 fn usage_errors_do_not_start() {
-    let cases: [&[&str]; 6] = [
+    let cases: [&[&str]; 7] = [
         &[],
         &["replay"],
         &["replya", "a.pcap"],
         &["replay", "--threads", "0", "a.pcap"],
         &["replay", "--no-db", "--db", "x", "a.pcap"],
         &["detections", "--severity", "terrible"],
+        &["live", "-i", "lo", "--cpus", "0,2-"],
     ];
     for args in cases {
         let ran = run::ran(args).exits(2);
@@ -103,6 +104,78 @@ fn usage_errors_do_not_start() {
         );
         assert_eq!(ran.stdout, "", "{args:?}");
     }
+}
+
+#[test]
+fn messages_are_text_or_json() {
+    let sample = Sample::of(&scan());
+    let broken = sample.file("broken.toml", "tick = 7\nno_such_key = 1\n");
+    let other = sample.file("other", "LM-001 src=10.9.9.9\n");
+    let nothing = sample.file("nothing.pcap", "");
+    let cases: [(&[&str], &[&str]); 6] = [
+        (&[], &["summary"]),
+        (&["-v", "--fail-on", "low"], &["summary", "too_severe"]),
+        (&["--expect", &other], &["summary", "unexpected"]),
+        (&[&nothing], &["summary", "not_read"]),
+        (&["--config", &broken], &["bad_configuration"]),
+        (&["--filter", "nonsense"], &["not_started"]),
+    ];
+    for (options, want) in cases {
+        let text = sample.replay(options);
+        let json = sample.replay(&[options, &["--messages", "json"]].concat());
+        assert_eq!((json.code, &json.stdout), (text.code, &text.stdout));
+        let said = said(&json.stderr);
+        let events: Vec<_> = said
+            .iter()
+            .map(|message| message["event"].as_str())
+            .collect();
+        let want: Vec<_> = want.iter().map(|event| Some(*event)).collect();
+        assert_eq!(events, want, "{json:#?}");
+        // The same texts, but for how long it took.
+        let texts = said
+            .iter()
+            .map(|message| message["message"].as_str().unwrap());
+        let lines = |text: &str| -> Vec<String> {
+            let lines = text.lines().filter(|line| !line.starts_with("took"));
+            lines
+                .map(|line| line.trim_start_matches("flowhawk: ").to_owned())
+                .collect()
+        };
+        let texts: Vec<_> = texts.flat_map(lines).collect();
+        assert_eq!(texts, lines(&text.stderr));
+        let Some(summary) = said.iter().find(|message| message["event"] == "summary") else {
+            continue;
+        };
+        let read = Summary::of(&text.stderr).unwrap();
+        let counts = ["packets", "flows"].map(|name| summary[name].as_u64().unwrap());
+        assert_eq!(counts, [read.packets, read.flows]);
+        assert_eq!(summary["signals"]["PORT_SCAN"], 1, "{summary}");
+        assert_eq!(summary["detections"]["medium"], 1, "{summary}");
+    }
+    let told = sample.replay(&["--messages", "json", "--progress", "always"]);
+    let said = said(&told.stderr);
+    assert_eq!(said[0]["event"], "progress");
+    assert!(said[0]["packets"].is_u64(), "{told:#?}");
+    assert_eq!(sample.replay(&["-q", "--messages", "json"]).stderr, "");
+}
+
+/// Before anything is asked of interfaces, so it takes no rights.
+#[test]
+fn cpus_that_are_not_there_are_refused() {
+    let last = "1023";
+    let allowed = cpus_allowed("/proc/self");
+    let sample = Sample::of(&datagrams(3));
+    let config = sample.file("cpus.toml", &format!("[live]\ncpus = \"{last}\"\n"));
+    for options in [["--cpus", last], ["--config", &config]] {
+        let ran = run::ran([&["live", "-i", "nowhere"], &options[..]].concat()).exits(2);
+        let want = format!(
+            "flowhawk: cannot run on CPU {last}: it is not there, or not for this process, which may run on {allowed}\n"
+        );
+        assert_eq!(ran.stderr, want);
+    }
+    let listed = sample.file("twice.toml", "[live]\ncpus = \"0,0\"\n");
+    let ran = run::ran(["check", "--config", &listed]).exits(2);
+    assert!(ran.stderr.contains("CPU 0 is named twice"), "{ran:#?}");
 }
 
 #[test]

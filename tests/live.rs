@@ -18,11 +18,12 @@ use flate2::read::GzDecoder;
 use rusqlite::Connection;
 
 use support::frames::{self, Path as Way, SYN, tcp};
-use support::net::{Listening, Wires, can_be_wired, capture, copy_for_nobody, now};
+use support::net::{Listening, Wires, can_be_wired, capture, copy_for_nobody, now, wait_until};
 use support::pcap::Capture;
 use support::rows::rows;
 use support::run::{self, Ran, binary};
 use support::summary::Summary;
+use support::{cpus_allowed, listed};
 
 /// Captures that are sent as they were recorded: what is found in them depends on when things
 /// happened, so none is hurried.
@@ -538,6 +539,82 @@ fn archived(dir: &Path) -> Vec<(String, String)> {
         (log.file_name().unwrap().to_str().unwrap().to_owned(), text)
     })
     .collect()
+}
+
+/// The first of them captures, the next ones work; who does anything else may be anywhere.
+#[test]
+fn threads_stay_on_the_cpus_they_are_given() {
+    let allowed = cpus_allowed("/proc/self");
+    let cpus: Vec<String> = listed(&allowed)
+        .take(2)
+        .map(|cpu| cpu.to_string())
+        .collect();
+    let [one, other] = &cpus[..] else {
+        eprintln!("skipped: there is one CPU only");
+        return;
+    };
+    if !can_be_wired() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("cpus.toml");
+    fs::write(&config, format!("[live]\ncpus = \"{other},{one}\"\n")).unwrap();
+    let config = config.to_str().unwrap();
+    let (both, turned) = (format!("{one},{other}"), format!("{other},{one}"));
+    let cases: [(&[&str], Names<'_>); 5] = [
+        (
+            &["--cpus", &both],
+            &[("b0/0", one), ("shard-0", other), ("shard-1", one)],
+        ),
+        (
+            &["--config", config],
+            &[("b0/0", other), ("shard-0", one), ("shard-1", other)],
+        ),
+        // Whoever works alone began all others.
+        (
+            &["--cpus", &turned, "--threads", "1"],
+            &[("b0/0", other), ("flowhawk", one)],
+        ),
+        (
+            &["--config", config, "--cpus", one, "--capture-threads", "2"],
+            &[("b0/0", one), ("b0/1", one), ("flowhawk", one)],
+        ),
+        (&[], &[]),
+    ];
+    let wires = Wires::new(1);
+    for (options, want) in cases {
+        let ear = wires.listen(&dir.path().join("out"), options);
+        let process = format!("/proc/{}", ear.pid());
+        let pinned = || -> Vec<(String, String)> {
+            let mut pinned = threads(&process);
+            pinned.retain(|(_, cpus)| *cpus != allowed);
+            pinned.sort();
+            pinned
+        };
+        let mut want: Vec<_> = want
+            .iter()
+            .map(|(name, cpu)| (name.to_string(), cpu.to_string()))
+            .collect();
+        want.sort();
+        wait_until(&format!("{options:?}: {want:?}"), || pinned() == want);
+        assert!(threads(&process).iter().any(|(name, _)| name == "stage"));
+        let sent = wires.send(&capture("nanosecond"), &[]);
+        complete(&ear.finish(), sent);
+    }
+}
+
+/// Names of threads, and the CPU that each stays on.
+type Names<'a> = &'a [(&'a str, &'a str)];
+
+/// The name of each thread of a process, and the CPUs it may run on.
+fn threads(process: &str) -> Vec<(String, String)> {
+    let tasks = fs::read_dir(format!("{process}/task")).unwrap();
+    let paths = tasks.map(|task| task.unwrap().path().display().to_string());
+    let of = |path: String| {
+        let name = fs::read_to_string(format!("{path}/comm")).unwrap();
+        (name.trim().to_owned(), cpus_allowed(&path))
+    };
+    paths.map(of).collect()
 }
 
 #[test]

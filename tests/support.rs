@@ -80,3 +80,19 @@ pub(crate) fn logs(out: &Path) -> BTreeMap<String, Vec<u8>> {
         })
         .collect()
 }
+
+/// The CPUs that a process or a thread may run on, by its directory in /proc.
+pub(crate) fn cpus_allowed(task: &str) -> String {
+    let status = fs::read_to_string(format!("{task}/status")).unwrap();
+    let mut lines = status.lines();
+    let list = lines.find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    list.unwrap().trim().to_owned()
+}
+
+/// Each CPU of such a list.
+pub(crate) fn listed(list: &str) -> impl Iterator<Item = usize> {
+    list.split(',').flat_map(|part| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        first.parse().unwrap()..=last.parse().unwrap()
+    })
+}

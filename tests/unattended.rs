@@ -15,11 +15,13 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use support::mmdb;
 use support::net::{Wires, can_be_wired, capture, wait_until};
 use support::root;
 use support::rows::rows;
-use support::run::installed;
+use support::run::{installed, said};
 use support::summary::Summary;
 
 /// What Prometheus asks for.
@@ -198,7 +200,7 @@ fn the_dashboard_shows_only_what_is_served_and_all_of_it() {
         return;
     }
     let text = fs::read_to_string(root().join("docs/grafana/flowhawk.json")).unwrap();
-    let dashboard: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let dashboard: Value = serde_json::from_str(&text).unwrap();
     let mut shown = BTreeSet::new();
     for panel in dashboard["panels"].as_array().unwrap() {
         for target in panel["targets"].as_array().into_iter().flatten() {
@@ -410,6 +412,92 @@ fn loss_is_said_while_it_happens() {
         (26, "PacketFilter::Dropped_Packets")
     );
     assert!(ran.stderr.contains(cells[11]), "{notice} {ran:#?}");
+}
+
+/// Whatever happens: loss, reloads that succeed and that fail, the end.
+#[test]
+fn all_that_is_said_can_be_json() {
+    if !can_be_wired() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (config, out) = (dir.path().join("small.toml"), dir.path().join("out"));
+    let small = "memory_limit = \"64MiB\"\n";
+    fs::write(&config, small).unwrap();
+    let options = [
+        "--config",
+        config.to_str().unwrap(),
+        "--buffer-size",
+        "1MiB",
+        "--threads",
+        "1",
+        "--metrics",
+        "127.0.0.1:0",
+        "--messages",
+        "json",
+    ];
+    let wires = Wires::new(1);
+    let mut ear = wires.listen(&out, &options);
+    let sent = wires.send(&capture("syn-flood"), &["--topspeed", "--loop", "40"]);
+    ear.hears("losing packets: ");
+    for (settings, said) in [
+        ("tick = \"200ms\"\n", "tick changed: "),
+        ("tick = 7\n", "the configuration stays as it was"),
+    ] {
+        fs::write(&config, small.to_owned() + settings).unwrap();
+        ear.signal("-HUP");
+        ear.hears(said);
+    }
+    let ran = ear.finish().exits(1);
+    let said = said(&ran.stderr);
+    let events: Vec<&str> = said.iter().map(event).collect();
+    let first = [
+        "metrics_served",
+        "listening",
+        "packets_lost",
+        "reloaded",
+        "restart_needed",
+        "configuration_kept",
+        "summary",
+    ];
+    assert_eq!(events[..first.len()], first, "{ran:#?}");
+    let [_, listening, loss, reloaded, key, kept, summary, ends @ ..] = &said[..] else {
+        panic!("{ran:#?}");
+    };
+    assert_eq!(listening["interfaces"], json!(["b0"]));
+    assert!(number(&loss["dropped"]) > 0 && number(&loss["of"]) >= number(&loss["dropped"]));
+    assert_eq!(number(&reloaded["suppressions"]), 0);
+    assert_eq!(key["key"], "tick");
+    assert_eq!(number(&kept["problems"]), 1);
+    assert_adds_up(summary, ends, sent);
+}
+
+/// A summary that says where each packet is that was sent, and messages after it of each loss.
+#[track_caller]
+fn assert_adds_up(summary: &Value, ends: &[Value], sent: u64) {
+    let (packets, counted) = (number(&summary["packets"]), &summary["counted"]);
+    let by_kernel = number(&counted["b0: dropped by the kernel"]);
+    let missed = number(&counted["b0: dropped by the interface"]);
+    assert_eq!(packets + by_kernel + missed, sent, "{summary}");
+    let dropped = summary["dropped"].as_object().unwrap().values().map(number);
+    let processed = number(&counted["packets processed"]);
+    assert_eq!(processed + dropped.sum::<u64>(), packets, "{summary}");
+    let told = |kind: &str, field: &str| {
+        let of_kind = ends.iter().filter(|message| event(message) == kind);
+        of_kind.map(|message| number(&message[field])).sum::<u64>()
+    };
+    assert_eq!(told("kernel_dropped", "dropped"), by_kernel, "{ends:?}");
+    assert_eq!(told("interface_dropped", "dropped"), missed, "{ends:?}");
+    let behind = number(&summary["dropped"]["queue_full"]);
+    assert_eq!(told("queue_full", "packets"), behind, "{ends:?}");
+}
+
+fn event(message: &Value) -> &str {
+    message["event"].as_str().unwrap()
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap()
 }
 
 /// Acknowledgements tell of bytes that the filter keeps away.

@@ -17,7 +17,7 @@ use tempfile::NamedTempFile;
 
 use crate::clock::time_of_day;
 use crate::config::Config;
-use crate::say;
+use crate::messages::{Event, Message, say};
 
 /// One part in so many of `memory_limit` that detectors and rules may take.
 const DETECTOR_SHARE: u64 = 4;
@@ -125,13 +125,14 @@ pub(crate) fn overlap(
     until: Option<Timestamp>,
     first: Option<Timestamp>,
     late: u64,
-) -> Option<String> {
+) -> Option<Message> {
     let until = until.filter(|_| late > 0)?;
     let first = first.filter(|first| *first < until)?;
-    Some(format!(
+    let message = Event::NotJudged.says(format_args!(
         "the baseline knows what happened up to {until}, and the input begins at {first}: {late} \
          events before then were not looked at"
-    ))
+    ));
+    Some(message.with("events", late))
 }
 
 impl Baseline {
@@ -167,11 +168,11 @@ impl Baseline {
             Err(problem) => &problem.to_string(),
         };
         let aside = self.put_aside()?;
-        say(format_args!(
-            "the baseline {} {problem}: it is put aside as {}, and detectors begin anew",
-            self.path.display(),
-            aside.display()
+        let [file, aside] = [&self.path, &aside].map(|path| path.display().to_string());
+        let message = Event::StatePutAside.says(format_args!(
+            "the baseline {file} {problem}: it is put aside as {aside}, and detectors begin anew"
         ));
+        say(&message.with("file", file).with("aside", aside));
         Ok(Informed::of_nothing(config))
     }
 
@@ -273,14 +274,13 @@ impl Memory {
     }
 
     /// A sentence for everything that was lost.
-    pub(crate) fn end(self, first: Option<Timestamp>, late: u64) -> Vec<String> {
+    pub(crate) fn end(self, first: Option<Timestamp>, late: u64) -> Vec<Message> {
         let written = self.writer.map(|writer| match writer.join() {
             Ok(written) => written,
             Err(_) => Err(anyhow!("cannot write the baseline: its thread panicked")),
         });
-        let lost = written
-            .and_then(Result::err)
-            .map(|lost| format!("{lost:#}"));
+        let lost = written.and_then(Result::err);
+        let lost = lost.as_ref().map(not_written);
         lost.into_iter()
             .chain(overlap(self.until, first, late))
             .collect()
@@ -326,13 +326,18 @@ impl Keeper {
     }
 }
 
+/// What is said where the file cannot be written.
+pub(crate) fn not_written(why: &anyhow::Error) -> Message {
+    Event::StateNotWritten.says(format_args!("{why:#}"))
+}
+
 /// Writes what comes, until no more does; the error is that of the last.
 fn write_all(baseline: &Baseline, states: &Receiver<Vec<u8>>) -> anyhow::Result<()> {
     let mut last = Ok(());
     for state in states {
         let written = baseline.write(&state);
         if let (Ok(()), Err(problem)) = (&last, &written) {
-            say(format_args!("{problem:#}"));
+            say(&not_written(problem));
         }
         last = written;
     }

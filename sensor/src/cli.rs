@@ -72,6 +72,22 @@ pub(crate) enum Command {
     Check(CheckArgs),
 }
 
+impl Command {
+    /// How it is to talk, where it can be told that.
+    pub(crate) fn talk(&self) -> Option<&TalkArgs> {
+        match self {
+            Self::Replay(args) => Some(&args.common.talk),
+            Self::Live(args) => Some(&args.common.talk),
+            Self::Detect(args) => Some(&args.talk),
+            Self::Interfaces(_)
+            | Self::Detections(_)
+            | Self::Rules(_)
+            | Self::Suppress(_)
+            | Self::Check(_) => None,
+        }
+    }
+}
+
 /// Reads capture files as if their packets arrived now
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES, after_long_help = REPLAY_EXAMPLES)]
@@ -280,6 +296,18 @@ pub(crate) struct TalkArgs {
         hide_possible_values = true
     )]
     pub(crate) progress: ProgressWhen,
+    /// Form of messages on stderr: text, json [default: text]
+    ///
+    /// json writes an object on each line, the summary included: ts, level (info, warning, error), event,
+    /// message, and numbers as fields of their own. docs/messages.md lists the events.
+    #[arg(
+        long,
+        value_name = "FORM",
+        default_value = "text",
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    pub(crate) messages: MessageForm,
 }
 
 /// Format of the flow logs.
@@ -288,6 +316,16 @@ pub(crate) struct TalkArgs {
 pub(crate) enum LogFormat {
     /// Tab-separated with Zeek's header
     Tsv,
+    /// A JSON object on each line
+    Json,
+}
+
+/// Form of messages.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, ValueEnum)]
+pub(crate) enum MessageForm {
+    /// For people
+    #[default]
+    Text,
     /// A JSON object on each line
     Json,
 }

@@ -1,5 +1,6 @@
 //! What can be set in the file given with `--config`.
 
+mod cpu_list;
 mod defaults;
 mod enrichment;
 mod file_hash;
@@ -28,6 +29,7 @@ use super::rulebook::RuleBook;
 use super::suppressions;
 use super::threats;
 use crate::cli::LogFormat;
+pub(crate) use cpu_list::CpuList;
 pub(crate) use defaults::commented_defaults;
 pub(crate) use enrichment::{EnrichmentConfig, OptionalFile};
 pub(crate) use file_hash::FileHash;

@@ -16,6 +16,7 @@ use crate::cli::DetectArgs;
 use crate::clock::Stopwatch;
 use crate::config::Config;
 use crate::logged::{self, Again, Happening, Order, OrderError, Refused, Rows};
+use crate::messages::Event;
 use crate::output::{Existing, FindingSender, OutputDir, Outputs, RunRecord, Sink};
 use crate::progress::{Live, Progress};
 use crate::run::{Outcome, total_size};
@@ -80,10 +81,10 @@ pub(crate) fn detect(args: &DetectArgs, config: &Config) -> anyhow::Result<Outco
     summary.written = files.map(|path| path.display().to_string()).collect();
     summary::print(&args.talk, &summary, &report.tally);
 
-    let mut losses = unlisted;
-    losses.extend(rows.problems.iter().map(ToString::to_string));
+    let mut losses = Event::NotRead.says_all(&unlisted);
+    losses.extend(Event::NotRead.says_all(&rows.problems));
     losses.extend(report.lost);
-    losses.extend(kept.err().map(|lost| format!("{lost:#}")));
+    losses.extend(kept.as_ref().err().map(baseline::not_written));
     let first = times.map(|(first, _)| first);
     losses.extend(baseline::overlap(
         informed.until,

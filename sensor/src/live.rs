@@ -27,11 +27,12 @@ use crate::baseline::Limits;
 use crate::baseline::{Unusable, Wanted};
 use crate::cli::{LiveArgs, TalkArgs};
 use crate::config::{Config, MetricsAt};
+use crate::messages::{Event, say};
 use crate::output::{Crowd, Existing, Keep, Rotation, Upkeep};
+use crate::pins::Pins;
 use crate::pipeline::{Fed, Feeder, Missing, Source, Totals, feed};
 use crate::progress::Live;
 use crate::run::{Heard, Job, Keeping, Outcome, Started, Telling};
-use crate::say;
 use control::{Control, Reach, Stop, Watch};
 use interfaces::Interfaces;
 use listen::{Listener, Outlet, Report};
@@ -59,6 +60,7 @@ const LONGEST_TICK: Span = Span::from_millis(100);
 
 /// Listens until told to stop.
 pub(crate) fn run(args: &LiveArgs, config: &Config) -> anyhow::Result<Outcome> {
+    let pins = Pins::on(args.cpus.as_ref().unwrap_or(&config.live.cpus))?;
     let rings = open(args)?;
     let metrics = bind(args, config)?;
     let control = Control::new().context("cannot listen for signals")?;
@@ -71,6 +73,7 @@ pub(crate) fn run(args: &LiveArgs, config: &Config) -> anyhow::Result<Outcome> {
         seed: control::random(),
         // The kernel does it.
         filter: None,
+        pins: pins.after(rings.len()),
     };
     let chunks = config.memory_limit.0 / QUEUE_SHARE / ring::CHUNK_BYTES;
     let (feeder, feed) = feed(usize::try_from(chunks).unwrap_or(usize::MAX).max(2));
@@ -94,7 +97,7 @@ pub(crate) fn run(args: &LiveArgs, config: &Config) -> anyhow::Result<Outcome> {
         let sources = sources(config, started, &feeder, &ear);
         let server = metrics.map(|listener| Server::answer(listener, sources));
         let server = server.transpose().context("cannot serve metrics")?;
-        let ears = Ears::start(rings, feeder, &ear)?;
+        let ears = Ears::start(rings, feeder, &ear, &pins)?;
         let loss = LossWatch::new(
             Arc::clone(&ear.missing),
             config.live.too_much_loss,
@@ -157,12 +160,14 @@ fn announce(args: &LiveArgs, server: Option<&Server>) {
         return;
     }
     if let Some(server) = server {
-        say(format_args!(
-            "metrics at http://{}/metrics",
-            server.address()
-        ));
+        let address = server.address();
+        let text = format!("metrics at http://{address}/metrics");
+        let message = Event::MetricsServed.says(text);
+        say(&message.with("address", address.to_string()));
     }
-    say(format_args!("listening on {}", args.interfaces.join(", ")));
+    let text = format!("listening on {}", args.interfaces.join(", "));
+    let message = Event::Listening.says(text);
+    say(&message.with("interfaces", args.interfaces.clone()));
 }
 
 /// What is to be known from the run before: the command line says where, or else the configuration.
@@ -258,7 +263,7 @@ struct Ears {
 }
 
 impl Ears {
-    fn start(rings: Vec<Ring>, feeder: Feeder, ear: &Ear) -> anyhow::Result<Self> {
+    fn start(rings: Vec<Ring>, feeder: Feeder, ear: &Ear, pins: &Pins) -> anyhow::Result<Self> {
         let mut ears = Self {
             listeners: Vec::new(),
             merger: None,
@@ -272,10 +277,14 @@ impl Ears {
             let run = move || merger.run(feeder);
             ears.merger = Some(thread::Builder::new().name("merge".to_owned()).spawn(run)?);
         }
-        for (ring, outlet) in rings.into_iter().zip(outlets) {
+        for (nth, (ring, outlet)) in rings.into_iter().zip(outlets).enumerate() {
             let name = format!("{}/{}", ring.name(), ring.nth());
             let listener = Listener::new(ring, outlet, ear.clone());
-            let run = move || listener.run();
+            let pins = pins.clone();
+            let run = move || {
+                pins.pin(nth);
+                listener.run()
+            };
             ears.listeners
                 .push(thread::Builder::new().name(name).spawn(run)?);
         }
@@ -289,7 +298,8 @@ impl Ears {
         for listener in self.listeners {
             let name = listener.thread().name().unwrap_or("?").to_owned();
             let Ok(report) = listener.join() else {
-                heard.losses.push(format!("{name}: its thread panicked"));
+                let text = format!("{name}: its thread panicked");
+                heard.losses.push(Event::Panicked.says(text));
                 continue;
             };
             fed.push(report.fed);
@@ -313,11 +323,13 @@ impl Ears {
         totals.bytes += lost.1;
         totals.dropped.add_many(DropReason::QueueFull, lost);
         if lost.0 > 0 {
-            heard.losses.push(format!(
-                "{} packets ({} bytes) were left out because the workers were behind (queue_full); more \
-                 --threads or a --filter may help",
-                lost.0, lost.1
+            let (packets, bytes) = lost;
+            let message = Event::QueueFull.says(format_args!(
+                "{packets} packets ({bytes} bytes) were left out because the workers were behind (queue_full); more \
+                 --threads or a --filter may help"
             ));
+            let message = message.with("packets", packets).with("bytes", bytes);
+            heard.losses.push(message);
         }
         heard
     }

@@ -1,5 +1,7 @@
 //! The command `flowhawk`: what it is asked to do, and how it tells what came of it.
 
+#![warn(clippy::print_stderr)]
+
 mod baseline;
 mod capture;
 mod check;
@@ -14,8 +16,10 @@ mod findings;
 mod interfaces;
 mod live;
 mod logged;
+mod messages;
 mod origins;
 mod output;
+mod pins;
 mod pipeline;
 mod progress;
 mod rulebook;
@@ -29,8 +33,7 @@ mod suppressions;
 mod text;
 mod threats;
 
-use std::fmt::Display;
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -41,6 +44,7 @@ use config::{Config, Problems};
 use exit::Exit;
 use expect::Expected;
 use findings::Tally;
+use messages::{Event, Message, say};
 use run::Outcome;
 
 /// What detectors and parsers hold comes and goes with every flow: half the time of the system's.
@@ -50,6 +54,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     // Usage errors exit with 2 from within.
     let cli = Cli::parse();
+    if let Some(talk) = cli.command.talk() {
+        messages::speak(talk.messages);
+    }
     let result = match &cli.command {
         Command::Replay(args) => watch(&args.common, |config| run::replay(args, config)),
         Command::Detect(args) => detect(args),
@@ -61,12 +68,16 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(args),
     };
     let exit = result.unwrap_or_else(|error| {
-        if let Some(problems) = error.downcast_ref::<Problems>() {
-            // Each line begins with its file, for editors that jump there.
-            let _ = writeln!(io::stderr().lock(), "{problems}");
-        } else {
-            say(format_args!("{error:#}"));
-        }
+        let message = match error.downcast_ref::<Problems>() {
+            Some(problems) => {
+                let count = problems.0.len();
+                Event::BadConfiguration
+                    .says(problems)
+                    .with("problems", count)
+            }
+            None => Event::NotStarted.says(format_args!("{error:#}")),
+        };
+        say(&message);
         Exit::NotStarted
     });
     exit.into()
@@ -115,22 +126,21 @@ fn run(
     if let (Exit::TooSevere, Some(limit)) = (exit, verdict.fail_on)
         && !talk.quiet
     {
-        say(format_args!(
-            "--fail-on {limit}: there are detections at least that severe"
-        ));
+        let text = format!("--fail-on {limit}: there are detections at least that severe");
+        say(&Event::TooSevere.says(text).with("limit", limit.name()));
     }
     Ok(exit)
 }
 
 /// A difference from what was expected weighs most, then severity, then loss.
 fn judge(
-    losses: &[String],
+    losses: &[Message],
     found: &Tally,
     expected: Option<&Expected>,
     fail_on: Option<Severity>,
 ) -> Exit {
     if let Some(difference) = expected.and_then(|expected| expected.differs(&found.detections())) {
-        say(difference);
+        say(&Event::Unexpected.says(difference));
         return Exit::Unexpected;
     }
     match fail_on {
@@ -138,11 +148,6 @@ fn judge(
         _ if losses.is_empty() => Exit::Done,
         _ => Exit::Lost,
     }
-}
-
-/// Tells people, who may have gone.
-fn say(message: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "flowhawk: {message}");
 }
 
 /// What became of an answer on stdout. Whoever reads it may have had enough.
@@ -157,7 +162,7 @@ fn answered(written: anyhow::Result<()>) -> Exit {
     if closed {
         return Exit::Done;
     }
-    say(format_args!("stdout: {error:#}"));
+    say(&Event::AnswerLost.says(format_args!("stdout: {error:#}")));
     Exit::Lost
 }
 
@@ -180,8 +185,8 @@ mod tests {
         let mut found = Tally::default();
         found.add(&Finding::DetectionMade(samples::detection(1, "10.0.0.1")));
         let (same, other) = (read("LM-001"), read("RECON-001"));
-        let lost = ["a log".to_owned()];
-        let cases: [(&[String], _, _, Exit); 8] = [
+        let lost = [Event::RowsLost.says("a log")];
+        let cases: [(&[Message], _, _, Exit); 8] = [
             (&[], None, None, Exit::Done),
             (&lost, None, None, Exit::Lost),
             (&[], None, Some(Severity::Critical), Exit::Done),

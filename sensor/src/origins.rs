@@ -249,10 +249,11 @@ impl Enricher {
         outside.retain(Outside::is_known);
     }
 
-    /// A sentence about what could not be said.
-    pub(crate) fn lost(&self) -> Option<String> {
+    /// How many addresses nothing could be said of, and a sentence about them.
+    pub(crate) fn lost(&self) -> Option<(u64, String)> {
         let Self { failed, why, .. } = self;
-        (*failed > 0).then(|| format!("{failed} look-ups of addresses failed, the last in {why}"))
+        let told = || format!("{failed} look-ups of addresses failed, the last in {why}");
+        (*failed > 0).then(|| (*failed, told()))
     }
 }
 

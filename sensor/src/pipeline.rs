@@ -26,6 +26,7 @@ use flow_table::{
 };
 
 use crate::capture::CaptureError;
+use crate::pins::Pins;
 
 pub(crate) use feed::{Depth, Fed, Feeder, feed};
 pub(crate) use missing::Missing;
@@ -40,6 +41,8 @@ pub(crate) use worker::ToStage;
 pub(crate) struct Settings {
     /// Workers, each with a shard; at most [`flow_table::KEY_GROUPS`].
     pub(crate) threads: usize,
+    /// Which CPUs they stay on.
+    pub(crate) pins: Pins,
     pub(crate) flows: FlowConfig,
     /// What the end of the input says of flows that nobody ended.
     pub(crate) end: End,

@@ -1,7 +1,6 @@
 //! How far a run is, on stderr. A thread looks at shared counters a few times per second; the packet
 //! path adds to them once per chunk and knows nothing else of it.
 
-use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
@@ -12,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::{ProgressWhen, TalkArgs};
 use crate::clock::Stopwatch;
+use crate::messages::{self, Event, Message, say};
 use crate::output::LogTally;
 use crate::pipeline::Now;
 use crate::summary::Unit;
@@ -41,6 +41,15 @@ impl Live {
             unit,
             ..Self::default()
         }
+    }
+
+    /// The numbers, beside a text that has them.
+    fn count(&self, message: Message) -> Message {
+        let message = message
+            .with(self.unit.name(), self.packets.load(Relaxed))
+            .with("bytes", self.bytes.load(Relaxed))
+            .with("flows", self.flows.load(Relaxed));
+        message.with("detections", self.detections.load(Relaxed))
     }
 }
 
@@ -85,7 +94,7 @@ enum Terminal {
 impl Progress {
     /// Begins to show `live`; `total` are the bytes to read, if that is known.
     pub(crate) fn start(talk: &TalkArgs, total: Option<u64>, live: Arc<Live>) -> Self {
-        let terminal = if io::stderr().is_terminal() {
+        let terminal = if messages::are_looked_at() {
             Terminal::Yes
         } else {
             Terminal::No
@@ -135,8 +144,8 @@ fn show(look: Look, total: Option<u64>, live: &Live, stopped: &Receiver<()>) {
             bar.set_message(text);
             bar.set_position(bytes);
         } else {
-            // Nobody to tell when stderr is gone.
-            let _ = writeln!(io::stderr().lock(), "{}{text}", share(bytes, total));
+            let text = format!("{}{text}", share(bytes, total));
+            say(&live.count(Event::Progress.says(text)));
         }
         if ended {
             break;
@@ -201,6 +210,7 @@ fn share(bytes: u64, total: Option<u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::MessageForm;
 
     #[test]
     fn it_shows_where_it_is_wanted() {
@@ -218,6 +228,7 @@ mod tests {
                 quiet,
                 verbose: false,
                 progress,
+                messages: MessageForm::Text,
             };
             assert_eq!(
                 Look::of(&talk, terminal),

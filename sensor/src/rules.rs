@@ -13,6 +13,7 @@ use crate::answered;
 use crate::cli::{RulesAction, RulesArgs};
 use crate::config::{self, Config};
 use crate::exit::Exit;
+use crate::messages::say;
 use crate::rulebook::{Known, Origin, RuleBook};
 
 /// Answers on stdout.
@@ -22,7 +23,7 @@ pub(crate) fn run(args: &RulesArgs) -> anyhow::Result<Exit> {
     if let Some(RulesAction::Test(args)) = &args.action {
         let known = known(book, &args.rule)?;
         let (report, losses) = explain::explain(&known.rule, args, &config)?;
-        losses.iter().for_each(crate::say);
+        losses.iter().for_each(say);
         let exit = answered(
             io::stdout()
                 .lock()

@@ -18,10 +18,12 @@ use crate::cli::{CommonArgs, FindingArgs, InputArgs, ReplayArgs};
 use crate::clock::{Stopwatch, time_of_day};
 use crate::config::{Config, FileHash, Target};
 use crate::findings::Tally;
+use crate::messages::{Event, Message};
 use crate::output::{
     Archive, Crowd, Existing, FindingSender, Keep, Logs, OutputDir, Outputs, ReceiverTally,
     Receivers, Rotation, RunRecord, Sink, Upkeep, log_queue,
 };
+use crate::pins::Pins;
 use crate::pipeline::{self, Settings, Source, Stage, StageOutputs, StageTotals, ToStage, Totals};
 use crate::progress::{Live, Progress};
 use crate::summary::{self, Dropped, RunSummary};
@@ -41,7 +43,7 @@ const FRAGMENT_SHARE: u64 = 16;
 #[derive(Debug)]
 pub(crate) struct Outcome {
     /// A sentence for everything that was lost or could not be read.
-    pub(crate) losses: Vec<String>,
+    pub(crate) losses: Vec<Message>,
     pub(crate) found: Tally,
 }
 
@@ -57,6 +59,7 @@ pub(crate) fn replay(args: &ReplayArgs, config: &Config) -> anyhow::Result<Outco
         size: total_size(&args.files),
         seed: REPLAY_SEED,
         filter: args.common.input.filter.clone(),
+        pins: Pins::default(),
     };
     let files = args.files.clone();
     job.run(
@@ -84,6 +87,8 @@ pub(crate) struct Job<'a> {
     pub(crate) seed: u64,
     /// Which packets workers look at, written as for tcpdump.
     pub(crate) filter: Option<String>,
+    /// Where workers stay.
+    pub(crate) pins: Pins,
 }
 
 /// How outputs are kept, and what can be changed while they are written.
@@ -158,7 +163,7 @@ pub(crate) struct Heard {
     /// What was counted besides, by name.
     pub(crate) counters: Vec<(String, u64)>,
     /// A sentence for everything that was lost.
-    pub(crate) losses: Vec<String>,
+    pub(crate) losses: Vec<Message>,
 }
 
 impl Job<'_> {
@@ -226,9 +231,9 @@ impl Job<'_> {
         summary.written = written(common, &dir);
         summary::print(&common.talk, &summary, &report.tally);
 
-        let mut losses: Vec<String> = totals.problems.iter().map(ToString::to_string).collect();
+        let mut losses = Event::NotRead.says_all(&totals.problems);
         losses.extend(heard.losses);
-        losses.extend(logged.err().map(|lost| lost.to_string()));
+        losses.extend(logged.err().map(|lost| lost.message(Event::RowsLost)));
         losses.extend(report.lost);
         losses.extend(memory.end(totals.first, counters.late_events));
         Ok(Outcome {
@@ -262,11 +267,14 @@ impl Job<'_> {
 
     fn settings(&self, end: End) -> Settings {
         let (input, config) = (&self.common.input, self.config);
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let threads = input.threads.map_or(cores, usize::from).min(KEY_GROUPS);
+        let cores = || thread::available_parallelism().map_or(1, usize::from);
+        let usual = || self.pins.count().unwrap_or_else(cores);
+        let threads = input.threads.map_or_else(usual, usize::from);
+        let threads = threads.min(KEY_GROUPS);
         let ignore = input.ignore_checksums || config.ignore_checksums;
         Settings {
             threads,
+            pins: self.pins.clone(),
             end,
             flows: FlowConfig {
                 seed: self.seed,

@@ -6,9 +6,11 @@ use std::time::{Duration, UNIX_EPOCH};
 use anstyle::{AnsiColor, Style};
 use detectors::Severity;
 use flow_table::{DropReason, Span, Timestamp};
+use serde_json::Value;
 
 use crate::cli::TalkArgs;
 use crate::findings::{Made, Tally};
+use crate::messages::{Event, Message, rfc3339, say};
 use crate::text::{grouped, printable, rough};
 
 /// Detections shown one by one unless more is asked for.
@@ -55,6 +57,49 @@ pub(crate) struct RunSummary {
     pub(crate) written: Vec<String>,
 }
 
+impl RunSummary {
+    /// The numbers, beside a text that has them.
+    fn count(&self, message: Message) -> Message {
+        let dropped = self.dropped.iter();
+        let dropped = dropped.map(|dropped| (dropped.reason.to_owned(), dropped.packets.into()));
+        let counted = self.counters.iter();
+        let counted = counted.map(|(name, count)| (name.clone(), (*count).into()));
+        message
+            .with(self.unit.name(), self.packets)
+            .with("bytes", self.bytes)
+            .with("flows", self.flows)
+            .with("first", self.first.map(rfc3339))
+            .with("last", self.last.map(rfc3339))
+            .with("seconds", self.wall.as_secs_f64())
+            .with("dropped", Value::Object(dropped.collect()))
+            .with("counted", Value::Object(counted.collect()))
+            .with("written", self.written.clone())
+    }
+}
+
+impl Tally {
+    /// How many there are of each signal and each severity, beside a text that says it.
+    fn count(&self, message: Message) -> Message {
+        let signals = self.signals();
+        let signals = signals.map(|(name, count)| (name.to_owned(), count.opened.into()));
+        let made = self.detections();
+        let of = |severity: Severity| made.iter().filter(|made| made.severity == severity).count();
+        let all = [
+            Severity::Low,
+            Severity::Medium,
+            Severity::High,
+            Severity::Critical,
+        ];
+        let detections = all.map(|severity| (severity.name().to_owned(), of(severity).into()));
+        message
+            .with("signals", Value::Object(signals.collect()))
+            .with(
+                "detections",
+                Value::Object(detections.into_iter().collect()),
+            )
+    }
+}
+
 /// Packets that were dropped for one reason.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Dropped {
@@ -73,8 +118,11 @@ pub(crate) fn print(talk: &TalkArgs, run: &RunSummary, tally: &Tally) {
     } else {
         Detail::Usual
     };
-    // Nobody to tell when stderr is gone.
-    let _ = write(&mut anstream::stderr().lock(), detail, run, tally);
+    let mut text = Vec::new();
+    // Memory takes all of it, and it is text.
+    let _ = write(&mut text, detail, run, tally);
+    let message = Event::Summary.says(String::from_utf8_lossy(&text));
+    say(&run.count(tally.count(message)));
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -294,8 +294,12 @@ impl Listening {
         }
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: &str) {
-        run("kill", &[signal, &self.child.id().to_string()]);
+        run("kill", &[signal, &self.pid().to_string()]);
     }
 
     /// Gives it time to hear what was sent, stops it, and waits for its end.

@@ -1,11 +1,14 @@
 //! Runs the shipped binary.
 
-use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::thread;
+use std::{env, fs, thread};
+
+use serde_json::Value;
+
+use super::root;
 
 /// The binary under test: the one built for the tests, unless `FLOWHAWK` names another.
 pub(crate) fn binary() -> PathBuf {
@@ -71,6 +74,40 @@ pub(crate) fn ran_with_stdin<S: AsRef<OsStr>>(
         });
         child.wait_with_output().unwrap().into()
     })
+}
+
+/// The messages on stderr, which must all be objects that docs/messages.md knows, in the order of their times.
+#[track_caller]
+pub(crate) fn said(stderr: &str) -> Vec<Value> {
+    let page = fs::read_to_string(root().join("docs/messages.md")).unwrap();
+    let mut times = Vec::new();
+    let check = |line: &str| -> Value {
+        let message: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{stderr}"));
+        let text = |name: &str| {
+            message[name]
+                .as_str()
+                .unwrap_or_else(|| panic!("{name}: {line}"))
+        };
+        let row = format!("| `{}` | {} | ", text("event"), text("level"));
+        let row = page.lines().find(|known| known.starts_with(&row));
+        let row = row.unwrap_or_else(|| panic!("docs/messages.md: {line}"));
+        for name in message.as_object().unwrap().keys() {
+            let everywhere = ["ts", "level", "event", "message"].contains(&name.as_str());
+            assert!(
+                everywhere || row.contains(&format!("`{name}`")),
+                "{name}: {row}"
+            );
+        }
+        assert!(
+            !text("message").is_empty() && text("ts").ends_with('Z'),
+            "{line}"
+        );
+        times.push(humantime::parse_rfc3339(text("ts")).unwrap());
+        message
+    };
+    let said = stderr.lines().map(check).collect();
+    assert!(times.is_sorted(), "{stderr}");
+    said
 }
 
 /// The arguments of a replay into `out`.

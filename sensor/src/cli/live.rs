@@ -4,7 +4,7 @@ use clap::Args;
 use flow_table::Span;
 
 use super::{ANSWER_CODES, CommonArgs, EXIT_CODES};
-use crate::config::{ByteSize, MetricsAt, Target};
+use crate::config::{ByteSize, CpuList, MetricsAt, Target};
 use crate::output::Every;
 
 /// Listens to network interfaces until it is told to stop
@@ -55,6 +55,13 @@ pub(crate) struct LiveArgs {
         help_heading = "Capture"
     )]
     pub(crate) capture_threads: u8,
+    /// Keep threads on these CPUs, one each in turn, such as 0,2-3
+    ///
+    /// First the threads that capture (--capture-threads for each interface), then the workers: as many as LIST has CPUs, unless
+    /// --threads says otherwise. Those that merge, detect and write are left to the kernel, which may run them on any CPU of
+    /// this process. The configuration can set it, too. Without it, no thread is kept anywhere.
+    #[arg(long, value_name = "LIST", help_heading = "Capture")]
+    pub(crate) cpus: Option<CpuList>,
     /// Take in only what is addressed to the interface
     #[arg(long, help_heading = "Capture")]
     pub(crate) no_promiscuous: bool,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Config;
 
 /// What each setting outside the detectors is for.
-const NOTES: [(&str, &str); 23] = [
+const NOTES: [(&str, &str); 24] = [
     (
         "memory_limit",
         "Divided among flow tables, fragments, parsers, detectors and queues.",
@@ -69,6 +69,10 @@ const NOTES: [(&str, &str); 23] = [
     (
         "checkpoint_interval",
         "How often live does so, besides at a clean end.",
+    ),
+    (
+        "cpus",
+        "CPUs that capture threads and workers stay on, one each in turn: \"0,2-3\"; as the kernel likes if empty.",
     ),
     (
         "metrics",

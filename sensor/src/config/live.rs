@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{MetricsAt, OptionalFile, Target};
+use super::{CpuList, MetricsAt, OptionalFile, Target};
 
 /// See the module.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct LiveConfig {
+    /// CPUs that threads stay on, one each; as the kernel likes, if empty.
+    pub(crate) cpus: CpuList,
     /// Where metrics are served.
     pub(crate) metrics: MetricsAt,
     /// The share of packets that may be lost in ten seconds before that is told.
@@ -26,6 +28,7 @@ pub(crate) struct LiveConfig {
 impl Default for LiveConfig {
     fn default() -> Self {
         Self {
+            cpus: CpuList::default(),
             metrics: MetricsAt::Nowhere,
             too_much_loss: 0.01,
             too_many_gaps: 0.1,

@@ -17,8 +17,8 @@ use super::loss::LossWatch;
 use crate::baseline::{Limits, Measures};
 use crate::clock::{Stopwatch, time_of_day};
 use crate::config::{self, Config};
+use crate::messages::{Event, say};
 use crate::output::FindingSender;
-use crate::say;
 
 /// How often signals are looked for.
 const LOOK: Duration = Duration::from_millis(100);
@@ -81,9 +81,9 @@ impl Reach {
         let document = match config::load(self.file.as_deref()) {
             Ok(document) => document,
             Err(problems) => {
-                say(format_args!(
-                    "the configuration stays as it was:\n{problems}"
-                ));
+                let text = format!("the configuration stays as it was:\n{problems}");
+                let message = Event::ConfigurationKept.says(text);
+                say(&message.with("problems", problems.0.len()));
                 return;
             }
         };
@@ -91,17 +91,17 @@ impl Reach {
         let in_force = self.config.reloaded(now);
         let changed =
             in_force.detectors.with_limits_of(&self.config.detectors) != in_force.detectors;
-        say(format_args!(
-            "opened logs again, {} rules and {} suppressions in force{}{}",
-            now.rulebook.len(),
-            now.detectors.suppressions.len(),
+        let (rules, suppressions) = (now.rulebook.len(), now.detectors.suppressions.len());
+        let message = Event::Reloaded.says(format_args!(
+            "opened logs again, {rules} rules and {suppressions} suppressions in force{}{}",
             now.threats.told(),
             if changed { ", other limits" } else { "" }
         ));
+        let message = message.with("rules", rules);
+        say(&message.with("suppressions", suppressions));
         for key in in_force.differences(now) {
-            say(format_args!(
-                "{key} changed: that is in force after a restart"
-            ));
+            let text = format!("{key} changed: that is in force after a restart");
+            say(&Event::RestartNeeded.says(text).with("key", key));
         }
         let _ = self.findings.ask(Arc::clone(&now.origins));
         let mut limits = Limits::of(&in_force);

@@ -11,8 +11,8 @@ use super::ring::{Filled, HELD, Lately, Ring};
 use super::{Ear, PATIENCE};
 use crate::capture::Block;
 use crate::clock::{Stopwatch, time_of_day};
+use crate::messages::{Event, Message, rfc3339, say};
 use crate::pipeline::{Fed, Feeder};
-use crate::say;
 use crate::summary::time;
 
 /// How often the kernel's counters are read.
@@ -147,7 +147,7 @@ pub(super) struct Report {
     pub(super) kernel: Kernel,
     pub(super) fed: Fed,
     /// Why it was not listened to all the time.
-    pub(super) gaps: Vec<String>,
+    pub(super) gaps: Vec<Message>,
 }
 
 impl Report {
@@ -158,7 +158,7 @@ impl Report {
     }
 
     /// A sentence for everything that was lost.
-    pub(super) fn losses(self) -> impl Iterator<Item = String> {
+    pub(super) fn losses(self) -> impl Iterator<Item = Message> {
         let name = self.name;
         let Kernel {
             received,
@@ -167,13 +167,19 @@ impl Report {
             ..
         } = self.kernel;
         let dropped = (dropped > 0).then(|| {
-            format!(
+            let message = Event::KernelDropped.says(format_args!(
                 "{name}: the kernel dropped {dropped} of {received} packets because its buffer was full; \
                  a larger --buffer-size may help"
-            )
+            ));
+            let message = message.with("interface", name.as_str());
+            message.with("dropped", dropped).with("of", received)
         });
         let missed = (missed > 0).then(|| {
-            format!("{name}: the interface dropped {missed} packets before the kernel saw them")
+            let message = Event::InterfaceDropped.says(format_args!(
+                "{name}: the interface dropped {missed} packets before the kernel saw them"
+            ));
+            let message = message.with("interface", name.as_str());
+            message.with("dropped", missed)
         });
         self.gaps.into_iter().chain(dropped).chain(missed)
     }
@@ -186,7 +192,7 @@ pub(super) struct Listener {
     ear: Ear,
     block: Block,
     kernel: Kernel,
-    gaps: Vec<String>,
+    gaps: Vec<Message>,
     /// Bytes of a packet of the block before.
     mean: u64,
     next_look: Timestamp,
@@ -213,10 +219,12 @@ impl Listener {
     /// Listens until told to stop, and a moment longer: the kernel may still hold what came before.
     pub(super) fn run(mut self) -> Report {
         if let Some(number) = self.ring.unknown_link() {
-            self.gaps.push(format!(
-                "{}: link type {number} is not supported; its packets were counted and left out",
-                self.ring.name()
+            let name = self.ring.name();
+            let message = Event::UnknownLink.says(format_args!(
+                "{name}: link type {number} is not supported; its packets were counted and left out"
             ));
+            let message = message.with("interface", name);
+            self.gaps.push(message.with("link_type", number));
         }
         let mut told = None;
         loop {
@@ -279,7 +287,9 @@ impl Listener {
     fn wait_for_interface(&mut self, error: &pcap::Error) -> Filled {
         let name = self.ring.name().to_owned();
         let gone = time_of_day();
-        say(format_args!("{name}: {error}; waiting for it to come back"));
+        let text = format!("{name}: {error}; waiting for it to come back");
+        let message = Event::InterfaceGone.says(text);
+        say(&message.with("interface", name.as_str()));
         self.count();
         let mut back = false;
         while !back && !self.ear.stop.asked() {
@@ -288,15 +298,19 @@ impl Listener {
             if let Ok(ring) = self.ring.again() {
                 (self.ring, back) = (ring, true);
                 self.kernel.begin_again();
-                say(format_args!("{name}: it is back"));
+                let message = Event::InterfaceBack.says(format_args!("{name}: it is back"));
+                say(&message.with("interface", name.as_str()));
             }
         }
         let now = time_of_day();
-        self.gaps.push(format!(
+        let message = Event::NotListened.says(format_args!(
             "{name}: not listened to from {} to {}: {error}",
             time(gone),
             time(now)
         ));
+        let message = message.with("interface", name);
+        let message = message.with("from", rfc3339(gone));
+        self.gaps.push(message.with("to", rfc3339(now)));
         Filled::Quiet(now)
     }
 
@@ -313,10 +327,11 @@ impl Listener {
         {
             self.silent_since = None;
             if !self.ear.talk.quiet {
-                say(format_args!(
-                    "{}: no packets in 10 s; is the mirror port up?",
-                    self.ring.name()
-                ));
+                let name = self.ring.name();
+                let text = format!("{name}: no packets in 10 s; is the mirror port up?");
+                let message = Event::InterfaceSilent.says(text);
+                let message = message.with("interface", name);
+                say(&message.with("seconds", SILENCE.as_secs_f64()));
             }
         }
     }
@@ -368,9 +383,9 @@ mod tests {
             name: "eth0".to_owned(),
             kernel,
             fed: Fed::default(),
-            gaps: vec!["a gap".to_owned()],
+            gaps: vec![Event::NotListened.says("a gap")],
         };
-        let losses: Vec<_> = report.losses().collect();
+        let losses: Vec<_> = report.losses().map(|loss| loss.to_string()).collect();
         assert_eq!(losses.len(), 3, "{losses:?}");
         assert!(
             losses[1].contains("dropped 9 of 4294967318 packets"),

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crossbeam_channel::Sender;
 use flow_table::{Span, Timestamp};
 
+use crate::messages::{Event, say};
 use crate::output::{Note, Notice, QUIET};
 use crate::pipeline::Missing;
-use crate::say;
 
 /// How long packets are counted before they are judged.
 const EVERY: Span = Span::from_secs(10);
@@ -39,7 +39,10 @@ impl LossWatch {
         else {
             return;
         };
-        say(format_args!("losing packets: {told}"));
+        let text = format!("losing packets: {told}");
+        let message = Event::PacketsLost.says(text).with("dropped", told.lost);
+        let message = message.with("of", told.seen);
+        say(&message.with("seconds", EVERY.as_secs_f64()));
         let notice = Notice {
             ts: now,
             note: Note::DroppedPackets,

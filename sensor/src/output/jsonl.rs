@@ -9,6 +9,7 @@ use detectors::Finding;
 
 use super::Existing;
 use super::rows::Row;
+use crate::messages::{Event, Message};
 
 /// Writes a line for each finding. When the reader of a pipe goes away, the rest goes nowhere:
 /// whoever reads with `head` has what it wants.
@@ -86,14 +87,13 @@ impl JsonLines {
     }
 
     /// What was left out, or waits still, because there was no room for it.
-    pub(super) fn left_out(&self) -> Option<String> {
+    pub(super) fn left_out(&self) -> Option<Message> {
         let waits = self.full.as_ref().map(ToString::to_string);
         let lost = (self.lost > 0).then(|| "there was no room for some time".to_owned());
         let why = waits.or(lost)?;
-        Some(format!(
-            "--json: {why}; {} findings and what waited are not in it",
-            self.lost
-        ))
+        let lost = self.lost;
+        let text = format!("--json: {why}; {lost} findings and what waited are not in it");
+        Some(Event::FindingsLost.says(text).with("findings", lost))
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {
@@ -174,6 +174,9 @@ mod tests {
         lines.flush().unwrap();
         assert!(lines.lost > 0 && lines.out.buffer().len() <= BUFFER);
         let left_out = lines.left_out().unwrap();
-        assert!(left_out.starts_with("--json: No space left"), "{left_out}");
+        assert!(
+            left_out.to_string().starts_with("--json: No space left"),
+            "{left_out}"
+        );
     }
 }

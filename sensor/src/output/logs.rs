@@ -16,8 +16,8 @@ use super::{LogTally, Note, Notice, OutputDir, Upkeep, capture_loss};
 use crate::cli::LogFormat;
 use crate::clock::time_of_day;
 use crate::config::{Config, Log};
+use crate::messages::{Event, Message, say};
 use crate::pipeline::Reports;
-use crate::say;
 
 /// A row of conn.log or open_conn.log.
 #[derive(Debug)]
@@ -181,9 +181,11 @@ impl Logs {
                     msg,
                     count: lost.loss.gaps,
                 };
-                say(format_args!(
+                let message = Event::TcpGaps.says(format_args!(
                     "{share:.1} % of what TCP's receivers acknowledged was never heard (capture_loss.log)"
                 ));
+                let message = message.with("gaps", lost.loss.gaps);
+                say(&message.with("acks", lost.loss.acks));
                 done = done.and(self.notice(&notice));
             }
         }
@@ -387,6 +389,16 @@ impl LogLost {
 
     pub(super) const fn crowded(rows: u64) -> Self {
         Self::Crowded { rows }
+    }
+
+    /// As it is said.
+    pub(crate) fn message(&self, event: Event) -> Message {
+        let message = event.says(self);
+        match self {
+            Self::Unwritten { name, .. } => message.with("log", name.as_str()),
+            Self::Rows { name, rows, .. } => message.with("log", name.as_str()).with("rows", *rows),
+            Self::Crowded { rows } => message.with("rows", *rows),
+        }
     }
 
     /// The same, with how many rows it was.

@@ -17,6 +17,7 @@ use detectors::{Finding, Severity};
 
 use super::rows::Row;
 use crate::config::Target;
+use crate::messages::{Event, Message};
 use courier::Courier;
 use trust::Trust;
 use wire::Wire;
@@ -112,7 +113,7 @@ impl Receivers {
 
     /// Waits a moment for what is on its way. Returns a sentence for each receiver that has not got
     /// everything.
-    pub(super) fn finish(self) -> Vec<String> {
+    pub(super) fn finish(self) -> Vec<Message> {
         let mut lost = Vec::new();
         // All are told before one is waited for.
         self.over.store(true, Relaxed);
@@ -123,11 +124,15 @@ impl Receivers {
             .collect();
         for (target, tally, thread) in ending {
             if thread.join().is_err() {
-                lost.push(format!("{target}: its thread panicked"));
+                let text = format!("{target}: its thread panicked");
+                lost.push(Event::Panicked.says(text));
             }
             let count = tally.lost.load(Relaxed);
             if count > 0 {
-                lost.push(format!("{target}: {count} findings were not delivered"));
+                let text = format!("{target}: {count} findings were not delivered");
+                let message = Event::NotDelivered.says(text);
+                let message = message.with("receiver", target.to_string());
+                lost.push(message.with("findings", count));
             }
         }
         lost

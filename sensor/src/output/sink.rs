@@ -16,6 +16,7 @@ use super::sqlite::SqliteStore;
 use super::{Outputs, Receivers, RunRecord};
 use crate::clock::{Stopwatch, time_of_day};
 use crate::findings::Tally;
+use crate::messages::{self, Event};
 use crate::origins::{Enricher, Origins};
 use crate::progress::Live;
 
@@ -89,7 +90,7 @@ pub(crate) struct Sink {
 pub(crate) struct SinkReport {
     pub(crate) tally: Tally,
     /// A sentence for each output that failed. The others have everything.
-    pub(crate) lost: Vec<String>,
+    pub(crate) lost: Vec<messages::Message>,
 }
 
 impl Sink {
@@ -117,7 +118,7 @@ impl Sink {
         let _ = sender.0.send(Message::End(Box::new(run)));
         drop(sender);
         thread.join().unwrap_or_else(|_| SinkReport {
-            lost: vec!["findings: the output thread panicked".to_owned()],
+            lost: vec![Event::Panicked.says("findings: the output thread panicked")],
             ..SinkReport::default()
         })
     }
@@ -249,9 +250,9 @@ impl Writer {
             }
             Err(error) => {
                 let rows = self.pending.len();
-                self.report.lost.push(format!(
-                    "{error}; {rows} findings and all later ones are not in it"
-                ));
+                let text = format!("{error}; {rows} findings and all later ones are not in it");
+                let message = Event::FindingsLost.says(text);
+                self.report.lost.push(message.with("findings", rows));
                 self.store = None;
             }
         }
@@ -261,9 +262,8 @@ impl Writer {
 
     fn check_jsonl(&mut self, result: std::io::Result<()>) {
         if let Err(error) = result {
-            self.report
-                .lost
-                .push(format!("--json: {error}; later findings are not in it"));
+            let text = format!("--json: {error}; later findings are not in it");
+            self.report.lost.push(Event::FindingsLost.says(text));
             self.jsonl = None;
         }
     }
@@ -274,17 +274,20 @@ impl Writer {
         self.report.lost.extend(left_out);
         if let Some(error) = self.failing.take() {
             let rows = self.pending.len();
-            self.report
-                .lost
-                .push(format!("{error}; {rows} findings are not in it"));
+            let text = format!("{error}; {rows} findings are not in it");
+            let message = Event::FindingsLost.says(text);
+            self.report.lost.push(message.with("findings", rows));
         }
         if let (Some(store), Some(run)) = (self.store.take(), run)
             && let Err(error) = store.finish(run)
         {
-            self.report.lost.push(error.to_string());
+            self.report.lost.push(Event::FindingsLost.says(error));
         }
         self.report.lost.extend(self.receivers.finish());
-        self.report.lost.extend(self.enricher.lost());
+        let lost = self.enricher.lost();
+        let lost =
+            lost.map(|(failed, text)| Event::LookupsFailed.says(text).with("failed", failed));
+        self.report.lost.extend(lost);
         self.report
     }
 }
@@ -377,11 +380,8 @@ mod tests {
             .unwrap();
         let report = sink.finish(record());
         assert_eq!(report.lost.len(), 1, "{:?}", report.lost);
-        assert!(
-            report.lost[0].starts_with("--json: No space left"),
-            "{:?}",
-            report.lost
-        );
+        let lost = report.lost[0].to_string();
+        assert!(lost.starts_with("--json: No space left"), "{lost}");
         let db = super::super::open_for_reading(&dir.path().join("flowhawk.db")).unwrap();
         let signals: u32 = db
             .query_row("SELECT count(*) FROM signals", [], |r| r.get(0))

@@ -9,7 +9,7 @@ use flow_table::Span;
 
 use super::Notice;
 use super::logs::LogLost;
-use crate::say;
+use crate::messages::{Event, say};
 
 /// How long a row may wait to be written.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -42,16 +42,15 @@ impl Upkeep {
     /// Tells a failure at once, where the end of the run is far away.
     pub(super) fn tell(&self, failure: &LogLost) {
         if self.urgent {
-            say(failure);
+            say(&failure.message(Event::LogFailed));
         }
     }
 
     /// Tells that what could not be written can be again; so many rows are in no log by now.
     pub(super) fn tell_again(&self, lost: u64) {
         if self.urgent {
-            say(format_args!(
-                "logs are written again; {lost} rows are in none"
-            ));
+            let text = format!("logs are written again; {lost} rows are in none");
+            say(&Event::LogsBack.says(text).with("lost", lost));
         }
     }
 

@@ -263,11 +263,13 @@ mod tests {
     use flow_table::{Checksums, End, FlowConfig, FragmentConfig, InspectionConfig, Links, Span};
 
     use super::*;
+    use crate::pins::Pins;
 
     #[test]
     fn every_record_counts_wherever_time_goes_on() {
         let settings = Settings {
             threads: 1,
+            pins: Pins::default(),
             flows: FlowConfig {
                 seed: 1,
                 progress_interval: Span::from_secs(10),

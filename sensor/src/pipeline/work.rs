@@ -61,6 +61,7 @@ pub(crate) fn run(
 
 /// One worker: read, decode, update, again.
 fn run_alone(source: &mut Source, settings: &Settings, to_stage: &ToStage, live: &Live) -> Totals {
+    settings.pins.pin(0);
     let mut decoder = BlockDecoder::new(settings);
     let mut worker = Worker::new(0, settings, to_stage.clone());
     let mut chunk = Box::<Chunk>::default();
@@ -144,6 +145,7 @@ fn run_shared(
             .map(|(index, chunks)| {
                 let (desk, to_stage) = (&desk, to_stage.clone());
                 let work = move || {
+                    settings.pins.pin(index);
                     desk.work(
                         Worker::new(index, settings, to_stage),
                         &chunks,

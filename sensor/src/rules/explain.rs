@@ -12,10 +12,11 @@ use flow_table::Timestamp;
 use serde_json::Value;
 
 use crate::cli::{
-    CommonArgs, FindingArgs, InputArgs, OutputArgs, ProgressWhen, ReplayArgs, RulesTestArgs,
-    TalkArgs, VerdictArgs, severity_named,
+    CommonArgs, FindingArgs, InputArgs, MessageForm, OutputArgs, ProgressWhen, ReplayArgs,
+    RulesTestArgs, TalkArgs, VerdictArgs, severity_named,
 };
 use crate::config::Config;
+use crate::messages::Message;
 use crate::run::replay;
 use crate::summary::time as moment;
 use crate::text::printable;
@@ -28,7 +29,7 @@ pub(crate) fn explain(
     rule: &Rule,
     args: &RulesTestArgs,
     config: &Config,
-) -> anyhow::Result<(String, Vec<String>)> {
+) -> anyhow::Result<(String, Vec<Message>)> {
     let dir = tempfile::tempdir().context("cannot make a directory to replay into")?;
     let json = dir.path().join("findings.jsonl");
     let outcome = replay(&replay_args(args, dir.path(), &json), config)?;
@@ -57,6 +58,7 @@ fn replay_args(args: &RulesTestArgs, dir: &Path, json: &Path) -> ReplayArgs {
                 quiet: true,
                 verbose: false,
                 progress: ProgressWhen::Never,
+                messages: MessageForm::Text,
             },
         },
     }

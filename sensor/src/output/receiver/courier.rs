@@ -10,7 +10,7 @@ use crossbeam_channel::Receiver;
 use super::wire::{Failure, Wire};
 use super::{Parcel, ReceiverTally};
 use crate::clock::Stopwatch;
-use crate::say;
+use crate::messages::{Event, say};
 
 /// How long it waits after a failure, and at most after many.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -62,13 +62,16 @@ impl Courier {
                 Ok(()) => {
                     self.tally.delivered.fetch_add(1, Relaxed);
                     if self.pause > FIRST_PAUSE {
-                        say(format_args!("{}: it is there again", self.name));
+                        self.say(Event::ReceiverBack, "it is there again");
                     }
                     self.pause = FIRST_PAUSE;
                     return;
                 }
                 Err(Failure::Refused(why)) => {
-                    say(format_args!("{}: {why}; a finding is left out", self.name));
+                    self.say(
+                        Event::FindingRefused,
+                        &format!("{why}; a finding is left out"),
+                    );
                     self.tally.failures.fetch_add(1, Relaxed);
                     self.tally.lost.fetch_add(1, Relaxed);
                     return;
@@ -76,13 +79,18 @@ impl Courier {
                 Err(Failure::Away(why)) => {
                     self.tally.failures.fetch_add(1, Relaxed);
                     if self.pause == FIRST_PAUSE {
-                        say(format_args!("{}: {why}; it is tried again", self.name));
+                        self.say(Event::ReceiverAway, &format!("{why}; it is tried again"));
                     }
                 }
             }
             self.wait();
         }
         self.tally.lost.fetch_add(1, Relaxed);
+    }
+
+    fn say(&self, event: Event, what: &str) {
+        let message = event.says(format_args!("{}: {what}", self.name));
+        say(&message.with("receiver", self.name.as_str()));
     }
 
     /// Waits before the next attempt.
