@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: running the shipped binary, and captures to feed it.
 
+pub(crate) mod flows;
 pub(crate) mod frames;
 pub(crate) mod mmdb;
 pub(crate) mod net;

@@ -84,6 +84,11 @@ impl Saver {
         self.0.extend_from_slice(&number.to_le_bytes());
     }
 
+    /// As they are, without their number.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
     /// What can be left out by whoever reads it.
     pub(crate) fn section(&mut self, save: impl FnOnce(&mut Self)) {
         let at = self.0.len();
@@ -153,6 +158,11 @@ impl<'a> Loader<'a> {
         let len = self.numbers(1)?.pop().unwrap_or_default();
         let bytes = self.bytes(usize::try_from(len).map_err(|_| Unfit::Damaged)?)?;
         Ok(Self(bytes))
+    }
+
+    /// All that was not handed out yet.
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.0
     }
 
     pub(crate) const fn end(&self) -> Result<(), Unfit> {

@@ -1,9 +1,11 @@
 //! Numbers and a slab that keep a flow small: a table holds a million of them.
 
+use serde::{Deserialize, Serialize};
+
 use crate::prefetch::prefetch;
 
 /// A count below 2^48; it stops there instead of wrapping. Six bytes, aligned to two.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[repr(Rust, packed(2))]
 pub(crate) struct U48 {
     low: u32,
@@ -41,7 +43,7 @@ fn words(value: u64) -> [u16; 4] {
 }
 
 /// Counts something that gets a letter at its 1st, 10th, 100th, … time, up to the ten millionth.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Debug, Serialize, Deserialize)]
 pub(crate) struct Scaled([u8; 3]);
 
 impl Scaled {

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{FlowId, Timestamp, Uid};
 
 /// What moved in one direction.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Traffic {
     /// Packets.
     pub packets: u64,
@@ -14,6 +16,17 @@ pub struct Traffic {
     pub bytes: u64,
     /// IP bytes, headers included.
     pub ip_bytes: u64,
+}
+
+impl Traffic {
+    /// What moved since it was `before`.
+    pub(crate) const fn since(self, before: Self) -> Self {
+        Self {
+            packets: self.packets.saturating_sub(before.packets),
+            bytes: self.bytes.saturating_sub(before.bytes),
+            ip_bytes: self.ip_bytes.saturating_sub(before.ip_bytes),
+        }
+    }
 }
 
 /// One step in the life of a flow.
@@ -106,6 +119,14 @@ pub enum ConnState {
 }
 
 impl ConnState {
+    /// Whether a flow of TCP so closed that nothing more comes.
+    pub(crate) const fn is_over(self) -> bool {
+        match self {
+            Self::Sf | Self::Rej | Self::Rsto | Self::Rstr | Self::Rstos0 | Self::Rstrh => true,
+            Self::S0 | Self::S1 | Self::S2 | Self::S3 | Self::Sh | Self::Shr | Self::Oth => false,
+        }
+    }
+
     /// The text in conn.log.
     pub const fn name(self) -> &'static str {
         match self {

@@ -5,6 +5,8 @@
 
 mod common;
 
+use serde::{Deserialize, Serialize};
+
 use crate::compact::U48;
 use crate::odd::{Oddities, Oddity};
 use crate::packet::{Body, Datagram, LinkInfo, Message, Packet, TcpFlags};
@@ -13,10 +15,10 @@ use crate::timers::{DNS_INTERVAL, Patience, SYN_TIMEOUT};
 use crate::{ConnState, IpProto, Timestamp, Traffic, ports};
 
 use common::uid;
-pub(crate) use common::{Common, Counts, PendingSlot, Rare, Told};
+pub(crate) use common::{Common, Counts, PendingSlot, Rare, Resumed, Told};
 
 /// Which end of a flow.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Side {
     /// Who opened it.
     Orig,
@@ -36,7 +38,7 @@ impl Side {
 }
 
 /// One value for each end.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct PerSide<T> {
     /// The originator's.
     pub orig: T,
@@ -59,14 +61,14 @@ impl<T> PerSide<T> {
 }
 
 /// A flow of some protocol.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Flow {
     pub(crate) common: Common,
     pub(crate) kind: Kind,
 }
 
 /// What only flows of one protocol have.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Kind {
     Tcp(Tcp),
     Udp(Udp),
@@ -77,7 +79,7 @@ pub(crate) enum Kind {
 }
 
 /// A UDP flow's state.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Udp {
     /// Payload bytes, `None` while nothing was seen from that end. A flip leaves them where they
     /// are, as Zeek does.
@@ -122,6 +124,45 @@ impl Flow {
             common.timers.arm_dns(now + DNS_INTERVAL);
         }
         Self { common, kind }
+    }
+
+    /// It goes on after what was told of it elsewhere.
+    pub(crate) fn go_on(&mut self) {
+        let before = self.traffic();
+        self.common.go_on(before);
+    }
+
+    /// Whether nothing came of it after what was told elsewhere.
+    pub(crate) fn is_as_before(&self) -> bool {
+        let rare = self.common.rare.as_deref();
+        let resumed = rare.and_then(Rare::resumed);
+        resumed.is_some_and(|resumed| resumed.before == self.traffic())
+    }
+
+    /// Whether more of it may come.
+    pub(crate) fn may_go_on(&self) -> bool {
+        match &self.kind {
+            Kind::Tcp(_) => !self.conn_state().is_over(),
+            Kind::Udp(_) | Kind::Icmp(_) => true,
+            Kind::Other | Kind::Tunnel => false,
+        }
+    }
+
+    /// Whether it may be looked into, but nothing came yet to look at.
+    pub(crate) const fn may_yet_speak(&self) -> bool {
+        matches!(self.kind, Kind::Tcp(_)) && self.common.told.is_untouched()
+    }
+
+    /// Whether it can have been kept by anybody at `at`: it is made of bytes that nobody vouches for.
+    pub(crate) fn is_sound(&self, at: Timestamp) -> bool {
+        let proto = self.common.key().proto();
+        let fits = match &self.kind {
+            Kind::Tcp(_) => proto == IpProto::TCP,
+            Kind::Udp(_) => proto == IpProto::UDP,
+            Kind::Icmp(_) => matches!(proto, IpProto::ICMP | IpProto::ICMPV6),
+            Kind::Other | Kind::Tunnel => false,
+        };
+        fits && self.common.is_sound(at)
     }
 
     /// Whether `packet` begins a new flow between the same ends.

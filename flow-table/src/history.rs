@@ -1,13 +1,15 @@
 //! conn.log's `history`: one letter for each thing that happened, upper case when the originator
 //! did it.
 
+use serde::{Deserialize, Serialize};
+
 /// Letters kept in the flow itself; nearly every history fits.
 const INLINE: usize = 11;
 /// Letters kept at most; a flow whose history is longer is an attack on whoever remembers it.
 const MAX: usize = 1024;
 
 /// The first letters of a history, as they stand in the flow.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Letters {
     len: u8,
     inline: [u8; INLINE],

@@ -35,7 +35,7 @@ impl fmt::Display for Endpoint {
 }
 
 /// An IP protocol number (IANA registry), or IPv6 next header that is no extension.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct IpProto(pub u8);
 
 impl IpProto {
@@ -66,7 +66,7 @@ impl IpProto {
 }
 
 /// A flow's two ends as they stand now (a flow may still be turned round, see `FlowEventKind`).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct FlowId {
     /// Who opened the flow.
     pub orig: Endpoint,

@@ -30,7 +30,8 @@ use crate::protocol::stream::Quota;
 use crate::table::{Block, TableOutput};
 
 pub use finder::ProtocolRow;
-use one::{Arrival, Inspection};
+use one::Arrival;
+pub(crate) use one::Inspection;
 pub use services::Services;
 
 /// How flows are looked into.
@@ -169,6 +170,10 @@ impl Inspections {
         if new.may_wait(flow) {
             return;
         }
+        self.add(slot, flow, new);
+    }
+
+    fn add(&mut self, slot: u32, flow: &mut Flow, mut new: Inspection) {
         self.begun += 1;
         self.live += 1;
         self.used += new.cost();
@@ -177,6 +182,36 @@ impl Inspections {
         self.by_slot.insert(slot, Entry::Live(Box::new(new)));
         flow.common.told.note_looked(Looked::Live);
         self.sweep();
+    }
+
+    /// What looks into the flow in `slot`.
+    pub(crate) fn under_way(&self, slot: u32) -> Option<&Inspection> {
+        match self.by_slot.get(&slot)? {
+            Entry::Live(live) => Some(live),
+            Entry::Named(_) => None,
+        }
+    }
+
+    /// Whether somebody may yet look into a flow that nobody did.
+    pub(crate) const fn may_begin(&self, flow: &Flow) -> bool {
+        self.limit > 0 && flow.may_yet_speak()
+    }
+
+    /// Whether one more may begin.
+    pub(crate) const fn has_room(&self) -> bool {
+        self.used < self.limit
+    }
+
+    /// Goes on with what looked into the flow in `slot` elsewhere.
+    pub(crate) fn adopt(&mut self, slot: u32, flow: &mut Flow, inspection: Option<Inspection>) {
+        let Some(mut live) = inspection else {
+            return flow.common.told.note_looked(Looked::Never);
+        };
+        if live.is_held_within(&mut self.quota) {
+            self.add(slot, flow, live);
+        } else {
+            flow.common.told.note_looked(Looked::Over);
+        }
     }
 
     /// The flow was turned round.

@@ -3,12 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_inline, rapidhash_v3_seeded};
+use serde::{Deserialize, Serialize};
 
 use crate::{Endpoint, FlowId, IpProto};
 
 /// An IP address as two words: IPv4 in its IPv6-mapped form (RFC 4291, 2.5.5.2), so that one
 /// comparison and one hash serve both families.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct Addr {
     high: u64,
     low: u64,
@@ -117,7 +118,7 @@ impl From<End> for Endpoint {
 }
 
 /// Which of a key's ends a packet comes from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Way {
     /// From the low end to the high one.
     Up,
@@ -127,7 +128,7 @@ pub enum Way {
 
 /// Names a conversation. Ends are kept sorted: who spoke first is a fact about the flow, not
 /// part of its name.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct FlowKey {
     // Two ends, laid out without gaps.
     low: Addr,

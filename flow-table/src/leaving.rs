@@ -4,7 +4,7 @@
 
 use crate::shard::Shard;
 use crate::table::TableOutput;
-use crate::{ConnState, FlowEvent, FlowEventKind, IpProto, Timestamp, Uid};
+use crate::{FlowEvent, FlowEventKind, IpProto, Timestamp, Uid};
 
 /// Bits of a uid that are not kept while a flow waits: the order is that of the others.
 const LOW_BITS: u32 = 32;
@@ -18,7 +18,8 @@ pub enum End {
     #[default]
     Closes,
     /// They go on in input to come. They get their rows, but no event tells that they closed: what is
-    /// measured of them is not complete.
+    /// measured of them is not complete. Those that somebody looks into are kept
+    /// ([`TableOutput::conversations`]).
     GoesOn,
 }
 
@@ -70,10 +71,13 @@ impl Leaving {
             last = Some(next.uid);
             self.waiting.pop();
             self.fetch(shard);
-            let before = out.events.len();
-            shard.end(next.table, next.slot, self.now, out);
-            if self.end == End::GoesOn {
-                out.events.iter_mut().skip(before).for_each(keep_open);
+            match self.end {
+                End::Closes => shard.end(next.table, next.slot, self.now, out),
+                End::GoesOn => {
+                    let before = out.events.len();
+                    shard.suspend(next.table, next.slot, self.now, out);
+                    out.events.iter_mut().skip(before).for_each(keep_open);
+                }
             }
         }
         None
@@ -94,27 +98,8 @@ impl Leaving {
 /// A flow that nobody ended reports what it moved, and does not close.
 fn keep_open(event: &mut FlowEvent) {
     if let FlowEventKind::Closed { state, .. } = event.kind
-        && !(event.id.proto == IpProto::TCP && is_over(state))
+        && !(event.id.proto == IpProto::TCP && state.is_over())
     {
         event.kind = FlowEventKind::Progress;
-    }
-}
-
-/// Whether a flow of TCP so closed that nothing more comes.
-const fn is_over(state: ConnState) -> bool {
-    match state {
-        ConnState::Sf
-        | ConnState::Rej
-        | ConnState::Rsto
-        | ConnState::Rstr
-        | ConnState::Rstos0
-        | ConnState::Rstrh => true,
-        ConnState::S0
-        | ConnState::S1
-        | ConnState::S2
-        | ConnState::S3
-        | ConnState::Sh
-        | ConnState::Shr
-        | ConnState::Oth => false,
     }
 }

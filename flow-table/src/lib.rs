@@ -42,6 +42,7 @@
 mod clock;
 mod community;
 mod compact;
+mod conversations;
 mod decode;
 mod event;
 mod eviction;
@@ -73,6 +74,7 @@ mod tests;
 
 pub use clock::{Clock, PART};
 pub use community::{community_id, community_id_text};
+pub use conversations::{Conversation, Conversations};
 pub use decode::{
     Checksums, Decoded, Decoder, DropCounts, DropReason, Fragment, FragmentConfig, Fragments,
     Frame, LinkType, Links, MAX_TUNNELS, OddFrame, PacketSink,

@@ -1,6 +1,8 @@
 //! What the flow table needs to know of a packet: a descriptor that travels to a shard while the
 //! bytes stay where they were read.
 
+use serde::{Deserialize, Serialize};
+
 use crate::key::{FlowKey, Way};
 use crate::{IpProto, Timestamp};
 
@@ -33,7 +35,7 @@ pub struct Packet {
 }
 
 /// What the link layer of a frame says beside where its packet begins.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct LinkInfo {
     /// The outer VLAN tag's id.
     pub vlan: Option<u16>,

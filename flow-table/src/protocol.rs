@@ -18,6 +18,7 @@ pub mod http;
 pub mod inspect;
 mod lines;
 pub mod mime;
+mod names;
 pub mod ntp;
 pub mod quic;
 pub mod rdp;
@@ -30,10 +31,15 @@ pub mod tls;
 pub mod windows;
 pub mod x509;
 
+use std::any::Any;
+
 use crate::{OddFrame, Side, Timestamp};
 
 /// Bytes off the wire that a log shows as text; the log's writer escapes what is not.
 pub type Text = Box<[u8]>;
+
+/// A constant of the program. (Under a name of its own, as serde takes every reference for a borrowed one.)
+pub type Name = &'static str;
 
 /// Whether a parser wants more of its flow.
 #[must_use]
@@ -204,8 +210,9 @@ pub trait Sink {
     }
 }
 
-/// What every parser is to the flow it belongs to.
-pub trait Parser: std::fmt::Debug + Send {
+/// What every parser is to the flow it belongs to. To be kept from one run to the next it has to be
+/// listed in `inspect/parsers.rs`.
+pub trait Parser: Any + std::fmt::Debug + Send {
     /// Takes a datagram, or the next bytes of a TCP stream: a segment's, as `side` sent it.
     fn data(&mut self, side: Side, ts: Timestamp, bytes: &[u8], sink: &mut dyn Sink) -> Progress;
 

@@ -1,6 +1,6 @@
 //! A finished flow: a row of conn.log.
 
-use crate::flow::{Flow, Kind, PerSide};
+use crate::flow::{Flow, Kind, PerSide, Rare, Resumed};
 use crate::history::History;
 use crate::inspection::Services;
 use crate::key::FlowKey;
@@ -15,7 +15,8 @@ pub struct FlowRecord {
     pub uid: Uid,
     /// Who talked to whom.
     pub id: FlowId,
-    /// Timestamp of its first packet.
+    /// Timestamp of its first packet; of one that goes on from an input before this one, where the row
+    /// there ended: from then on everything is counted.
     pub start: Timestamp,
     /// Timestamp of its last packet that counts for the duration.
     pub last: Timestamp,
@@ -59,16 +60,25 @@ impl FlowRecord {
         let mut common = flow.common;
         let history = common.take_history();
         let rare = common.rare.as_deref();
+        let resumed = rare.and_then(Rare::resumed);
+        let since = |before: &Resumed| PerSide {
+            orig: traffic.orig.since(before.before.orig),
+            resp: traffic.resp.since(before.before.resp),
+        };
+        let missed_before = resumed.map_or(0, |resumed| resumed.missed_bytes);
+        let start = resumed.map_or(common.start, |resumed| resumed.since);
         Self {
             uid,
             id: common.id(),
-            start: common.start,
+            start,
             last: common.last,
             end,
-            traffic,
+            traffic: resumed.map_or(traffic, since),
             state,
             history,
-            missed_bytes: rare.map_or(0, |rare| rare.missed_bytes),
+            missed_bytes: rare
+                .map_or(0, |rare| rare.missed_bytes)
+                .saturating_sub(missed_before),
             evicted: evicted == Evicted::Yes,
             parents: rare.map(|rare| rare.parents.clone()).unwrap_or_default(),
             services: match rare.and_then(|rare| rare.carries) {

@@ -1,7 +1,8 @@
 //! A share of the hash space: what one thread owns.
 
+use crate::conversations::Conversations;
 use crate::inspection::InspectionConfig;
-use crate::key::{KEY_GROUPS, group_of};
+use crate::key::{KEY_GROUPS, KeyHasher, group_of};
 use crate::leaving::{End, Leaving};
 use crate::packet::Packet;
 use crate::table::{Block, FlowTable, TableConfig, TableOutput};
@@ -49,6 +50,9 @@ const SLOTS: usize = 16;
 /// The tables of one share.
 #[derive(Debug)]
 pub struct Shard {
+    id: ShardId,
+    /// Of hashes.
+    seed: u64,
     tables: Vec<FlowTable>,
     /// Which of them belongs to a group, where one does.
     places: [u8; KEY_GROUPS],
@@ -70,6 +74,8 @@ impl Shard {
         };
         let groups = (0..KEY_GROUPS).filter(|group| group % id.of == id.index);
         Self {
+            id,
+            seed: config.seed,
             tables: groups.map(|_| FlowTable::new(table)).collect(),
             places: std::array::from_fn(|group| u8::try_from(group / id.of).unwrap_or_default()),
         }
@@ -153,6 +159,30 @@ impl Shard {
         if let Some(table) = self.tables.get_mut(table) {
             table.end(slot, now, out);
         }
+    }
+
+    /// Keeps the flow in a slot of a table, which goes on elsewhere.
+    pub(crate) fn suspend(&mut self, table: u32, slot: u32, now: Timestamp, out: &mut TableOutput) {
+        let table = usize::try_from(table).unwrap_or(usize::MAX);
+        if let Some(table) = self.tables.get_mut(table) {
+            table.suspend(slot, now, out);
+        }
+    }
+
+    /// Takes those of the conversations that belong to this share, and goes on with them; returns with
+    /// how many.
+    pub fn go_on_with(&mut self, conversations: &mut Conversations) -> u64 {
+        let (hasher, id, mut count) = (KeyHasher::new(self.seed), self.id, 0);
+        conversations.take(|key, conversation| {
+            let hash = hasher.hash(key);
+            let mine = shard_of(hash, id.of) == id.index;
+            let table = self.table_of(hash);
+            if let Some(table) = self.tables.get_mut(table).filter(|_| mine) {
+                count += u64::from(table.adopt(conversation));
+            }
+            mine
+        });
+        count
     }
 
     /// Bytes that parsers and what they wait for take, about.

@@ -9,6 +9,7 @@ mod plain;
 
 use crate::clock::Clock;
 use crate::compact::Slab;
+use crate::conversations::{self, Conversation, Room};
 use crate::event::{FlowEvent, FlowEventKind};
 use crate::eviction::{Rank, Victims};
 use crate::expiry::{Step, Wheel};
@@ -52,6 +53,14 @@ pub struct TableOutput {
     pub tunnels: Vec<TunnelEvent>,
     /// For the logs of protocols.
     pub protocols: Vec<ProtocolRow>,
+    /// The same of flows that go on elsewhere: as they stood there, for whom the rest does not come.
+    pub unfinished: Vec<ProtocolRow>,
+    /// Flows that go on elsewhere, with what looks into them.
+    pub conversations: Vec<Conversation>,
+    /// Flows that went on from elsewhere.
+    pub resumed: u64,
+    /// Flows that go on elsewhere, but are not kept for want of room.
+    pub not_kept: u64,
     /// Flows that had to leave for want of room.
     pub evicted: u64,
     /// Flows that are not looked into any more for want of room.
@@ -83,6 +92,10 @@ impl TableOutput {
         self.open.clear();
         self.tunnels.clear();
         self.protocols.clear();
+        self.unfinished.clear();
+        self.conversations.clear();
+        self.resumed = 0;
+        self.not_kept = 0;
         self.evicted = 0;
         self.given_up = 0;
         self.not_held = 0;
@@ -154,6 +167,8 @@ pub(crate) struct FlowTable {
     telling: Telling,
     due: Vec<(Step, u32)>,
     victims: Victims,
+    /// For those that go on elsewhere.
+    room: Room,
     /// Flows opened so far.
     opened: u64,
     /// Packet time at which a flow had to leave, the last time that happened.
@@ -177,6 +192,7 @@ impl FlowTable {
             telling: Telling::default(),
             due: Vec::new(),
             victims: Victims::default(),
+            room: Room::of(usize::try_from(config.inspection.memory).unwrap_or(usize::MAX)),
             opened: 0,
             evicted: None,
             late: None,
@@ -293,6 +309,25 @@ impl FlowTable {
         self.file(slot);
     }
 
+    /// Goes on with what was kept elsewhere, if it is sound and there is room.
+    pub(crate) fn adopt(&mut self, conversation: &Conversation) -> bool {
+        let Some((mut flow, inspection)) = conversation.read() else {
+            return false;
+        };
+        if self.len() >= self.config.max_flows || !self.inspections.has_room() {
+            return false;
+        }
+        let hash = self.hasher.hash(conversation.key());
+        flow.go_on();
+        self.wheel.begin(conversation.at());
+        let slot = self.insert(flow, hash);
+        if let Some(flow) = self.flows.get_mut(slot) {
+            self.inspections.adopt(slot, flow, inspection);
+        }
+        self.file(slot);
+        true
+    }
+
     /// Its flows: their uids and where they are.
     pub(crate) fn uids(&self) -> impl Iterator<Item = (Uid, u32)> {
         (0..self.flows.slots()).filter_map(|slot| {
@@ -309,6 +344,41 @@ impl FlowTable {
     /// The input is over: the flow in `slot` leaves at `now`.
     pub(crate) fn end(&mut self, slot: u32, now: Timestamp, out: &mut TableOutput) {
         self.remove(slot, now, Evicted::No, out);
+    }
+
+    /// The input is over, and goes on elsewhere: the flow in `slot` leaves at `now`, and is kept with what
+    /// looks into it. The rows that it has by now are for whom the rest does not come.
+    pub(crate) fn suspend(&mut self, slot: u32, now: Timestamp, out: &mut TableOutput) {
+        let Some((mut flow, inspection)) = self.kept(slot, out) else {
+            return self.end(slot, now, out);
+        };
+        let (rows, events) = (out.protocols.len(), out.events.len());
+        self.end(slot, now, out);
+        let unfinished = out.protocols.drain(rows..);
+        if flow.is_as_before() {
+            // All of that was told elsewhere.
+            drop(unfinished);
+            out.events.truncate(events);
+        } else {
+            out.unfinished.extend(unfinished);
+        }
+        let events = u32::try_from(out.events.len() - events).unwrap_or(u32::MAX);
+        flow.common.suspend(self.config.seed, events);
+        let kept = Conversation::of(&flow, inspection, now);
+        out.conversations.extend(kept);
+    }
+
+    /// What is to be kept of the flow in `slot`, if it may go on and there is room.
+    fn kept(&mut self, slot: u32, out: &mut TableOutput) -> Option<(Flow, Option<Vec<u8>>)> {
+        let flow = self.flows.get(slot).filter(|flow| flow.may_go_on())?;
+        let inspection = self.inspections.under_way(slot);
+        if inspection.is_none() && !self.inspections.may_begin(flow) {
+            return None;
+        }
+        let bytes = inspection.map(conversations::kept).transpose().ok();
+        let kept = bytes.filter(|bytes| self.room.take(bytes.as_deref()));
+        out.not_kept += u64::from(kept.is_none());
+        Some((flow.clone(), kept?))
     }
 
     #[inline(never)]
@@ -347,6 +417,9 @@ impl FlowTable {
             teller.tell_of((known.uid, known.traffic), &mut flow, now, closed);
         }
         teller.forget(&mut flow);
+        if flow.is_as_before() {
+            return;
+        }
         out.evicted += u64::from(evicted == Evicted::Yes);
         let record = FlowRecord::of(flow, known, services, now, evicted);
         out.records.push(record);

@@ -12,6 +12,8 @@ mod step;
 #[cfg(test)]
 mod tests;
 
+use serde::{Deserialize, Serialize};
+
 use crate::compact::fold;
 use crate::flow::Common;
 use crate::odd::Oddities;
@@ -26,7 +28,7 @@ use end::{Did, EndState, TcpEnd};
 const ONLY_SYN_ACK: &[u8] = b"H";
 
 /// Letters that stand at most once for each end.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Debug, Serialize, Deserialize)]
 struct Seen(u8);
 
 impl Seen {
@@ -46,7 +48,7 @@ impl Seen {
 }
 
 /// A TCP flow's state.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Tcp {
     ends: [TcpEnd; 2],
     seen: [Seen; 2],

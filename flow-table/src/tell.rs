@@ -134,8 +134,8 @@ impl Teller<'_> {
             uid,
             seq: common.told.seq,
             id: common.id(),
-            orig: moved(total.orig, before.orig),
-            resp: moved(total.resp, before.resp),
+            orig: total.orig.since(before.orig),
+            resp: total.resp.since(before.resp),
             turns: common.told.turns.into(),
             kind,
         });
@@ -190,13 +190,5 @@ impl Teller<'_> {
             kind,
             action,
         });
-    }
-}
-
-fn moved(now: Traffic, before: Traffic) -> Traffic {
-    Traffic {
-        packets: now.packets.saturating_sub(before.packets),
-        bytes: now.bytes.saturating_sub(before.bytes),
-        ip_bytes: now.ip_bytes.saturating_sub(before.ip_bytes),
     }
 }

@@ -1,5 +1,7 @@
 //! When a flow must be looked at without a packet of its own (`docs/conn-log.md`, A.6).
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Span, Timestamp};
 
 /// How long an attempt waits for an answer.
@@ -21,7 +23,7 @@ pub(crate) const DNS_SILENCE: Span = Span::from_secs(9);
 pub(crate) const OFF: Timestamp = Timestamp::MAX;
 
 /// How long a flow may be silent.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub(crate) enum Patience {
     /// Everything that is not said below, and TCP in its handshake: a minute.
     #[default]
@@ -61,7 +63,7 @@ pub(crate) enum Timer {
 }
 
 /// What the timer that only some flows have is for.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 enum Purpose {
     #[default]
     Nothing,
@@ -72,7 +74,7 @@ enum Purpose {
 
 /// A flow's timers. Silence needs none: it is due when the last packet is old enough. Packed,
 /// because six bytes of padding in a million flows are six megabytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[repr(Rust, packed(2))]
 pub(crate) struct Timers {
     expire: Timestamp,

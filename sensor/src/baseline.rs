@@ -1,4 +1,4 @@
-//! What detectors know, kept in a file from one run to the next.
+//! What detectors know, and conversations under way, kept in a file from one run to the next.
 //!
 //! The file is replaced as a whole: whoever reads it finds what was known then or what is known now,
 //! never a part. One that is something else is never written over.
@@ -6,13 +6,13 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, anyhow, bail};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use detectors::{Detectors, RestoreError, Threats};
-use flow_table::{Span, Timestamp};
+use flow_table::{Conversations, Span, Timestamp};
 use tempfile::NamedTempFile;
 
 use crate::clock::time_of_day;
@@ -21,6 +21,8 @@ use crate::messages::{Event, Message, say};
 
 /// One part in so many of `memory_limit` that detectors and rules may take.
 const DETECTOR_SHARE: u64 = 4;
+/// One part in so many that parsers, and what they wait for, may take.
+pub(crate) const PARSER_SHARE: u64 = 8;
 
 /// What detectors are told, within their share of memory.
 pub(crate) struct Limits {
@@ -97,6 +99,8 @@ pub(crate) struct Informed {
     pub(crate) detectors: Detectors,
     /// Up to when, where they know anything.
     pub(crate) until: Option<Timestamp>,
+    /// Flows that go on.
+    pub(crate) conversations: Conversations,
 }
 
 impl Informed {
@@ -116,6 +120,7 @@ impl Informed {
         Self {
             detectors: make_detectors(config),
             until: None,
+            conversations: Conversations::default(),
         }
     }
 }
@@ -158,7 +163,12 @@ impl Baseline {
         let problem = match make_detectors(config).informed(&state) {
             Ok(detectors) if or == Unusable::Refuse || detectors.watermark() <= soon() => {
                 let until = Some(detectors.watermark());
-                return Ok(Informed { detectors, until });
+                let conversations = self.conversations(&state, config);
+                return Ok(Informed {
+                    detectors,
+                    until,
+                    conversations,
+                });
             }
             Ok(_) => "knows of times to come",
             Err(problem) if or == Unusable::Refuse || problem == RestoreError::Foreign => bail!(
@@ -174,6 +184,21 @@ impl Baseline {
         ));
         say(&message.with("file", file).with("aside", aside));
         Ok(Informed::of_nothing(config))
+    }
+
+    /// Those in the state, as far as they are of use: detectors know what they know without them.
+    fn conversations(&self, state: &[u8], config: &Config) -> Conversations {
+        let kept = Detectors::beside(state).ok();
+        let share = config.memory_limit.0 / PARSER_SHARE;
+        let known = kept.and_then(|kept| Conversations::from_bytes(kept, share));
+        known.unwrap_or_else(|| {
+            say(format_args!(
+                "the baseline {} keeps conversations as another version of flowhawk does: they are \
+                 not gone on with",
+                self.path.display()
+            ));
+            Conversations::default()
+        })
     }
 
     /// Nothing if there is no file.
@@ -251,6 +276,8 @@ impl Baseline {
 /// What a run over packets knows in the beginning, and what becomes of what it knows in the end.
 pub(crate) struct Memory {
     until: Option<Timestamp>,
+    /// Flows that go on, until whoever they belong to takes them.
+    pub(crate) conversations: Arc<Mutex<Conversations>>,
     writer: Option<JoinHandle<anyhow::Result<()>>>,
 }
 
@@ -269,8 +296,12 @@ impl Memory {
             Ok::<_, io::Error>((keeper, writer.spawn(write)?))
         };
         let (keeper, writer) = file.map(begin).transpose()?.unzip();
-        let until = informed.until;
-        Ok((informed.detectors, keeper, Self { until, writer }))
+        let this = Self {
+            until: informed.until,
+            conversations: Arc::new(Mutex::new(informed.conversations)),
+            writer,
+        };
+        Ok((informed.detectors, keeper, this))
     }
 
     /// A sentence for everything that was lost.
@@ -319,10 +350,11 @@ impl Keeper {
         }
     }
 
-    /// What is known in the end.
-    pub(crate) fn finish(self, detectors: &Detectors) {
+    /// What is known in the end, and the flows that go on.
+    pub(crate) fn finish(self, detectors: &Detectors, conversations: &Conversations) {
+        let state = detectors.snapshot_beside(&conversations.to_bytes());
         // Nobody there to take it: it panicked, which is told where it is joined.
-        let _ = self.states.send(detectors.snapshot());
+        let _ = self.states.send(state);
     }
 }
 
@@ -478,7 +510,7 @@ mod tests {
         keeper.advance(Timestamp::new(2_000, 0), &detectors);
         keeper.advance(Timestamp::new(3_000, 0), &detectors);
         assert_eq!(states.len(), 1);
-        let finished = thread::spawn(move || keeper.finish(&detectors));
+        let finished = thread::spawn(move || keeper.finish(&detectors, &Conversations::default()));
         assert_eq!(states.iter().count(), 2);
         finished.join().unwrap();
     }

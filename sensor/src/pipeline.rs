@@ -21,8 +21,11 @@ mod waiting;
 mod work;
 mod worker;
 
+use std::sync::{Arc, Mutex};
+
 use flow_table::{
-    Checksums, Decoder, DropCounts, End, FlowConfig, FragmentConfig, Links, TableOutput, Timestamp,
+    Checksums, Conversations, Decoder, DropCounts, End, FlowConfig, FragmentConfig, Links,
+    TableOutput, Timestamp,
 };
 
 use crate::capture::CaptureError;
@@ -46,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) flows: FlowConfig,
     /// What the end of the input says of flows that nobody ended.
     pub(crate) end: End,
+    /// Flows that go on from an input before this one; each worker takes its own.
+    pub(crate) conversations: Arc<Mutex<Conversations>>,
     pub(crate) fragments: FragmentConfig,
     pub(crate) checksums: Checksums,
     pub(crate) links: Links,

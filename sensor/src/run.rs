@@ -11,8 +11,7 @@ use detectors::Counters;
 use flow_table::protocol::http::Measure;
 use flow_table::{Checksums, End, FlowConfig, FragmentConfig, InspectionConfig, KEY_GROUPS, Links};
 
-use crate::baseline::Limits;
-use crate::baseline::{Memory, Wanted};
+use crate::baseline::{Limits, Memory, PARSER_SHARE, Wanted};
 use crate::capture::{Filter, Input};
 use crate::cli::{CommonArgs, FindingArgs, InputArgs, ReplayArgs};
 use crate::clock::{Stopwatch, time_of_day};
@@ -34,8 +33,6 @@ const REPLAY_SEED: u64 = 0x5eed_0f10_0717_4a3e;
 const QUEUE: usize = 4;
 /// One part in so many of `memory_limit` that flows may take.
 const FLOW_SHARE: u64 = 2;
-/// One part in so many that parsers, and what they wait for, may take.
-const PARSER_SHARE: u64 = 8;
 /// One part in so many that fragments may take. The rest is for blocks and queues.
 const FRAGMENT_SHARE: u64 = 16;
 
@@ -176,11 +173,11 @@ impl Job<'_> {
     ) -> anyhow::Result<Outcome> {
         let (common, config) = (self.common, self.config);
         let watch = Stopwatch::start();
-        let settings = self.settings(keeping.end());
         let live = Arc::new(Live::default());
 
         // Every output is open before the first packet is read.
         let (detectors, keeper, memory) = Memory::begin(keeping.baseline.as_ref(), config)?;
+        let settings = self.settings(keeping.end(), &memory);
         let (dir, logs) = self.logs(&keeping, &live)?;
         let (sink, receivers) = self.findings(&keeping, &live)?;
         let progress = Progress::start(&common.talk, self.size, Arc::clone(&live));
@@ -265,7 +262,7 @@ impl Job<'_> {
         Ok((Sink::spawn(outputs, Arc::clone(live))?, tallies))
     }
 
-    fn settings(&self, end: End) -> Settings {
+    fn settings(&self, end: End, memory: &Memory) -> Settings {
         let (input, config) = (&self.common.input, self.config);
         let cores = || thread::available_parallelism().map_or(1, usize::from);
         let usual = || self.pins.count().unwrap_or_else(cores);
@@ -276,6 +273,7 @@ impl Job<'_> {
             threads,
             pins: self.pins.clone(),
             end,
+            conversations: Arc::clone(&memory.conversations),
             flows: FlowConfig {
                 seed: self.seed,
                 progress_interval: config.progress_interval,
@@ -436,6 +434,9 @@ impl Counted<'_> {
             ("flows evicted".to_owned(), self.stage.evicted),
             ("inspections given up".to_owned(), self.stage.given_up),
             ("early segments not held".to_owned(), self.stage.not_held),
+            ("conversations gone on with".to_owned(), self.stage.resumed),
+            ("conversations kept".to_owned(), self.stage.kept),
+            ("conversations not kept".to_owned(), self.stage.not_kept),
         ];
         let logs = &self.live.logs;
         counters.push(("log rows left out".to_owned(), logs.lost()));

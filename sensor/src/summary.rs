@@ -250,11 +250,12 @@ fn write_counters(
 
 /// Whether a counter tells that something was left out; the others are for the curious.
 fn matters(name: &str) -> bool {
-    const TELLING: [&str; 12] = [
+    const TELLING: [&str; 13] = [
         "processed",
         "evicted",
         "given up",
         "not held",
+        "not kept",
         "left out",
         "late_events",
         "closed_early",

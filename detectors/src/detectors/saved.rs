@@ -13,7 +13,7 @@ use crate::{Config, Rule, SignalKind};
 /// What the bytes begin with.
 const MAGIC: &[u8; 8] = b"flhkstat";
 /// Another one whenever something else is saved, or in another way.
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 /// Where that begins which the sum is over: after it, the version and the magic.
 const BODY: usize = MAGIC.len() + size_of::<u64>() + size_of::<u128>();
 
@@ -47,8 +47,14 @@ impl Detectors {
     /// All that is known now, as bytes: the same state gives the same bytes. Findings that were not
     /// drained yet are not part of it, nor are counters.
     pub fn snapshot(&self) -> Vec<u8> {
+        self.snapshot_beside(&[])
+    }
+
+    /// The same, and beside it what others find there again ([`Detectors::beside`]).
+    pub fn snapshot_beside(&self, others: &[u8]) -> Vec<u8> {
         let mut body = Saver::after([0; BODY]);
         body.put(&(kinds(), self.seed_check()));
+        body.section(|to| to.bytes(others));
         self.observer.save(&mut body);
         self.board.save(&mut body);
         for signal in &self.signals {
@@ -85,6 +91,7 @@ impl Detectors {
         if seed_then != this.seed_check() {
             return Err(RestoreError::Seed);
         }
+        body.section()?;
         this.observer.load(&mut body)?;
         this.board.load(&mut body)?;
         for signal in &mut this.signals {
@@ -97,6 +104,13 @@ impl Detectors {
         }
         body.end()?;
         Ok(this)
+    }
+
+    /// What others put beside a snapshot, which is checked no further than its sum.
+    pub fn beside(snapshot: &[u8]) -> Result<&[u8], RestoreError> {
+        let mut body = Loader::new(body(snapshot)?);
+        let _: (u128, u64) = body.take()?;
+        Ok(body.section()?.rest())
     }
 
     /// Tells one seed from another, and nothing about it.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
 use siphasher::sip128::SipHasher13;
 
 use super::{PerSide, Side};
@@ -11,10 +12,10 @@ use crate::inspection::Looked;
 use crate::key::{Addr, End, FlowKey, Way};
 use crate::packet::{LinkInfo, Packet, TunnelKind};
 use crate::timers::{Patience, Timer, Timers};
-use crate::{IpProto, Span, Timestamp, Uid};
+use crate::{IpProto, Span, Timestamp, Traffic, Uid};
 
 /// What every flow has.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Common {
     // The key, its parts laid out without gaps.
     low: Addr,
@@ -33,6 +34,7 @@ pub(crate) struct Common {
     pub(crate) timers: Timers,
     letters: Letters,
     /// Where the table keeps what the detectors were told last.
+    #[serde(skip)]
     pub(crate) pending: Option<PendingSlot>,
     pub(crate) rare: Option<Box<Rare>>,
 }
@@ -41,18 +43,21 @@ pub(crate) struct Common {
 pub(crate) type PendingSlot = std::num::NonZeroU32;
 
 /// What only some flows have.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub(crate) struct Rare {
     /// The name, where ends and first timestamp do not tell it.
     pub(super) uid: Option<Uid>,
     /// Silence does not end the flow before this: a late packet was taken.
     floor: Timestamp,
+    /// What was told of it by an input before this one.
+    resumed: Option<Box<Resumed>>,
     /// Since when it had no row as one that is still open, where that is not its beginning.
     open_since: Option<Timestamp>,
     /// A history that no longer fits into the flow.
     letters: Vec<u8>,
     pub(crate) missed_bytes: u64,
     /// What kind of tunnel it is, once a packet inside it was seen.
+    #[serde(skip)]
     pub(crate) carries: Option<TunnelKind>,
     /// Tunnels it was seen in, in this order.
     pub(crate) parents: Vec<FlowKey>,
@@ -64,18 +69,29 @@ pub(crate) struct Rare {
     pub(crate) above: PerSide<Vec<(u64, u64)>>,
 }
 
+/// What an input before this one told of a flow: its row here tells what came since, and there is none
+/// if nothing did.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Resumed {
+    /// Timestamp of the last packet there that counts for the duration.
+    pub(crate) since: Timestamp,
+    /// What it had moved by then.
+    pub(crate) before: PerSide<Traffic>,
+    pub(crate) missed_bytes: u64,
+}
+
 /// More tunnels around one flow are not remembered.
 const MAX_PARENTS: usize = 8;
 
 /// Packets of one end.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub(crate) struct Counts {
     pub(crate) packets: U48,
     pub(crate) ip_bytes: U48,
 }
 
 /// How far the detectors were told of it.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub(crate) struct Told {
     /// Number of the next event; 0 while the flow has not been opened for them.
     pub(crate) seq: u32,
@@ -204,6 +220,33 @@ impl Common {
         })
     }
 
+    /// It is to go on in another input, under the name that it has here. Of it `events` more were told.
+    pub(crate) fn suspend(&mut self, seed: u64, events: u32) {
+        let uid = self.uid(seed);
+        self.rare().uid = Some(uid);
+        self.told.seq = self.told.seq.saturating_add(events);
+        self.told.turns = 0;
+    }
+
+    /// It goes on here, having moved so much `before`.
+    pub(super) fn go_on(&mut self, before: PerSide<Traffic>) {
+        let since = self.last;
+        let rare = self.rare();
+        rare.resumed = Some(Box::new(Resumed {
+            since,
+            before,
+            missed_bytes: rare.missed_bytes,
+        }));
+        rare.open_since = Some(since);
+    }
+
+    /// Whether it can have been kept by anybody at `at`.
+    pub(super) fn is_sound(&self, at: Timestamp) -> bool {
+        let is_few = self.told.seq < u32::MAX / 2;
+        let is_past = self.start <= at && self.last <= at;
+        is_few && is_past && self.rare.as_deref().is_none_or(Rare::is_sound)
+    }
+
     /// A packet whose timestamp lies before packet time was taken: what it made due is due now at
     /// the earliest, and silence not before it would have been after the first packet.
     pub(crate) fn took_late(&mut self, now: Timestamp) {
@@ -319,6 +362,9 @@ impl Common {
             rare.bad_checksums.swap();
             rare.gaps.swap();
             rare.above.swap();
+            if let Some(resumed) = &mut rare.resumed {
+                resumed.before.swap();
+            }
         }
     }
 
@@ -364,6 +410,24 @@ impl Common {
                 Side::Resp => self.told.forget(Told::ASKED),
             }
         }
+    }
+}
+
+impl Rare {
+    /// What an input before this one told of it, if there was one.
+    pub(crate) fn resumed(&self) -> Option<&Resumed> {
+        self.resumed.as_deref()
+    }
+
+    /// Whether stretches above holes are in order, and apart from each other.
+    fn is_sound(&self) -> bool {
+        let in_order = |stretches: &[(u64, u64)]| {
+            stretches
+                .iter()
+                .all(|(from, to)| from < to && *to <= U48::MAX)
+                && stretches.is_sorted_by(|(_, end), (next, _)| end < next)
+        };
+        in_order(&self.above.orig) && in_order(&self.above.resp)
     }
 }
 

@@ -1,5 +1,9 @@
 //! Takes what parsers find in a flow, and says whose it is.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
 use super::Services;
 use crate::flow::Common;
 use crate::protocol::files::{Files, Hashes};
@@ -23,11 +27,11 @@ pub struct ProtocolRow {
 }
 
 /// What was found in a flow so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Found {
     pub(super) services: Services,
     /// Names of what was odd: each is told once.
-    odd: Vec<&'static str>,
+    odd: Vec<Cow<'static, str>>,
     rows: u32,
     interactive: bool,
     /// Digests that files are to have.
@@ -108,8 +112,8 @@ impl Sink for Finder<'_> {
     }
 
     fn weird(&mut self, weird: Weird) {
-        if !self.found.odd.contains(&weird.name) {
-            self.found.odd.push(weird.name);
+        if !self.found.odd.iter().any(|name| *name == weird.name) {
+            self.found.odd.push(weird.name.into());
             self.push(Record::Weird(Box::new(weird)));
         }
     }

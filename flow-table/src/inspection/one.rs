@@ -1,5 +1,7 @@
 //! What looks into one flow: its bytes in order, and who reads them.
 
+use serde::{Deserialize, Serialize};
+
 use super::finder::{Finder, Found, ProtocolRow};
 use super::{InspectionConfig, Services};
 use crate::flow::{Flow, Kind, PerSide};
@@ -15,8 +17,8 @@ use crate::{Side, Timestamp};
 const BASE: usize = 1_024;
 
 /// See the module.
-#[derive(Debug)]
-pub(super) struct Inspection {
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Inspection {
     /// It was the so manieth of its table to begin.
     pub(super) nth: u64,
     inspector: Inspector,
@@ -56,6 +58,24 @@ impl Inspection {
             cost: BASE,
             over: false,
         })
+    }
+
+    /// Whether it can have looked into this flow: it is made of bytes that nobody vouches for.
+    pub(crate) fn is_of(&self, flow: &Flow) -> bool {
+        self.inspector.id() == flow.common.id() && !self.over
+    }
+
+    /// Takes its part of the quota; whether that is within it, and in order.
+    pub(super) fn is_held_within(&mut self, quota: &mut Quota) -> bool {
+        self.cost = BASE + self.inspector.held() + self.found.held();
+        if !self.streams.orig.adopt(quota) {
+            return false;
+        }
+        let both = self.streams.resp.adopt(quota);
+        if !both {
+            self.streams.orig.close(quota);
+        }
+        both
     }
 
     /// Bytes it takes, about.

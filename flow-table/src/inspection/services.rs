@@ -1,13 +1,15 @@
 //! What a flow was found to speak.
 
+use serde::{Deserialize, Serialize};
+
 use crate::protocol::Service;
 
 /// Protocols that a flow speaks, as conn.log names them, in the order of confirmation. Nearly
 /// always it is one.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Services(List);
 
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 enum List {
     #[default]
     None,
@@ -39,6 +41,10 @@ impl Services {
     }
 
     pub(super) fn add(&mut self, service: Service) {
+        debug_assert!(
+            Service::named(service.0).is_some(),
+            "{service:?} is not listed"
+        );
         if self.as_slice().contains(&service) {
             return;
         }

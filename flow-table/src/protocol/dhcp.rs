@@ -9,6 +9,8 @@ mod transactions;
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use serde::{Deserialize, Serialize};
+
 use super::bytes::Reader;
 use super::{At, Parser, Progress, Record, Service, Sink, Text};
 use crate::{Side, Span, Timestamp};
@@ -185,7 +187,7 @@ pub fn message_name(kind: u8) -> std::borrow::Cow<'static, str> {
 }
 
 /// The parser of one flow.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Debug, Serialize, Deserialize)]
 pub struct Dhcp {
     confirmed: bool,
 }

@@ -15,6 +15,8 @@ mod types;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Parser, Progress, Record, Service, Sink, Text, Weird};
 use crate::{Endpoint, IpProto, PerSide, Side, Span, Timestamp};
 
@@ -30,7 +32,7 @@ const MAX_QUESTIONS: u16 = 25;
 const NETBIOS_PORT: u16 = 137;
 
 /// A row of dns.log.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct DnsRecord {
     /// When the first message was seen.
     pub ts: Timestamp,
@@ -69,7 +71,7 @@ pub struct DnsRecord {
 }
 
 /// An answer as dns.log shows it, in `answers` and `TTLs`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Answer {
     /// The record's data.
     pub text: Text,
@@ -121,7 +123,7 @@ impl DnsRecord {
 }
 
 /// The parser of one flow.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Dns {
     proto: IpProto,
     netbios: bool,

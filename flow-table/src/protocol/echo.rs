@@ -6,6 +6,7 @@
 
 use std::hash::Hasher;
 
+use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 
 use super::Record;
@@ -27,7 +28,7 @@ const MANY: u32 = 8;
 const PAUSE: Span = Span::from_secs(1);
 
 /// Messages that carry something, since the last that were told of.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Echoes {
     /// When the last of them came.
     pub last: Timestamp,
@@ -38,7 +39,7 @@ pub struct Echoes {
 }
 
 /// A request that may be answered.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Debug, Serialize, Deserialize)]
 struct Request {
     numbers: [u8; NUMBERS],
     len: usize,
@@ -46,14 +47,14 @@ struct Request {
 }
 
 /// What one side sent lately.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 struct Contents {
     known: [u64; CONTENTS],
     next: usize,
 }
 
 /// What looks into one flow.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Echo {
     asker: Side,
     requests: [Request; REQUESTS],

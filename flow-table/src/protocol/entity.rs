@@ -5,6 +5,8 @@
 
 mod decode;
 
+use serde::{Deserialize, Serialize};
+
 use super::files::Range;
 use super::lines::TextLines;
 use super::{Body, BodyHead, Text};
@@ -19,7 +21,7 @@ const MAX_HEADER: usize = 4_096;
 const MAX_BOUNDARY: usize = 256;
 
 /// What a part's headers say.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 struct Head {
     filename: Option<Text>,
     content_type: Option<Text>,
@@ -30,7 +32,7 @@ struct Head {
 }
 
 /// What is read at the moment.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 enum State {
     Headers,
     /// At the beginning of a line of content.
@@ -39,7 +41,7 @@ enum State {
 }
 
 /// Content that comes in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Entity {
     /// Boundaries of the parts we are in, outermost first, and how deep these are.
     boundaries: Vec<(Vec<u8>, usize)>,

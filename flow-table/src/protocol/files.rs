@@ -8,8 +8,10 @@
 mod digests;
 mod part;
 
+use serde::{Deserialize, Serialize};
+
 use super::mime::Sniffer;
-use super::{Body, BodyHead, Record, Text};
+use super::{Body, BodyHead, Name, Record, Text, names};
 use crate::{PerSide, Side, Span, Timestamp};
 
 pub(super) use digests::Hasher;
@@ -20,7 +22,7 @@ pub use part::{FilePart, Place, Range};
 pub const MAX_FILENAME: usize = 1_024;
 
 /// A row of files.log.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct FileRecord {
     /// When its first byte was seen.
     pub ts: Timestamp,
@@ -31,9 +33,11 @@ pub struct FileRecord {
     /// Which part of a mail it is, counting those that hold others; 0 of what is no mail.
     pub depth: u32,
     /// What carried it, as Zeek names its analyzers.
-    pub source: &'static str,
+    #[serde(with = "names::source")]
+    pub source: Name,
     /// What it is, by how it begins.
-    pub mime_type: Option<&'static str>,
+    #[serde(with = "names::media_type")]
+    pub mime_type: Option<Name>,
     /// The name it is to be saved under.
     pub filename: Option<Text>,
     /// From its first byte to its last.
@@ -81,11 +85,13 @@ impl FileRecord {
 }
 
 /// A file under way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct File {
     row: Box<FileRecord>,
     last: Timestamp,
     sniffer: Sniffer,
+    /// Does not outlive the run.
+    #[serde(skip)]
     hasher: Option<Box<Hasher>>,
 }
 
@@ -98,7 +104,7 @@ impl File {
 }
 
 /// What one side sends.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 struct Half {
     count: u32,
     file: Option<File>,
@@ -107,7 +113,7 @@ struct Half {
 }
 
 /// The files of one flow.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Files {
     hashes: Hashes,
     halves: PerSide<Half>,

@@ -1,10 +1,12 @@
 //! Messages that come after their length, of which only the beginning matters.
 
+use serde::{Deserialize, Serialize};
+
 /// Bytes of a message that are kept.
 pub(super) const KEPT: usize = 4_096;
 
 /// One direction of a stream of such messages.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub(super) struct Frames {
     held: Vec<u8>,
     /// Bytes of the current message that are still to come, once its length is known.

@@ -9,9 +9,11 @@ mod path;
 mod session;
 mod transfer;
 
+use serde::{Deserialize, Serialize};
+
 use super::files::{Digests, Hashes};
 use super::lines::{TextLines, reply_code, word};
-use super::{At, Parser, Progress, Service, Sink, Text};
+use super::{At, Name, Parser, Progress, Service, Sink, Text, names};
 use crate::{Endpoint, FlowId, PerSide, Side, Timestamp, Uid};
 
 use session::{Reply, Session};
@@ -29,7 +31,7 @@ const MAX_COMMAND: usize = 40;
 const FTP: Service = Service("ftp");
 
 /// A row of ftp.log.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct FtpRecord {
     /// When the command was sent.
     pub ts: Timestamp,
@@ -57,14 +59,15 @@ pub struct FtpRecord {
 }
 
 /// The file that a command to transfer one is about.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Transferred {
     /// Of the flow that carried it.
     pub uid: Uid,
     /// Who sent it.
     pub side: Side,
     /// What it is, by how it begins.
-    pub mime_type: Option<&'static str>,
+    #[serde(with = "names::media_type")]
+    pub mime_type: Option<Name>,
 }
 
 impl FtpRecord {
@@ -90,7 +93,7 @@ impl FtpRecord {
 }
 
 /// A flow that is to come. Whoever sees it labels it `ftp-data`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct DataChannel {
     /// The client opens it.
     pub passive: bool,
@@ -119,7 +122,7 @@ pub struct Carried {
 }
 
 /// The parser of one flow. The originator is the client.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ftp {
     lines: PerSide<TextLines>,
     session: Session,

@@ -18,6 +18,8 @@ mod start;
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::entity::Entity;
 use super::{Body, BodyHead, Parser, Progress, Service, Sink, Text, Weird};
 use crate::{Side, Timestamp};
@@ -40,7 +42,7 @@ const MAX_UNANSWERED: usize = 256;
 const HTTP: Service = Service("http");
 
 /// What is expected next from one side.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 enum State {
     StartLine,
     Headers,
@@ -61,7 +63,7 @@ enum State {
 }
 
 /// One direction.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Half {
     state: State,
     /// Whether a message is being read.
@@ -76,6 +78,7 @@ struct Half {
     bodies: Bodies,
     /// What takes apart a body in parts.
     entity: Option<Box<Entity>>,
+    #[serde(with = "inflate::kept")]
     inflate: Option<Box<Inflate>>,
 }
 
@@ -126,7 +129,7 @@ impl Half {
 }
 
 /// The method of a request that was not answered yet, as far as replies depend on it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 enum Method {
     Head,
     Other,
@@ -134,7 +137,7 @@ enum Method {
 
 /// Whether compressed bodies are measured as they are once decompressed, which costs more than
 /// everything else here.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Measure {
     /// As Zeek does.
     Decompressed,
@@ -143,7 +146,7 @@ pub enum Measure {
 }
 
 /// The parser of one flow.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Http {
     measure: Measure,
     orig: Half,

@@ -8,6 +8,7 @@ mod lone;
 mod parsers;
 
 use lone::Lone;
+use serde::{Deserialize, Serialize};
 
 use super::echo::Echo;
 use super::files::Hashes;
@@ -24,7 +25,7 @@ const MAX_WATCHED: u16 = 200;
 const MAX_LAYERS: u8 = 4;
 
 /// What looks into one flow, and at most one parser.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Inspector {
     id: FlowId,
     measure: Measure,
@@ -35,7 +36,7 @@ pub struct Inspector {
     lone: Lone,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 enum Stage {
     /// A TCP flow of which nothing is known yet.
     Stream(Box<Recogniser>),
@@ -44,7 +45,7 @@ enum Stage {
     /// A flow of ICMP's echoes.
     Echoes(Box<Echo>),
     /// Known, and read.
-    Parsing(Box<dyn Parser>),
+    Parsing(#[serde(with = "parsers::kept")] Box<dyn Parser>),
     /// Of no protocol that is known; the only side that says anything goes on.
     Carrying(Box<Recogniser>),
     /// Known, and looked at only for a hello of TLS; so many segments still.
@@ -208,6 +209,11 @@ impl Inspector {
             }
             Stage::Datagrams(_) | Stage::Carrying(_) | Stage::Watching(_) | Stage::Over => {}
         }
+    }
+
+    /// The flow that it looks into.
+    pub(crate) const fn id(&self) -> FlowId {
+        self.id
     }
 
     /// Whether nothing is known yet of what the flow speaks.

@@ -5,7 +5,9 @@
 
 mod markup;
 
-use super::BodyHead;
+use serde::{Deserialize, Serialize};
+
+use super::{BodyHead, Name, names};
 
 /// Bytes that are looked at.
 pub const LOOK: usize = 2_048;
@@ -86,6 +88,15 @@ const MAGIC: [(usize, &[u8], &str); 65] = [
 /// What content is that begins with these bytes; `None` if nobody knows. More than [`LOOK`] of
 /// them change nothing.
 pub fn sniff(bytes: &[u8]) -> Option<&'static str> {
+    let name = name_of(bytes);
+    debug_assert!(
+        name.is_none_or(|name| named(name).is_some()),
+        "{name:?} is not listed"
+    );
+    name
+}
+
+fn name_of(bytes: &[u8]) -> Option<&'static str> {
     let bytes = bytes.get(..LOOK).unwrap_or(bytes);
     let fits = |(at, magic, _): &&(usize, &[u8], _)| {
         bytes.get(*at..).is_some_and(|rest| rest.starts_with(magic))
@@ -98,6 +109,34 @@ pub fn sniff(bytes: &[u8]) -> Option<&'static str> {
         .or_else(known)
         .or_else(|| markup::sniff(bytes))
 }
+
+/// The type of this name, if there is one.
+pub(super) fn named(name: &str) -> Option<&'static str> {
+    let magic = MAGIC.iter().map(|(_, _, name)| *name);
+    let documents = SPELT.iter().chain(&OFFICE).map(|(_, name)| *name);
+    let all = magic.chain(documents).chain(OTHERS).chain(markup::names());
+    all.into_iter().find(|known| *known == name)
+}
+
+/// What no table has.
+const OTHERS: [&str; 16] = [
+    "application/java-archive",
+    "application/ocsp-request",
+    "application/ocsp-response",
+    "application/vnd.openxmlformats-officedocument",
+    "application/x-coredump",
+    "application/x-executable",
+    "application/x-java-applet",
+    "application/x-mach-o-executable",
+    "application/x-object",
+    "application/x-sharedlib",
+    "application/zip",
+    "audio/x-wav",
+    "image/webp",
+    "image/x-ms-bmp",
+    "video/x-msvideo",
+    "text/plain",
+];
 
 /// Types that the first entry of an archive spells out.
 const SPELT: [(&[u8], &str); 4] = [
@@ -235,11 +274,12 @@ fn ocsp(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// Looks at content that comes in pieces.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub struct Sniffer {
     held: Vec<u8>,
     over: bool,
-    found: Option<&'static str>,
+    #[serde(with = "names::media_type")]
+    found: Option<Name>,
 }
 
 impl Sniffer {

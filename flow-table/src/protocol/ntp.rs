@@ -5,6 +5,8 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use serde::{Deserialize, Serialize};
+
 use super::bytes::Reader;
 use super::{At, Parser, Progress, Record, Service, Sink};
 use crate::{Side, Timestamp};
@@ -95,7 +97,7 @@ impl fmt::Display for Reference {
 }
 
 /// The parser of one flow.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Debug, Serialize, Deserialize)]
 pub struct Ntp {
     confirmed: bool,
 }

@@ -10,6 +10,8 @@ mod packet;
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use super::tls::{self, Offer, Tls};
 use super::{At, Parser, Progress, Record, Service, Sink, Text};
 use crate::{PerSide, Side, Timestamp};
@@ -34,7 +36,7 @@ const MAX_DISCARDED: u8 = 100;
 const QUIC: Service = Service("quic");
 
 /// A row of quic.log.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct QuicRecord {
     /// When its first packet was seen.
     pub ts: Timestamp,
@@ -66,7 +68,7 @@ pub fn version_name(version: u32) -> Cow<'static, str> {
 }
 
 /// The parser of one flow. The originator is the client.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub struct Quic {
     keys: Option<Box<Keys>>,
     crypto: PerSide<Crypto>,

@@ -1,5 +1,7 @@
 //! RDP: what it turns into, TLS or its own encryption (MS-RDPBCGR, 1.3.1.1).
 
+use serde::{Deserialize, Serialize};
+
 use super::{Parser, Progress, Service, Sink, recognise};
 use crate::{Side, Timestamp};
 
@@ -7,7 +9,7 @@ use crate::{Side, Timestamp};
 const MAX_SEGMENTS: u8 = 20;
 
 /// The parser of one flow.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Debug, Serialize, Deserialize)]
 pub struct Rdp {
     segments: u8,
 }

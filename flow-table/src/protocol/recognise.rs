@@ -15,6 +15,8 @@ mod datagram;
 mod home;
 mod text;
 
+use serde::{Deserialize, Serialize};
+
 pub use home::is_at_home;
 
 use super::Service;
@@ -242,7 +244,7 @@ fn begins_word(bytes: &[u8], word: &[u8]) -> Match {
 }
 
 /// How a TCP flow came to be known.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub enum Begun {
     /// With its handshake.
     #[default]
@@ -298,7 +300,7 @@ pub enum Verdict {
 }
 
 /// The recogniser of one TCP flow.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub struct Recogniser {
     begun: Begun,
     first: Option<Side>,
@@ -385,7 +387,7 @@ impl Recogniser {
 }
 
 /// The recogniser of one UDP flow. Most protocols show in any datagram; RTP shows only in several.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub struct DatagramRecogniser {
     rtp: datagram::Rtp,
     seen: u8,

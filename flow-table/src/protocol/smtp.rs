@@ -9,6 +9,8 @@ mod record;
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::entity::Entity;
 use super::lines::{TextLines, reply_code, word};
 use super::{At, Body, Parser, Progress, Record, Service, SignIn, SignInOutcome, Sink, Text};
@@ -33,7 +35,7 @@ const MAX_INVALID: u32 = 25;
 const SMTP: Service = Service("smtp");
 
 /// What a client sends.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 enum Mode {
     Commands,
     /// A message, up to a line with nothing but a dot.
@@ -42,14 +44,14 @@ enum Mode {
     Chunk(u64, Last),
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 enum Last {
     Yes,
     No,
 }
 
 /// A command that waits for its reply.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 enum Sent {
     Data,
     /// The end of a message.
@@ -59,7 +61,7 @@ enum Sent {
 }
 
 /// The parser of one flow. The originator is the client.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Smtp {
     id: FlowId,
     lines: PerSide<TextLines>,

@@ -1,6 +1,8 @@
 //! SOCKS: a proxy is asked for a connection, and from then on the flow is that connection
 //! (RFC 1928, RFC 1929, and version 4 before them).
 
+use serde::{Deserialize, Serialize};
+
 use super::bytes::Reader;
 use super::{Parser, Progress, Service, Sink};
 use crate::{Side, Timestamp};
@@ -11,7 +13,7 @@ const MAX_MESSAGE: usize = 1_024;
 const SOCKS: Service = Service("socks");
 
 /// What is expected next.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 enum State {
     /// The client's first message, which tells the version.
     #[default]
@@ -28,7 +30,7 @@ enum State {
 }
 
 /// The parser of one flow. The originator is the client.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub struct Socks {
     state: State,
     held: Vec<u8>,

@@ -8,6 +8,7 @@ mod algorithms;
 mod auth;
 
 use base64::Engine as _;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::bytes::Reader;
@@ -32,7 +33,7 @@ const KEXINIT: u8 = 20;
 const NEWKEYS: u8 = 21;
 
 /// A row of ssh.log. The direction is for who knows which networks are local.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct SshRecord {
     /// When the first banner was seen.
     pub ts: Timestamp,
@@ -65,7 +66,7 @@ pub struct SshRecord {
 }
 
 /// What is expected next from one side.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 enum State {
     /// A banner, or before a server's other lines; so many came.
     Banner(u16),
@@ -77,7 +78,7 @@ enum State {
 }
 
 /// One direction.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Half {
     state: State,
     /// The beginning of a line or packet whose end is to come.
@@ -96,7 +97,7 @@ impl Default for Half {
 }
 
 /// The parser of one flow. The originator is the client.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub struct Ssh {
     halves: PerSide<Half>,
     row: Option<Box<SshRecord>>,

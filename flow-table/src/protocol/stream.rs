@@ -6,6 +6,8 @@
 //!
 //! Sequence numbers are relative to the flow, 64 bits wide, and the first byte is 1 (the SYN is 0).
 
+use serde::{Deserialize, Serialize};
+
 /// Bytes that one direction may hold above a hole.
 pub const MAX_HELD: usize = 256 * 1024;
 /// Separate stretches that one direction may hold above a hole.
@@ -65,7 +67,7 @@ impl Quota {
 }
 
 /// Bytes that came too early.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Stretch {
     seq: u64,
     bytes: Vec<u8>,
@@ -83,7 +85,7 @@ impl Stretch {
 
 /// One direction of a flow. Its [`Stream::close`] must be called in the end, or the quota does
 /// not get back what is held.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Stream {
     next: u64,
     /// Ascending, apart from each other or touching, all above `next`.
@@ -151,6 +153,17 @@ impl Stream {
             self.give_up_below(seq, quota, &mut deliver);
             self.deliver_held(quota, &mut deliver);
         }
+    }
+
+    /// Takes from the quota what is held already; false if that cannot be held.
+    pub(crate) fn adopt(&self, quota: &mut Quota) -> bool {
+        let in_order = self.held.first().is_none_or(|first| first.seq > self.next)
+            && self.held.iter().all(|stretch| !stretch.bytes.is_empty())
+            && self
+                .held
+                .is_sorted_by(|below, above| below.end() <= above.seq);
+        let is_little = self.held.len() <= MAX_STRETCHES && self.held() <= MAX_HELD;
+        in_order && is_little && quota.take(self.held())
     }
 
     /// Lets go of what is held.

@@ -11,6 +11,8 @@ mod hello;
 mod names;
 mod record;
 
+use serde::{Deserialize, Serialize};
+
 use super::{At, Parser, Progress, Record, Service, Sink, Text};
 use crate::{PerSide, Side, Timestamp};
 
@@ -34,7 +36,7 @@ const SSL: Service = Service("ssl");
 const DTLS: Service = Service("dtls");
 
 /// A row of ssl.log.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SslRecord {
     /// When the first hello was seen.
     pub ts: Timestamp,
@@ -112,7 +114,7 @@ impl SslRecord {
 }
 
 /// One direction.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 struct Half {
     records: RecordReader,
     /// The beginning of a handshake message whose end is to come.
@@ -121,7 +123,7 @@ struct Half {
 }
 
 /// The parser of one flow.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub struct Tls {
     halves: PerSide<Half>,
     carrier: Carrier,

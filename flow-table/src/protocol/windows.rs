@@ -4,6 +4,7 @@
 //! Only the first [`MAX_MESSAGES`] messages of a flow are looked at, and of each the first 4 KiB.
 
 use memchr::memmem;
+use serde::{Deserialize, Serialize};
 
 use super::frames::Frames;
 use super::{Parser, Progress, Service, Sink};
@@ -22,7 +23,7 @@ const SMB: Service = Service("smb");
 const DCE_RPC: Service = Service("dce_rpc");
 
 /// Services that were told already.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Debug, Serialize, Deserialize)]
 struct Told {
     names: [bool; 5],
 }
@@ -59,7 +60,7 @@ impl Told {
 }
 
 /// The parser of a flow of SMB.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub struct Smb {
     frames: PerSide<Frames>,
     messages: u16,
@@ -160,7 +161,7 @@ fn is_signed_by_ntlm(message: &[u8]) -> bool {
 }
 
 /// The parser of a flow of connection-oriented DCE/RPC.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub struct DceRpc {
     frames: PerSide<Frames>,
     messages: u16,

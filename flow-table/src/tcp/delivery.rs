@@ -4,6 +4,8 @@
 //! Sequence numbers here are relative and start at 1, the SYN being 0. The rules are Zeek's
 //! (`docs/conn-log.md`, A.9).
 
+use serde::{Deserialize, Serialize};
+
 use crate::Side;
 use crate::compact::U48;
 use crate::flow::Rare;
@@ -18,7 +20,7 @@ const MAX_INITIAL_WINDOW: u64 = 16_384;
 const MAX_STRETCHES: usize = 256;
 
 /// What is known of one direction's bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Delivery {
     /// First byte not yet delivered in order.
     next: U48,

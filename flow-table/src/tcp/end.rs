@@ -2,6 +2,8 @@
 
 mod plain;
 
+use serde::{Deserialize, Serialize};
+
 use super::delivery::{Above, Delivery, Sender};
 use crate::compact::Scaled;
 use crate::packet::{Segment, TcpFlags};
@@ -10,7 +12,7 @@ use crate::packet::{Segment, TcpFlags};
 const TOO_LARGE_DELTA: i32 = 1 << 20;
 
 /// What an end is known to have done.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub(super) enum EndState {
     /// Nothing seen from it.
     #[default]
@@ -67,7 +69,7 @@ impl Wrapping {
 }
 
 /// One end of a TCP flow. Packed, because padding in a million flows is megabytes.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Debug, Serialize, Deserialize)]
 #[repr(Rust, packed(2))]
 pub(super) struct TcpEnd {
     start: u32,

@@ -258,6 +258,8 @@ fn count_held(packets: &mut Packets, before: usize, len: u64) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use flow_table::protocol::files::Hashes;
     use flow_table::protocol::http::Measure;
     use flow_table::{Checksums, End, FlowConfig, FragmentConfig, InspectionConfig, Links, Span};
@@ -282,6 +284,7 @@ mod tests {
                 },
             },
             end: End::Closes,
+            conversations: Arc::default(),
             fragments: FragmentConfig { memory: 1 << 20 },
             links: Links::Skip,
             checksums: Checksums::Verify,

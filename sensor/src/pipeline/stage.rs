@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, never};
 use detectors::{Detectors, Finding};
-use flow_table::{FlowEventKind, FlowRecord, ProtocolRow, Span, Timestamp, Uid};
+use flow_table::{Conversations, FlowEventKind, FlowRecord, ProtocolRow, Span, Timestamp, Uid};
 
 use super::ShardOutput;
 use super::now::{Now, Queues, Telling};
@@ -80,6 +80,10 @@ pub(crate) struct Stage {
     sealed: Position,
     waiting: Waiting,
     protocols: Protocols,
+    /// Rows of flows that go on elsewhere: the detectors are told of them there.
+    unfinished: Protocols,
+    /// Those flows.
+    conversations: Conversations,
     /// Flows as they stood while they were open.
     open: Vec<FlowRecord>,
     transfers: Transfers,
@@ -107,6 +111,12 @@ pub(crate) struct StageTotals {
     pub(crate) given_up: u64,
     /// Segments that came too early and could not be held.
     pub(crate) not_held: u64,
+    /// Flows that went on from an input before this one.
+    pub(crate) resumed: u64,
+    /// Flows that go on in another, and are kept for that.
+    pub(crate) kept: u64,
+    /// Flows that go on, but there was no room.
+    pub(crate) not_kept: u64,
 }
 
 impl Stage {
@@ -124,6 +134,8 @@ impl Stage {
             sealed: Position::default(),
             waiting: Waiting::default(),
             protocols: Protocols::default(),
+            unfinished: Protocols::default(),
+            conversations: Conversations::default(),
             open: Vec::new(),
             transfers: Transfers::default(),
             ranges: Ranges::default(),
@@ -166,7 +178,8 @@ impl Stage {
             self.pass_on_findings();
             return (self.totals, self.detectors.counters());
         };
-        keeper.finish(&self.detectors);
+        keeper.finish(&self.detectors, &self.conversations);
+        self.totals.kept = self.conversations.len() as u64;
         let counters = self.detectors.counters();
         let _ = self
             .outputs
@@ -206,9 +219,14 @@ impl Stage {
         self.totals.events += out.events.len() as u64;
         self.totals.given_up += out.given_up;
         self.totals.not_held += out.not_held;
-        let told = out.protocols.iter().filter(|row| row.record.is_told());
+        self.totals.resumed += out.resumed;
+        self.totals.not_kept += out.not_kept;
+        self.conversations.extend(out.conversations.drain(..));
+        let rows = out.protocols.iter().chain(&out.unfinished);
+        let told = rows.filter(|row| row.record.is_told());
         self.totals.protocol_rows += told.count() as u64;
         self.protocols.put(&mut out.protocols);
+        self.unfinished.put(&mut out.unfinished);
         self.tunnels.put(&mut out.tunnels);
         self.open.append(&mut out.open);
         if let Some(empty) = self.waiting.put(out) {
@@ -248,7 +266,7 @@ impl Stage {
             self.hear(limits);
         }
         let (detectors, reporter) = (&mut self.detectors, &mut self.reporter);
-        let rows = self.protocols.take(boundary);
+        let mut rows = self.protocols.take(boundary);
         let (mut told, mut hosts) = (rows.iter().peekable(), Vec::new());
         self.waiting.take_events(boundary, |events| {
             detectors.put_all(events, |detectors, event| {
@@ -271,6 +289,11 @@ impl Stage {
             && boundary < Position::END
         {
             keeper.advance(boundary.time, &self.detectors);
+        }
+        let mut unfinished = self.unfinished.take(boundary);
+        if !unfinished.is_empty() {
+            rows.append(&mut unfinished);
+            rows.sort_by_key(|row| (row.time, row.uid, row.seq));
         }
         self.pass_on_rows(boundary, rows, hosts);
         let spare: Vec<ShardOutput> = self.waiting.empty().collect();

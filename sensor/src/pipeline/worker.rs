@@ -1,5 +1,6 @@
 //! A worker: a shard, and the way of what it hands out.
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -52,13 +53,20 @@ impl Worker {
             index,
             of: settings.threads,
         };
+        let mut shard = Shard::new(id, &settings.flows);
+        let conversations = settings.conversations.lock();
+        let mut conversations = conversations.unwrap_or_else(PoisonError::into_inner);
+        let out = ShardOutput {
+            resumed: shard.go_on_with(&mut conversations),
+            ..ShardOutput::default()
+        };
         Self {
-            shard: Shard::new(id, &settings.flows),
+            shard,
             index,
             last: Timestamp::ZERO,
             end: settings.end,
             to_stage,
-            out: ShardOutput::default(),
+            out,
             odd: OddFrames::default(),
             counted: Vec::new(),
         }

@@ -2,9 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 
 /// How content is encoded.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub(super) enum Coding {
     #[default]
     Plain,
@@ -23,7 +24,7 @@ impl Coding {
 }
 
 /// Takes an encoding off.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub(super) struct Decoder {
     coding: Coding,
     /// Letters of which one cannot tell yet what they stand for: at most three.

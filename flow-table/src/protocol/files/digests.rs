@@ -1,11 +1,12 @@
 //! Digests of files, made while their bytes pass.
 
 use md5::Md5;
+use serde::{Deserialize, Serialize};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 /// Which digests are made of files: they cost more than all the rest.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Hashes {
     /// MD5.
     pub md5: bool,
@@ -31,7 +32,7 @@ impl Hashes {
 }
 
 /// The digests of a file; none of one that is not known to be whole.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Digests {
     /// MD5.
     pub md5: Option<[u8; 16]>,

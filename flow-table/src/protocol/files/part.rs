@@ -3,14 +3,15 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::protocol::mime::LOOK;
-use crate::protocol::{BodyHead, Text};
+use crate::protocol::{BodyHead, Name, Text, names};
 use crate::{Side, Timestamp, Uid};
 
 /// Where a file lies that is asked for in ranges: host and path.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Place(u128);
 
 impl Place {
@@ -42,7 +43,7 @@ fn hash(parts: &[&[u8]]) -> u128 {
 }
 
 /// What is said of a part before it comes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Range {
     /// The file, where other flows may get parts of it too.
     pub of: Option<Place>,
@@ -60,14 +61,15 @@ impl Range {
 }
 
 /// Bytes of a file that came in one piece.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct FilePart {
     /// Of which file, and where in it the bytes begin that are missing before this part.
     pub range: Range,
     /// Which file of its side it is, from 1.
     pub number: u32,
     /// What carried it, as Zeek names its analyzers.
-    pub source: &'static str,
+    #[serde(with = "names::source")]
+    pub source: Name,
     /// Who sent it.
     pub side: Side,
     /// The name it is to be saved under.
@@ -108,7 +110,7 @@ impl FilePart {
         self.last = ts;
         self.len = self.len.saturating_add(bytes.len() as u64);
         let at = self.range.at.unwrap_or(0).saturating_add(self.gap);
-        let room = (LOOK - self.beginning.len()) as u64;
+        let room = LOOK.saturating_sub(self.beginning.len()) as u64;
         let room = usize::try_from(room.saturating_sub(at)).unwrap_or(0);
         self.beginning
             .extend_from_slice(bytes.get(..room).unwrap_or(bytes));

@@ -5,6 +5,8 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::{DataChannel, FtpRecord, MAX_PENDING, MAX_USER, channel, path};
 use crate::protocol::{At, Record, SignIn, SignInOutcome, Text};
 use crate::{FlowId, Timestamp};
@@ -31,7 +33,7 @@ pub(super) struct Reply<'a> {
 }
 
 /// A command that waits for its reply.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Command {
     number: u64,
     ts: Timestamp,
@@ -41,7 +43,7 @@ struct Command {
 }
 
 /// One session.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Session {
     id: FlowId,
     pending: Vec<Command>,

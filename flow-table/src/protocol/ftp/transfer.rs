@@ -1,10 +1,12 @@
 //! What an announced flow carries: a file, and nothing else.
 
+use serde::{Deserialize, Serialize};
+
 use crate::protocol::{Body, BodyHead, Parser, Progress, Sink};
 use crate::{Side, Timestamp};
 
 /// The parser of a data channel. Only one side sends.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Debug, Serialize, Deserialize)]
 pub(in crate::protocol) struct Transfer {
     began: Option<Side>,
 }

@@ -1,5 +1,7 @@
 //! What is told of bodies, and noted of them for rows.
 
+use serde::{Deserialize, Serialize};
+
 use super::BodyNote;
 use crate::Side;
 use crate::protocol::files::Place;
@@ -12,7 +14,7 @@ const MAX_NOTES: usize = 15;
 const MAX_TYPE: usize = 128;
 
 /// The bodies of one side.
-#[derive(Default, Debug)]
+#[derive(Default, Debug, Serialize, Deserialize)]
 pub(super) struct Bodies {
     count: u32,
     open: bool,

@@ -1,11 +1,13 @@
 //! What the headers of one message say about its body.
 
+use serde::{Deserialize, Serialize};
+
 use super::super::Text;
 use super::start::Version;
 use super::text;
 
 /// How a body is compressed.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub(super) enum Coding {
     #[default]
     Identity,
@@ -13,7 +15,7 @@ pub(super) enum Coding {
     Deflate,
 }
 
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub(super) struct Head {
     content_length: Option<u64>,
     range_length: Option<u64>,

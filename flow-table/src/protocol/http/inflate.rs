@@ -1,6 +1,7 @@
 //! Compressed bodies, decompressed piece by piece and not kept.
 
 use flate2::{Decompress, FlushDecompress, Status};
+use serde::{Deserialize, Serialize};
 
 use super::Measure;
 use super::head::Coding;
@@ -21,7 +22,7 @@ pub(super) struct Inflate {
 }
 
 /// How far it is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 enum State {
     Going,
     /// The stream ended.
@@ -93,5 +94,43 @@ impl Inflate {
             }
         }
         Ok(())
+    }
+}
+
+/// A decompressor does not outlive the run: of a body that it has begun, the rest is not looked at.
+pub(super) mod kept {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{Coding, Decompress, Inflate, Measure, State};
+
+    #[expect(clippy::ref_option, reason = "as serde calls it")]
+    pub(in crate::protocol::http) fn serialize<S: Serializer>(
+        inflate: &Option<Box<Inflate>>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let kept = inflate.as_ref().map(|inflate| {
+            let begun = inflate.zip.total_in() > 0;
+            let state = match inflate.state {
+                State::Going if begun => State::Cut,
+                state => state,
+            };
+            (inflate.coding, state)
+        });
+        kept.serialize(to)
+    }
+
+    pub(in crate::protocol::http) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Box<Inflate>>, D::Error> {
+        let kept = Option::<(Coding, State)>::deserialize(from)?;
+        Ok(kept.and_then(|(coding, state)| match state {
+            State::Going => Inflate::of(coding, Measure::Decompressed),
+            State::Whole | State::Cut => Some(Box::new(Inflate {
+                zip: Decompress::new(false),
+                buffer: Box::default(),
+                coding,
+                state,
+            })),
+        }))
     }
 }

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use super::MAX_LINE;
 
 /// The beginning of a line whose end is to come.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub(super) struct Lines {
     partial: Vec<u8>,
     /// The last byte was a CR, which ends a line; an LF may belong to it.
@@ -82,7 +84,7 @@ impl Lines {
 
 /// Measures a body as Zeek does when it reads it by lines: each end of a line counts two bytes,
 /// however it was written.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub(super) struct LineCount {
     after_cr: bool,
     within_line: bool,

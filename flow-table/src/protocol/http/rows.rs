@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use base64::Engine as _;
+use serde::{Deserialize, Serialize};
 
 use super::super::files::Place;
-use super::super::{Record, Sink, Text};
+use super::super::{Name, Record, Sink, Text, names};
 use super::start::Version;
 use super::{At, text};
 use crate::{Side, Timestamp};
@@ -17,7 +18,7 @@ pub const MAX_PENDING: usize = 100;
 const MAX_PROXIED: usize = 100;
 
 /// What a message carries. In files.log it has a row of its own.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct BodyNote {
     /// Which body of its side it is in this flow, from 1: as in
     /// [`FileRecord`](crate::protocol::files::FileRecord).
@@ -25,7 +26,8 @@ pub struct BodyNote {
     /// Where the file lies, if this is a part of it: then that names it.
     pub place: Option<Place>,
     /// What it is, by how it begins.
-    pub mime_type: Option<&'static str>,
+    #[serde(with = "names::media_type")]
+    pub mime_type: Option<Name>,
     /// The name it is to be saved under.
     pub filename: Option<Text>,
     /// Its media type as announced, of no log.
@@ -42,7 +44,7 @@ impl BodyNote {
 }
 
 /// A row of http.log.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct HttpRecord {
     /// When the request (or else the reply) was seen.
     pub ts: Timestamp,
@@ -171,7 +173,7 @@ impl HttpRecord {
 }
 
 /// Rows by the number of their request.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Rows {
     pending: BTreeMap<u32, Box<HttpRecord>>,
     /// Bytes they take.
@@ -205,13 +207,13 @@ impl Rows {
             }
         };
         change(row);
-        self.size = self.size + row.size() - before;
+        self.size = (self.size + row.size()).saturating_sub(before);
     }
 
     /// Takes a row out.
     fn remove(&mut self, nth: u32) -> Option<Box<HttpRecord>> {
         let row = self.pending.remove(&nth)?;
-        self.size -= row.size();
+        self.size = self.size.saturating_sub(row.size());
         Some(row)
     }
 
@@ -223,13 +225,13 @@ impl Rows {
         if self.pending.len() > MAX_PENDING {
             let addl = format!("{} > {MAX_PENDING}", self.pending.len());
             at.weird("HTTP_excessive_pipelining", Some(addl.into_bytes().into()));
-            self.reply = self.reply.max(1);
-            while self.reply < self.request {
-                if let Some(row) = self.remove(self.reply) {
+            let from = self.reply.max(1);
+            while let Some((nth, _)) = self.pending.range(from..self.request.max(from)).next() {
+                if let Some(row) = self.remove(*nth) {
                     at.sink.record(Record::Http(row));
                 }
-                self.reply += 1;
             }
+            self.reply = from.max(self.request);
         }
         self.request += 1;
         self.change(at, |row| (row.method, row.uri) = (Some(method), Some(uri)));

@@ -1,6 +1,8 @@
 //! What a flow carries in which only one side says anything, and nothing that is recognised. If it
 //! was announced to carry a file, this is the file: whoever sees all flows can tell.
 
+use serde::{Deserialize, Serialize};
+
 use crate::protocol::files::{Digests, Hasher, Hashes};
 use crate::protocol::ftp::Carried;
 use crate::protocol::mime;
@@ -9,7 +11,7 @@ use crate::protocol::{Record, Sink};
 use crate::{Side, Timestamp};
 
 /// How much was told.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug, Serialize, Deserialize)]
 enum Told {
     #[default]
     Nothing,
@@ -20,13 +22,15 @@ enum Told {
 }
 
 /// See the module.
-#[derive(Default, Debug)]
+#[derive(Default, Debug, Serialize, Deserialize)]
 pub(super) struct Lone {
     /// When the first and the last bytes came.
     times: Option<(Timestamp, Timestamp)>,
     told: Told,
     hashes: Hashes,
     /// Of all that was said so far, as long as only one side said it.
+    /// Does not outlive the run.
+    #[serde(skip)]
     hasher: Option<Box<Hasher>>,
 }
 

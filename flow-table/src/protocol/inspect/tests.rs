@@ -232,6 +232,43 @@ fn streams_go_their_way() {
     }
 }
 
+fn again(flow: &Inspector) -> Inspector {
+    postcard::from_bytes(&postcard::to_allocvec(flow).unwrap()).unwrap()
+}
+
+#[test]
+fn what_is_kept_and_read_back_goes_on() {
+    for (name, port, parts, ..) in STREAMS {
+        for stop in 0..=parts.len() {
+            let (mut flow, mut findings) = (inspector(IpProto::TCP, port), Findings::default());
+            for (at, (side, bytes)) in parts.iter().enumerate() {
+                if at == stop {
+                    flow = again(&flow);
+                }
+                let _ = flow.data(*side, T0, bytes, &mut findings);
+            }
+            again(&flow).finish(T0, &mut findings);
+            let whole = play(IpProto::TCP, port, parts, usize::MAX);
+            assert_eq!(findings, whole, "{name}, kept before part {stop}");
+        }
+    }
+}
+
+/// How much parsers keep that know nothing yet: a byte for each field, about. Whoever changes what they
+/// keep raises `FORMAT` in `conversations.rs` with it.
+#[test]
+fn what_is_kept_is_of_this_format() {
+    let id = inspector(IpProto::TCP, 1).id;
+    let of = |protocol: &Protocol| parsers::of(*protocol, id, Measure::AsSent);
+    let kept = Protocol::ALL.iter().filter_map(of).map(|parser| {
+        let mut inspector = inspector(IpProto::TCP, 1);
+        inspector.stage = Stage::Parsing(parser);
+        postcard::to_allocvec(&inspector).unwrap()
+    });
+    let kept: Vec<u8> = kept.flatten().collect();
+    assert_eq!((crate::conversations::FORMAT, kept.len()), (1, 614));
+}
+
 #[test]
 fn datagrams_go_their_way() {
     let query: Parts = &[(

@@ -54,6 +54,13 @@ const STARTS: [(&[u8], &str); 8] = [
     (b"(function() {", "application/javascript"),
 ];
 
+/// Every type that is told here, but plain text.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    let tables = ELEMENTS.iter().chain(&INTERPRETERS).chain(&STARTS);
+    let others = ["application/xml", "text/json"];
+    tables.map(|(_, name)| *name).chain(others)
+}
+
 /// What a text is; `None` if it is none.
 pub(super) fn sniff(bytes: &[u8]) -> Option<&'static str> {
     let bom = BOMS.iter().find(|bom| bytes.starts_with(bom));

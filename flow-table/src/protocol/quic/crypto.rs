@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// Bytes of a hello, with what is around it (RFC 8446, 5.1).
 const MAX_HELLO: usize = 4 + 16_384 + 256;
 /// Pieces that wait for what is between them.
@@ -10,7 +12,7 @@ const MAX_PIECES: usize = 256;
 const HEADER: usize = 4;
 
 /// The hello of one side.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub(super) struct Crypto {
     bytes: Vec<u8>,
     /// What is there already: beginnings and ends of pieces that do not touch.

@@ -5,6 +5,7 @@ use aes_gcm::aes::Aes128;
 use aes_gcm::aes::cipher::BlockCipherEncrypt;
 use aes_gcm::{Aes128Gcm, Nonce, Tag};
 use hkdf::Hkdf;
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::packet::VERSION_2;
@@ -40,8 +41,33 @@ const SALT_DRAFT_22: [u8; 20] = [
 ];
 
 /// What both sides encrypt with.
-#[derive(Clone)]
-pub(super) struct Keys(PerSide<Key>);
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(try_from = "Origin", into = "Origin")]
+pub(super) struct Keys {
+    of: Origin,
+    sides: PerSide<Key>,
+}
+
+/// What keys are derived from, which is what is kept of them.
+#[derive(Clone, Serialize, Deserialize)]
+struct Origin {
+    version: u32,
+    dcid: Box<[u8]>,
+}
+
+impl From<Keys> for Origin {
+    fn from(keys: Keys) -> Self {
+        keys.of
+    }
+}
+
+impl TryFrom<Origin> for Keys {
+    type Error = &'static str;
+
+    fn try_from(of: Origin) -> Result<Self, Self::Error> {
+        Self::new(of.version, &of.dcid).ok_or("no keys of this version are known")
+    }
+}
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -75,17 +101,22 @@ impl Keys {
             let secret = expand::<32>(&initial, who)?;
             Key::new(&Hkdf::from_prk(&secret).ok()?, version)
         };
-        Some(Self(PerSide {
+        let sides = PerSide {
             orig: key(b"client in")?,
             resp: key(b"server in")?,
-        }))
+        };
+        let dcid = dcid.into();
+        Some(Self {
+            of: Origin { version, dcid },
+            sides,
+        })
     }
 
     /// Decrypts a packet, of which what is behind its length begins at `protected`.
     pub(super) fn open(&self, side: Side, packet: &[u8], protected: usize) -> Option<Vec<u8>> {
         let key = match side {
-            Side::Orig => &self.0.orig,
-            Side::Resp => &self.0.resp,
+            Side::Orig => &self.sides.orig,
+            Side::Resp => &self.sides.resp,
         };
         key.open(packet, protected)
     }
@@ -158,8 +189,8 @@ impl Keys {
     /// what follows it.
     pub(super) fn seal(&self, side: Side, header: &[u8], plain: &[u8]) -> Vec<u8> {
         let key = match side {
-            Side::Orig => &self.0.orig,
-            Side::Resp => &self.0.resp,
+            Side::Orig => &self.sides.orig,
+            Side::Resp => &self.sides.resp,
         };
         let (mut nonce, mut body) = (key.iv, plain.to_vec());
         nonce[11] ^= header[header.len() - 1];

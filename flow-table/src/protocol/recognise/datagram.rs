@@ -1,5 +1,7 @@
 //! Protocols over UDP.
 
+use serde::{Deserialize, Serialize};
+
 use super::ber::{kerberos, ldap, snmp};
 use super::binary::dnp3;
 use super::{Match, Protocol, begins, text};
@@ -188,7 +190,7 @@ pub(super) fn syslog(bytes: &[u8]) -> Match {
 }
 
 /// RTP has no mark of its own: it shows in packets that follow each other (RFC 3550, 5.1).
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Debug, Serialize, Deserialize)]
 pub(super) struct Rtp {
     source: u32,
     number: u16,

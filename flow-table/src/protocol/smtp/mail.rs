@@ -1,5 +1,7 @@
 //! The headers of a message (RFC 5322, 2.2).
 
+use serde::{Deserialize, Serialize};
+
 use super::{MAX_ADDRESSES, SmtpRecord, addresses};
 use crate::protocol::lines::TextLines;
 use crate::protocol::{At, Text};
@@ -14,7 +16,7 @@ const ODD_HEADER: usize = 65_536;
 const MAX_PATH: usize = 100;
 
 /// Where in a message we are.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 enum Part {
     /// There was none, or nothing of it tells any more.
     #[default]
@@ -24,7 +26,7 @@ enum Part {
 }
 
 /// A message that comes in.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub(super) struct Mail {
     part: Part,
     /// Of content that comes in chunks.

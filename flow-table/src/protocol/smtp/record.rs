@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Timestamp;
 use crate::protocol::Text;
 
 /// A row of smtp.log.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct SmtpRecord {
     /// When the message's first sign was seen.
     pub ts: Timestamp,

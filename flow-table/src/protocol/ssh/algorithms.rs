@@ -1,6 +1,7 @@
 //! What both sides offer (RFC 4253, 7.1), and what they agree on.
 
 use md5::{Digest, Md5};
+use serde::{Deserialize, Serialize};
 
 use super::super::Text;
 use super::super::bytes::Reader;
@@ -12,7 +13,7 @@ const MAX_NAMES: usize = 200;
 const FAILED: &[u8] = b"Algorithm negotiation failed";
 
 /// A side's offer. Lists are names with commas between them, the best one first.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Offer {
     kex: Text,
     host_key: Text,
@@ -31,7 +32,7 @@ impl Offer {
 }
 
 /// A list for each direction.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 struct Directed {
     to_server: Text,
     to_client: Text,

@@ -1,5 +1,7 @@
 //! Guessing from sizes whether somebody signed in.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Side;
 
 /// How much smaller the message is that lets one in than the one that offers to try: one byte
@@ -9,7 +11,7 @@ const SUCCESS_IS_SMALLER_BY: usize = 16;
 const BANNER: usize = 256;
 
 /// What is known of the sizes so far.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Debug, Serialize, Deserialize)]
 pub(super) struct Guess {
     client_spoke: bool,
     skipped_banner: bool,

@@ -1,5 +1,7 @@
 //! TLS in datagrams (RFC 6347, RFC 9147).
 
+use serde::{Deserialize, Serialize};
+
 use super::fingerprint::Carrier;
 use super::record::Kind;
 use super::{MAX_MESSAGE, SOURCE, Tls};
@@ -8,14 +10,14 @@ use crate::protocol::{At, Parser, Progress, Sink};
 use crate::{PerSide, Side, Timestamp};
 
 /// The parser of one flow.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Dtls {
     tls: Tls,
     partial: PerSide<Partial>,
 }
 
 /// A handshake message of which fragments are to come.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 struct Partial {
     number: u16,
     bytes: Vec<u8>,

@@ -3,6 +3,7 @@
 use std::fmt::{Display, Write as _};
 
 use md5::Md5;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::hello::{ClientHello, ServerHello, is_grease};
@@ -50,7 +51,7 @@ pub(super) fn ja3s(hello: &ServerHello<'_>) -> String {
 }
 
 /// What a hello travels in.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub(crate) enum Carrier {
     #[default]
     Tcp,

@@ -1,7 +1,9 @@
 //! The record layer (RFC 8446, 5.1): where records begin and end in a stream cut anywhere.
 
+use serde::{Deserialize, Serialize};
+
 /// What a record carries.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum Kind {
     ChangeCipherSpec,
     Alert,
@@ -42,7 +44,7 @@ const HEADER: usize = 5;
 /// Longest record: RFC 5246's limit with all that encryption may add.
 const MAX_RECORD: u16 = 16_384 + 2_048;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Open {
     kind: Kind,
     left: u16,
@@ -52,7 +54,7 @@ struct Open {
 }
 
 /// One direction's records.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub(super) struct RecordReader {
     /// A header, or an old hello, that is not whole yet.
     held: Vec<u8>,
