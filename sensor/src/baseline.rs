@@ -192,11 +192,12 @@ impl Baseline {
         let share = config.memory_limit.0 / PARSER_SHARE;
         let known = kept.and_then(|kept| Conversations::from_bytes(kept, share));
         known.unwrap_or_else(|| {
-            say(format_args!(
-                "the baseline {} keeps conversations as another version of flowhawk does: they are \
-                 not gone on with",
-                self.path.display()
+            let file = self.path.display().to_string();
+            let message = Event::ConversationsUnread.says(format_args!(
+                "the baseline {file} keeps conversations as another version of flowhawk does: they \
+                 are not gone on with"
             ));
+            say(&message.with("file", file));
             Conversations::default()
         })
     }

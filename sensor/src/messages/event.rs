@@ -72,6 +72,8 @@ events! {
     RestartNeeded = Warning "restart_needed" ["key"],
     /// What detectors knew cannot be used: they begin anew.
     StatePutAside = Warning "state_put_aside" ["file" "aside"],
+    /// Conversations under way cannot be gone on with, as another version kept them.
+    ConversationsUnread = Warning "conversations_unread" ["file"],
     /// What detectors know cannot be kept; if it was a checkpoint, the next one tries again.
     StateNotWritten = Error "state_not_written" [],
     /// A log cannot be written; it is tried again.

@@ -32,9 +32,11 @@ pub(super) enum Doubt {
 /// For how long something new must have been called with jitter, once there are enough for a score.
 const LONG_ENOUGH: Span = Span::from_mins(120);
 
-/// Of a few gaps, the largest coefficient of variation that is even: of ten made by chance one in a
-/// thousand is below.
+/// The largest coefficient of variation that is even: of ten gaps made by chance one in a thousand is below.
 const MOST_VARIATION: f64 = 0.35;
+/// The largest median absolute deviation, as a part of the median, that is even where one gap may be long:
+/// of twelve made by chance one or two in a thousand are below.
+const MOST_SPREAD: f64 = 0.15;
 
 impl Doubt {
     const ALL: [Self; 4] = [Self::Unnamed, Self::Port, Self::NewPort, Self::NewJitter];
@@ -54,7 +56,7 @@ impl Doubt {
             && known.inside >= config.min_hosts.get();
         match known.named {
             Named::No => Some(Self::Unnamed),
-            Named::Unknown | Named::Unseen if odd => is_even(pair, config).then_some(Self::Port),
+            Named::Unknown | Named::Unseen if odd => is_even(pair).then_some(Self::Port),
             _ if !new => None,
             Named::Yes if odd => Some(Self::NewPort),
             _ => is_jittered(pair, config).then_some(Self::NewJitter),
@@ -81,13 +83,10 @@ impl Doubt {
     }
 }
 
-/// Whether the gaps themselves are about the same.
-fn is_even(pair: &Pair, config: &LongBeacon) -> bool {
-    if pair.is_young(config) {
-        pair.rhythm.gaps().variation() <= MOST_VARIATION
-    } else {
-        pair.rhythm.gaps().spread() <= config.most_jitter.get()
-    }
+/// Whether the gaps themselves are about the same: all of them, or of many most.
+fn is_even(pair: &Pair) -> bool {
+    let gaps = pair.rhythm.gaps();
+    gaps.variation() <= MOST_VARIATION || (pair.rhythm.is_thinned() && gaps.spread() <= MOST_SPREAD)
 }
 
 fn is_jittered(pair: &Pair, config: &LongBeacon) -> bool {
