@@ -32,6 +32,7 @@ mod destinations;
 mod detection;
 mod detectors;
 mod echoed;
+mod evenness;
 mod evidence;
 mod fetched;
 mod ghosts;

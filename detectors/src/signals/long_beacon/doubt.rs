@@ -15,6 +15,7 @@ use flow_table::{IpProto, Span};
 use super::Pair;
 use crate::config::LongBeacon;
 use crate::destinations::{Known, Named};
+use crate::evenness::chance;
 use crate::seen::Seen;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,9 +33,9 @@ pub(super) enum Doubt {
 /// For how long something new must have been called with jitter, once there are enough for a score.
 const LONG_ENOUGH: Span = Span::from_mins(120);
 
-/// The largest coefficient of variation that is even: of ten gaps made by chance one in a thousand is below.
-const MOST_VARIATION: f64 = 0.35;
-/// The largest median absolute deviation, as a part of the median, that is even where one gap may be long:
+/// Gaps that would be as even by chance more often than this are not even.
+const MOST_CHANCE: f64 = 0.001;
+/// Nor are many of a larger median absolute deviation, as a part of the median: where one gap may be long,
 /// of twelve made by chance one or two in a thousand are below.
 const MOST_SPREAD: f64 = 0.15;
 
@@ -86,7 +87,8 @@ impl Doubt {
 /// Whether the gaps themselves are about the same: all of them, or of many most.
 fn is_even(pair: &Pair) -> bool {
     let gaps = pair.rhythm.gaps();
-    gaps.variation() <= MOST_VARIATION || (pair.rhythm.is_thinned() && gaps.spread() <= MOST_SPREAD)
+    let by_chance = chance(gaps.count(), 1.0, gaps.variation(), Span::ZERO);
+    by_chance <= MOST_CHANCE || (pair.rhythm.is_thinned() && gaps.spread() <= MOST_SPREAD)
 }
 
 fn is_jittered(pair: &Pair, config: &LongBeacon) -> bool {

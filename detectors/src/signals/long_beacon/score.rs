@@ -248,6 +248,10 @@ impl Few<'_> {
         }
     }
 
+    pub(super) fn count(&self) -> u64 {
+        self.kept.len() as u64
+    }
+
     /// The coefficient of variation: standard deviation over mean. Of a few numbers it says more
     /// than quartiles do.
     pub(super) fn variation(&self) -> f64 {
