@@ -9,8 +9,19 @@ use super::recognise::Protocol;
 use super::{Service, mime};
 use crate::IpProto;
 
-/// Names of services besides those of protocols that are recognised.
-const SERVICES: [&str; 4] = ["ftp-data", "gssapi", "ntlm", "websocket"];
+/// Names of services besides those of protocols that are recognised: of what those turn into, of who signs
+/// in, of tunnels.
+const SERVICES: [&str; 9] = [
+    "ayiya",
+    "ftp-data",
+    "geneve",
+    "gssapi",
+    "gtpv1",
+    "ntlm",
+    "teredo",
+    "vxlan",
+    "websocket",
+];
 /// What carries files.
 const SOURCES: [&str; 3] = ["FTP_DATA", "HTTP", "SMTP"];
 
@@ -89,6 +100,12 @@ mod tests {
     fn services_are_found_by_name() {
         for name in ["ssl", "http", "krb", "krb_tcp", "ftp-data", "smb", "ntlm"] {
             assert_eq!(Service::named(name), Some(Service(name)), "{name}");
+        }
+        use crate::TunnelKind::{Ayiya, Geneve, Gre, Gtp, Ip, Teredo, Vxlan};
+        for kind in [Ayiya, Geneve, Gre, Gtp, Ip, Teredo, Vxlan] {
+            let service = kind.service();
+            let known = service.and_then(|service| Service::named(service.0));
+            assert_eq!(known, service, "{kind:?}");
         }
         for name in ["", "HTTP", "another"] {
             assert_eq!(Service::named(name), None, "{name}");

@@ -479,7 +479,7 @@ fn what_cannot_be_used_is_refused() {
             "the version",
             changed(8),
             &config,
-            RestoreError::Version { found: 2 },
+            RestoreError::Version { found: 5 },
         ),
         ("the sum", changed(16), &config, RestoreError::Damaged),
         ("the middle", changed(5_000), &config, RestoreError::Damaged),
