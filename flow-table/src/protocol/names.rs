@@ -95,13 +95,13 @@ pub(super) mod media_type {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TunnelKind::{Ayiya, Geneve, Gre, Gtp, Ip, Teredo, Vxlan};
 
     #[test]
     fn services_are_found_by_name() {
         for name in ["ssl", "http", "krb", "krb_tcp", "ftp-data", "smb", "ntlm"] {
             assert_eq!(Service::named(name), Some(Service(name)), "{name}");
         }
-        use crate::TunnelKind::{Ayiya, Geneve, Gre, Gtp, Ip, Teredo, Vxlan};
         for kind in [Ayiya, Geneve, Gre, Gtp, Ip, Teredo, Vxlan] {
             let service = kind.service();
             let known = service.and_then(|service| Service::named(service.0));
