@@ -209,13 +209,17 @@ impl Wires {
         command
     }
 
-    /// Has `flowhawk live` listen on the first wire into `out`; returns when it does.
+    /// Has `flowhawk live` listen on the first wire into `out`; returns when it does. Where tests do not
+    /// say how large the kernel's buffer is, it is small: dozens of them listen at once.
     pub(crate) fn listen(&self, out: &Path, options: &[&str]) -> Listening {
         let mut command = self.at_the_end(&binary());
         command
             .args(["live", "-i", "b0", "-o"])
             .arg(out)
             .args(options);
+        if !options.contains(&"--buffer-size") {
+            command.args(["--buffer-size", "16MiB"]);
+        }
         Listening::begin(command, out)
     }
 }
