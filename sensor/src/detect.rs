@@ -1,13 +1,11 @@
 //! The main path of `flowhawk detect`, read from top to bottom: open the outputs, read the logs, put
 //! their rows into order, and run the detectors over what they tell.
 
-use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
 use anyhow::Context;
-use crossbeam_channel::bounded;
 use detectors::{Counters, Detectors};
 use flow_table::{FlowEvent, Span, Timestamp};
 
@@ -26,9 +24,6 @@ use crate::summary::{self, Dropped, RunSummary, Unit};
 const ROW_SHARE: u64 = 4;
 /// Threads that read rows, if there are so many cores.
 const MOST_THREADS: usize = 8;
-/// What happens is handed to the detectors so much at once, and so many times ahead of them.
-const BATCH: usize = 256;
-const QUEUE: usize = 8;
 /// Events between two looks at what was found.
 const LOOK: usize = 4_096;
 
@@ -54,16 +49,17 @@ pub(crate) fn detect(args: &DetectArgs, config: &Config) -> anyhow::Result<Outco
     let mut order = Order::new(memory);
     let threads = cores.min(MOST_THREADS);
     let rows = logged::read(&files, threads, &mut order, &live).context("cannot keep rows")?;
-    let run = Run {
+    let mut run = Run {
         detectors: informed.detectors,
         findings: sink.sender(),
         waiting: Vec::new(),
         events: 0,
         times: None,
     };
-    let (run, cut_short) = run
-        .take_all(order, config.progress_interval)
-        .context("cannot put rows into order")?;
+    let cut_short = tell_again(order, config.progress_interval, |happening| {
+        run.take(happening);
+    })
+    .context("cannot put rows into order")?;
     let (times, events) = (run.times, run.events);
     let (detectors, kept) = run.finish(baseline.as_ref());
     let counted = Counted {
@@ -109,35 +105,6 @@ struct Run {
 }
 
 impl Run {
-    /// Takes what happens as rows in order tell it, while they are told on this thread. Returns how many
-    /// flows were cut short, too.
-    fn take_all(mut self, order: Order, interval: Span) -> Result<(Self, u64), OrderError> {
-        let (to_detectors, batches) = bounded::<Vec<Happening>>(QUEUE);
-        thread::scope(|scope| {
-            let detecting = scope.spawn(move || {
-                for happening in batches.iter().flatten() {
-                    self.take(happening);
-                }
-                self
-            });
-            let mut batch = Vec::with_capacity(BATCH);
-            let told = tell_again(order, interval, |happening| {
-                batch.push(happening);
-                if batch.len() == BATCH {
-                    let full = mem::replace(&mut batch, Vec::with_capacity(BATCH));
-                    // Nobody there to take them: a detector panicked, which joining tells.
-                    let _ = to_detectors.send(full);
-                }
-            });
-            let _ = to_detectors.send(batch);
-            drop(to_detectors);
-            match detecting.join() {
-                Ok(run) => told.map(|cut_short| (run, cut_short)),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        })
-    }
-
     fn take(&mut self, happening: Happening) {
         let time = match happening {
             Happening::Event(event) => {
