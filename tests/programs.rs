@@ -134,8 +134,9 @@ fn detections(database: &PathBuf) -> Vec<(String, String, f64)> {
 
 #[test]
 fn what_programs_do_is_in_the_database_within_seconds() {
-    const PROGRAMS: [&str; 9] = [
-        "nmap", "curl", "iodine", "iodined", "hydra", "vsftpd", "python3", "setcap", "setpriv",
+    const PROGRAMS: [&str; 10] = [
+        "nmap", "curl", "iodine", "iodined", "ping", "hydra", "vsftpd", "python3", "setcap",
+        "setpriv",
     ];
     if !can_be_wired() || !PROGRAMS.into_iter().all(installed) {
         return;

@@ -70,6 +70,7 @@ impl Traffic {
 fn shard() -> Shard {
     let config = FlowConfig {
         seed: 1,
+        events: true,
         progress_interval: Span::from_secs(10),
         open_every: None,
         memory: 1 << 28,

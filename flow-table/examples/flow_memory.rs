@@ -147,6 +147,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let config = FlowConfig {
         seed: 1,
+        events: true,
         progress_interval: Span::from_secs(10),
         open_every: None,
         memory: u64::MAX,

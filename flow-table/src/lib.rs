@@ -14,6 +14,7 @@
 //! let decoder = Decoder::new(1, Checksums::Ignore);
 //! let config = FlowConfig {
 //!     seed: 1,
+//!     events: true,
 //!     progress_interval: Span::from_secs(10),
 //!     open_every: None,
 //!     memory: 1 << 20,

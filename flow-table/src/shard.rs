@@ -27,6 +27,8 @@ pub const fn shard_of(hash: u64, shards: usize) -> usize {
 pub struct FlowConfig {
     /// Goes into uids: fixed for replay, random for live capture.
     pub seed: u64,
+    /// Whether events are told of flows: nobody may be listening.
+    pub events: bool,
     /// How often a live flow reports what moved.
     pub progress_interval: Span,
     /// How often a flow that is still open gets a row for that; none if never.
@@ -64,6 +66,7 @@ impl Shard {
         let max_flows = config.memory / FLOW_BYTES / KEY_GROUPS as u64;
         let table = TableConfig {
             seed: config.seed,
+            events: config.events,
             progress_interval: config.progress_interval,
             open_every: config.open_every,
             inspection: InspectionConfig {

@@ -30,6 +30,8 @@ use crate::{Span, Timestamp, Uid};
 pub(crate) struct TableConfig {
     /// Goes into uids.
     pub seed: u64,
+    /// Whether events are told of flows.
+    pub events: bool,
     /// How often a live flow reports what moved.
     pub progress_interval: Span,
     /// How often one that is still open gets a row for that.
@@ -404,13 +406,14 @@ impl FlowTable {
         self.index.remove(hash, slot);
         self.set_filed(slot, Step::NEVER);
         let services = self.inspections.leave(slot, &flow, now, out);
-        let known = Known::of(&flow, self.config.seed);
+        let (known, events) = (Known::of(&flow, self.config.seed), self.config.events);
         let mut teller = self.teller(out);
         teller.tunnel_ends(&flow, now);
         if matches!(flow.kind, Kind::Tunnel) {
             return;
         }
-        if flow.common.told.seq > 0 || known.traffic != PerSide::default() {
+        let heard_of = flow.common.told.seq > 0 || known.traffic != PerSide::default();
+        if events && heard_of {
             teller.open_if_not(&mut flow, now);
             let (state, last) = (known.state, flow.common.last);
             let closed = FlowEventKind::Closed { state, last };
@@ -432,7 +435,7 @@ impl FlowTable {
         };
         let (own, pending) = (flow.common.due(), flow.common.pending);
         let mut teller = Teller {
-            seed: self.config.seed,
+            config: &self.config,
             pending: &mut self.pending,
             out,
         };
@@ -507,7 +510,7 @@ impl FlowTable {
 
     fn teller<'a>(&'a mut self, out: &'a mut TableOutput) -> Teller<'a> {
         Teller {
-            seed: self.config.seed,
+            config: &self.config,
             pending: &mut self.pending,
             out,
         }

@@ -5,7 +5,7 @@ use crate::event::{FlowEvent, FlowEventKind};
 use crate::flow::{Flow, Kind, PendingSlot, PerSide, Told};
 use crate::key::FlowKey;
 use crate::packet::{Packet, TunnelKind};
-use crate::table::TableOutput;
+use crate::table::{TableConfig, TableOutput};
 use crate::tcp::Milestones;
 use crate::tunnels::{TunnelAction, TunnelEvent};
 use crate::{Timestamp, Traffic, Uid};
@@ -32,8 +32,7 @@ pub(crate) fn remember(
 
 /// Tells what becomes of a flow.
 pub(crate) struct Teller<'a> {
-    /// Goes into uids.
-    pub(crate) seed: u64,
+    pub(crate) config: &'a TableConfig,
     pub(crate) pending: &'a mut Slab<Pending>,
     pub(crate) out: &'a mut TableOutput,
 }
@@ -41,7 +40,8 @@ pub(crate) struct Teller<'a> {
 impl Teller<'_> {
     /// A flow is about to move something: remembers what it had moved when last told of.
     pub(crate) fn remember(&mut self, flow: &mut Flow, now: Timestamp) {
-        if flow.common.pending.is_none() && !matches!(flow.kind, Kind::Tunnel) {
+        let first = self.config.events && flow.common.pending.is_none();
+        if first && !matches!(flow.kind, Kind::Tunnel) {
             let before = flow.traffic();
             remember(self.pending, flow, before, now);
         }
@@ -109,7 +109,11 @@ impl Teller<'_> {
 
     /// Emits an event with what moved since the one before.
     pub(crate) fn tell(&mut self, flow: &mut Flow, time: Timestamp, kind: FlowEventKind) {
-        let named = (flow.common.uid(self.seed), flow.traffic());
+        if !self.config.events {
+            flow.common.told.seq += 1;
+            return;
+        }
+        let named = (flow.common.uid(self.config.seed), flow.traffic());
         self.tell_of(named, flow, time, kind);
     }
 
@@ -184,7 +188,7 @@ impl Teller<'_> {
         let common = &flow.common;
         self.out.tunnels.push(TunnelEvent {
             time,
-            uid: common.uid(self.seed),
+            uid: common.uid(self.config.seed),
             key: common.key(),
             id: common.id(),
             kind,

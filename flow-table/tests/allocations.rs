@@ -135,6 +135,7 @@ impl Bench {
     fn new() -> Self {
         let config = FlowConfig {
             seed: 1,
+            events: true,
             progress_interval: Span::from_secs(10),
             open_every: None,
             memory: 1 << 28,

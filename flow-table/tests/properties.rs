@@ -226,11 +226,15 @@ impl Capture {
 
     /// Runs packets through so many shards in one block.
     fn run(&self, packets: &[Packet], shards: usize, memory: u64) -> TableOutput {
+        self.run_as(&config(memory), packets, shards)
+    }
+
+    fn run_as(&self, config: &FlowConfig, packets: &[Packet], shards: usize) -> TableOutput {
         let mut out = TableOutput::default();
         for index in 0..shards {
             let mine = packets.iter().filter(|p| shard_of(p.hash, shards) == index);
             let mine: Vec<Packet> = mine.cloned().collect();
-            let mut shard = Shard::new(ShardId { index, of: shards }, &config(memory));
+            let mut shard = Shard::new(ShardId { index, of: shards }, config);
             shard.take(&mine, &Block::new(Clock::new(&self.times)), &mut out);
             shard.finish(self.end(), &mut out);
         }
@@ -267,6 +271,7 @@ impl Capture {
 fn config(memory: u64) -> FlowConfig {
     FlowConfig {
         seed: 1,
+        events: true,
         progress_interval: Span::from_secs(10),
         open_every: Some(Span::from_secs(25)),
         memory,
@@ -287,6 +292,12 @@ fn told(out: &TableOutput) -> Vec<String> {
     let mut told: Vec<String> = records.chain(open).chain(events).collect();
     told.sort();
     told
+}
+
+/// The same, but for what only detectors are told.
+fn told_in_rows(mut out: TableOutput) -> Vec<String> {
+    out.events.clear();
+    told(&out)
 }
 
 /// Fails with what only one of both has.
@@ -387,6 +398,19 @@ proptest! {
         alone.sort();
         check_same(&told(&both), &alone, "alone")?;
         check_sound(&both)?;
+    }
+
+    #[test]
+    fn rows_are_the_same_if_nobody_hears_of_events(
+        plans in plans(jump(), 24, 200),
+        memory in prop::sample::select(vec![PLENTY, room_for(2)]),
+    ) {
+        let capture = Capture::of(&plans);
+        let unheard = FlowConfig { events: false, ..config(memory) };
+        let rows = capture.run_as(&unheard, &capture.packets, 1);
+        prop_assert!(rows.events.is_empty());
+        let heard = capture.run(&capture.packets, 1, memory);
+        check_same(&told_in_rows(rows), &told_in_rows(heard), "unheard")?;
     }
 
     #[test]

@@ -19,6 +19,7 @@ use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use detectors::SignalKind;
 use detectors::config::Suppression;
 use flow_table::Span;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -148,6 +149,14 @@ impl Config {
     /// How often connections that are still open get a row, if they do.
     pub(crate) fn open_connections_every(&self) -> Option<Span> {
         Some(self.open_connections_every).filter(|every| *every > Span::ZERO)
+    }
+
+    /// Whether anything is made of what happens to flows before they end.
+    pub(crate) fn hears_of_flows(&self) -> bool {
+        let off = &self.detectors.disabled_signals;
+        let detects = SignalKind::ALL.iter().any(|kind| !off.contains(kind));
+        let logs = [Log::KnownHosts, Log::Stats];
+        detects || logs.iter().any(|log| !self.disabled_logs.contains(log))
     }
 
     /// What is wrong only in combination, each a sentence that starts with the keys.

@@ -177,7 +177,7 @@ impl Job<'_> {
 
         // Every output is open before the first packet is read.
         let (detectors, keeper, memory) = Memory::begin(keeping.baseline.as_ref(), config)?;
-        let settings = self.settings(keeping.end(), &memory);
+        let settings = self.settings(&keeping, &memory);
         let (dir, logs) = self.logs(&keeping, &live)?;
         let (sink, receivers) = self.findings(&keeping, &live)?;
         let progress = Progress::start(&common.talk, self.size, Arc::clone(&live));
@@ -262,7 +262,7 @@ impl Job<'_> {
         Ok((Sink::spawn(outputs, Arc::clone(live))?, tallies))
     }
 
-    fn settings(&self, end: End, memory: &Memory) -> Settings {
+    fn settings(&self, keeping: &Keeping, memory: &Memory) -> Settings {
         let (input, config) = (&self.common.input, self.config);
         let cores = || thread::available_parallelism().map_or(1, usize::from);
         let usual = || self.pins.count().unwrap_or_else(cores);
@@ -272,10 +272,11 @@ impl Job<'_> {
         Settings {
             threads,
             pins: self.pins.clone(),
-            end,
+            end: keeping.end(),
             conversations: Arc::clone(&memory.conversations),
             flows: FlowConfig {
                 seed: self.seed,
+                events: keeping.telling == Telling::WhileItRuns || config.hears_of_flows(),
                 progress_interval: config.progress_interval,
                 open_every: config.open_connections_every(),
                 memory: config.memory_limit.0 / FLOW_SHARE,

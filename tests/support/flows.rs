@@ -23,6 +23,7 @@ impl Flows {
     pub(crate) fn new(link: u32, conversations: &mut Conversations) -> Self {
         let config = FlowConfig {
             seed: 1,
+            events: true,
             progress_interval: Span::from_secs(10),
             open_every: None,
             memory: 1 << 28,

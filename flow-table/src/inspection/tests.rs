@@ -101,6 +101,7 @@ impl Play {
 fn config(memory: u64) -> FlowConfig {
     FlowConfig {
         seed: 1,
+        events: true,
         progress_interval: Span::from_secs(10),
         open_every: None,
         memory: 1 << 26,

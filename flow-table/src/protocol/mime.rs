@@ -99,7 +99,9 @@ pub fn sniff(bytes: &[u8]) -> Option<&'static str> {
 fn name_of(bytes: &[u8]) -> Option<&'static str> {
     let bytes = bytes.get(..LOOK).unwrap_or(bytes);
     let fits = |(at, magic, _): &&(usize, &[u8], _)| {
-        bytes.get(*at..).is_some_and(|rest| rest.starts_with(magic))
+        // Nearly always the first byte decides.
+        bytes.get(*at) == magic.first()
+            && bytes.get(*at..).is_some_and(|rest| rest.starts_with(magic))
     };
     let known = || MAGIC.iter().find(fits).map(|(_, _, name)| *name);
     zip(bytes)

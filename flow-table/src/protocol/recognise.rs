@@ -230,16 +230,60 @@ fn begins(bytes: &[u8], start: &[u8]) -> Match {
 
 /// Whether `bytes` begin with `word`, which is in upper case, in either case.
 fn begins_word(bytes: &[u8], word: &[u8]) -> Match {
-    let first = bytes.first().map(u8::to_ascii_uppercase);
-    if first.is_some() && first.as_ref() != word.first() {
-        return Match::No;
-    }
     let len = bytes.len().min(word.len());
     match (bytes.get(..len), word.get(..len)) {
         (Some(bytes), Some(start)) if bytes.eq_ignore_ascii_case(start) => {
             Match::yes_if((len == word.len()).then_some(true))
         }
         _ => Match::No,
+    }
+}
+
+/// Words, one of which something may begin with. They begin with ASCII, and are in upper case where
+/// case does not matter.
+struct Words {
+    words: &'static [&'static [u8]],
+    /// What they begin with, a bit for each: nearly always the first byte decides.
+    firsts: u128,
+}
+
+impl Words {
+    const fn of(words: &'static [&'static [u8]]) -> Self {
+        let (mut firsts, mut rest) = (0, words);
+        while let Some((word, more)) = rest.split_first() {
+            if let Some(first) = word.first() {
+                firsts |= 1 << *first;
+            }
+            rest = more;
+        }
+        Self { words, firsts }
+    }
+
+    /// Whether `bytes` begin with one of them.
+    fn begin(&self, bytes: &[u8]) -> Match {
+        self.compare(bytes, bytes.first().copied(), begins)
+    }
+
+    /// The same in either case.
+    fn begin_in_any_case(&self, bytes: &[u8]) -> Match {
+        let first = bytes.first().map(u8::to_ascii_uppercase);
+        self.compare(bytes, first, begins_word)
+    }
+
+    fn compare(
+        &self,
+        bytes: &[u8],
+        first: Option<u8>,
+        with: impl Fn(&[u8], &[u8]) -> Match,
+    ) -> Match {
+        match first {
+            None => Match::Maybe,
+            Some(first) if !first.is_ascii() || self.firsts >> first & 1 == 0 => Match::No,
+            Some(_) => {
+                let tests = self.words.iter().map(|word| with(bytes, word));
+                tests.fold(Match::No, Match::or)
+            }
+        }
     }
 }
 

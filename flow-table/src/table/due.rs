@@ -145,7 +145,7 @@ impl FlowTable {
             // Where both are due at once, whatever ends the flow reports as well.
             if let Some(due) = report.filter(|due| *due < flow.common.due()) {
                 let mut teller = Teller {
-                    seed: self.config.seed,
+                    config: &self.config,
                     pending: &mut self.pending,
                     out,
                 };

@@ -173,6 +173,7 @@ impl Play {
         let (packets, times) = self.packets(text);
         let config = FlowConfig {
             seed: 1,
+            events: true,
             progress_interval: Span::from_secs(10),
             open_every: Some(Span::from_secs(7)),
             memory: 1 << 24,

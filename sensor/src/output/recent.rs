@@ -1,14 +1,16 @@
 //! What was written not long ago, and is not to be written again yet.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::Hash;
 
 use flow_table::{Span, Timestamp};
+use hashbrown::HashMap;
 
 /// Things that are remembered; of more, the first are forgotten.
 const MAX: usize = 1 << 16;
 
-/// See the module. Time is told in order.
+/// See the module. Time is told in order. Strangers choose the things: the map's hashes are seeded anew
+/// for each run.
 #[derive(Debug)]
 pub(super) struct Recent<T> {
     until: HashMap<T, Timestamp>,

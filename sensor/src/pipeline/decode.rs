@@ -274,6 +274,7 @@ mod tests {
             pins: Pins::default(),
             flows: FlowConfig {
                 seed: 1,
+                events: true,
                 progress_interval: Span::from_secs(10),
                 open_every: None,
                 memory: 1 << 20,

@@ -325,7 +325,11 @@ impl Stage {
         }
         let mut rows = protocols.iter_mut().peekable();
         self.waiting.take_records(boundary, |records| {
-            for record in records {
+            while let Some(record) = records.next() {
+                if batch.rows.is_empty() {
+                    let (_, more) = records.size_hint();
+                    batch.rows.reserve(ROWS.min(1 + more.unwrap_or_default()));
+                }
                 let is_before =
                     |row: &&mut ProtocolRow| (row.time, row.uid) <= (record.end, record.uid);
                 while let Some(row) = rows.next_if(is_before) {

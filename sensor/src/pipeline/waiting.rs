@@ -77,6 +77,8 @@ pub(super) struct Waiting {
     free: Vec<u32>,
     events: Vec<Place>,
     records: Vec<Place>,
+    /// Room for those that are handed out.
+    ready: Vec<Place>,
 }
 
 impl Waiting {
@@ -114,7 +116,8 @@ impl Waiting {
         boundary: Position,
         take: impl FnOnce(&mut dyn Iterator<Item = &FlowEvent>),
     ) {
-        hand_out(&mut self.held, &mut self.events, boundary, take);
+        let ready = &mut self.ready;
+        hand_out(&mut self.held, &mut self.events, ready, boundary, take);
     }
 
     /// Hands out the rows before `boundary`, in their order.
@@ -123,7 +126,8 @@ impl Waiting {
         boundary: Position,
         take: impl FnOnce(&mut dyn Iterator<Item = &FlowRecord>),
     ) {
-        hand_out(&mut self.held, &mut self.records, boundary, take);
+        let ready = &mut self.ready;
+        hand_out(&mut self.held, &mut self.records, ready, boundary, take);
     }
 
     /// Outputs of which nothing is left.
@@ -156,10 +160,11 @@ fn thing<T: Placed>(held: &[Held], place: Place) -> Option<&T> {
     T::of(&held.get(place.output as usize)?.output).get(place.at as usize)
 }
 
-/// Hands out the things before `boundary`, in their order.
+/// Hands out the things before `boundary`, in their order. `ready` is empty before and after.
 fn hand_out<T: Placed>(
     held: &mut [Held],
     waiting: &mut Vec<Place>,
+    ready: &mut Vec<Place>,
     boundary: Position,
     take: impl FnOnce(&mut dyn Iterator<Item = &T>),
 ) {
@@ -169,7 +174,7 @@ fn hand_out<T: Placed>(
             || (place.time == boundary.time
                 && name(place).is_some_and(|(uid, _)| uid < boundary.uid))
     };
-    let mut ready: Vec<Place> = waiting.extract_if(.., |place| is_before(place)).collect();
+    ready.extend(waiting.extract_if(.., |place| is_before(place)));
     // Mostly they are in order already, and few happen at one moment.
     ready.sort_by_key(|place| place.time);
     for moment in ready.chunk_by_mut(|a, b| a.time == b.time) {
@@ -178,7 +183,7 @@ fn hand_out<T: Placed>(
         }
     }
     take(&mut ready.iter().filter_map(|place| thing::<T>(held, *place)));
-    for place in ready {
+    for place in ready.drain(..) {
         if let Some(held) = held.get_mut(place.output as usize) {
             held.left -= 1;
         }

@@ -177,6 +177,7 @@ struct Output {
 fn run(plan: Plan, frames: &[(Timestamp, Vec<u8>)]) -> Output {
     let config = FlowConfig {
         seed: 5,
+        events: true,
         progress_interval: Span::from_secs(10),
         open_every: None,
         memory: 1 << 24,

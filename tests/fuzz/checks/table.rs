@@ -37,6 +37,7 @@ pub fn check(data: &[u8]) {
     let plan = Plan {
         config: FlowConfig {
             seed: 5,
+            events: true,
             progress_interval: Span::from_millis(1 + 100 * i64::from(interval)),
             open_every: Some(Span::from_secs(1 + i64::from(interval))),
             memory: match memory % 8 {

@@ -1,5 +1,9 @@
 //! Text, and what is written in it.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 /// Letters of text that make it text.
 const ENOUGH: usize = 10;
 const BOMS: [&[u8]; 5] = [
@@ -54,6 +58,9 @@ const STARTS: [(&[u8], &str); 8] = [
     (b"(function() {", "application/javascript"),
 ];
 
+/// Wherever in a text it stands.
+static PHP: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("<?php"));
+
 /// Every type that is told here, but plain text.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     let tables = ELEMENTS.iter().chain(&INTERPRETERS).chain(&STARTS);
@@ -70,7 +77,7 @@ pub(super) fn sniff(bytes: &[u8]) -> Option<&'static str> {
         .or_else(|| interpreter(text))
         .or_else(|| document(start))
         .or_else(|| json(start).then_some("text/json"))
-        .or_else(|| memchr::memmem::find(text, b"<?php").map(|_| "text/x-php"))
+        .or_else(|| PHP.find(text).map(|_| "text/x-php"))
         .or_else(|| plain(text).then_some("text/plain"))
 }
 

@@ -518,3 +518,23 @@ fn few_protocols_are_read_from_midstream() {
         }
     }
 }
+
+#[test]
+fn words_are_told_by_how_they_begin() {
+    const WORDS: Words = Words::of(&[b"AB ", b"ACE", b"*x"]);
+    for (bytes, exactly, in_any_case) in [
+        (&b""[..], Match::Maybe, Match::Maybe),
+        (b"A", Match::Maybe, Match::Maybe),
+        (b"AC", Match::Maybe, Match::Maybe),
+        (b"ACE!", Match::Yes, Match::Yes),
+        (b"*x", Match::Yes, Match::Yes),
+        (b"ab c", Match::No, Match::Yes),
+        (b"AD", Match::No, Match::No),
+        (b"B", Match::No, Match::No),
+        // The same but for the highest bit.
+        (b"\xc1B ", Match::No, Match::No),
+    ] {
+        assert_eq!(WORDS.begin(bytes), exactly, "{bytes:?}");
+        assert_eq!(WORDS.begin_in_any_case(bytes), in_any_case, "{bytes:?}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Protocols of lines over TCP.
 
-use super::{Match, Protocol, Starts, begins, begins_word};
+use super::{Match, Protocol, Starts, Words, begins};
 
 type Test = (Protocol, fn(&Starts<'_>) -> Match);
 
@@ -10,19 +10,20 @@ pub(super) const TESTS: [Test; 9] = [
     }),
     (Protocol::Sip, |starts| starts.either(sip)),
     (Protocol::Http, |starts| {
-        request(starts.orig).or(starts.either(|bytes| any_of(bytes, &HTTP_REPLIES)))
+        request(starts.orig).or(starts.either(|bytes| HTTP_REPLIES.begin(bytes)))
     }),
     (Protocol::Smtp, smtp),
     (Protocol::Ftp, ftp),
     (Protocol::Pop3, pop3),
     (Protocol::Imap, |starts| {
-        server(starts, &[b"* OK", b"* PREAUTH", b"* BYE"])
+        const GREETINGS: Words = Words::of(&[b"* OK", b"* PREAUTH", b"* BYE"]);
+        server(starts, &GREETINGS)
     }),
     (Protocol::Redis, redis),
     (Protocol::Irc, irc),
 ];
 
-const HTTP_METHODS: [&[u8]; 24] = [
+const HTTP_METHODS: Words = Words::of(&[
     b"GET ",
     b"POST ",
     b"HEAD ",
@@ -47,13 +48,13 @@ const HTTP_METHODS: [&[u8]; 24] = [
     b"SEARCH ",
     b"M-SEARCH ",
     b"NOTIFY ",
-];
+]);
 
-const HTTP_REPLIES: [&[u8]; 3] = [b"HTTP/1.", b"HTTP/0.9", b"http/1."];
+const HTTP_REPLIES: Words = Words::of(&[b"HTTP/1.", b"HTTP/0.9", b"http/1."]);
 
 /// A request of HTTP, and not one with the same word of SIP, RTSP or NATS.
 fn request(bytes: &[u8]) -> Match {
-    let http = any_of(bytes, &HTTP_METHODS);
+    let http = HTTP_METHODS.begin(bytes);
     match sip(bytes).or(others_target(bytes)) {
         Match::Maybe => http.and(Match::Maybe),
         Match::Yes => Match::No,
@@ -63,9 +64,9 @@ fn request(bytes: &[u8]) -> Match {
 
 /// What a word of HTTP's asks for in RTSP (RFC 2326, 6), and what NATS calls its options.
 fn others_target(bytes: &[u8]) -> Match {
-    const TARGETS: [(&[u8], &[&[u8]]); 2] = [
-        (b"OPTIONS ", &[b"rtsp:", b"rtspu:", b"* RTSP/"]),
-        (b"CONNECT ", &[b"{"]),
+    const TARGETS: [(&[u8], Words); 2] = [
+        (b"OPTIONS ", Words::of(&[b"rtsp:", b"rtspu:", b"* RTSP/"])),
+        (b"CONNECT ", Words::of(&[b"{"])),
     ];
     let tests = TARGETS.iter();
     let tests = tests.map(|(word, targets)| asks_for(bytes, word, targets));
@@ -73,30 +74,19 @@ fn others_target(bytes: &[u8]) -> Match {
 }
 
 /// A word, and after it one of these targets.
-fn asks_for(bytes: &[u8], word: &[u8], targets: &[&[u8]]) -> Match {
+fn asks_for(bytes: &[u8], word: &[u8], targets: &Words) -> Match {
     match begins(bytes, word) {
-        Match::Yes => any_of(bytes.get(word.len()..).unwrap_or_default(), targets),
+        Match::Yes => targets.begin(bytes.get(word.len()..).unwrap_or_default()),
         other => other,
     }
 }
 
-fn any_of(bytes: &[u8], starts: &[&[u8]]) -> Match {
-    let tests = starts.iter().map(|start| begins(bytes, start));
-    tests.fold(Match::No, Match::or)
-}
-
-/// As [`any_of`], in either case.
-fn any_word(bytes: &[u8], words: &[&[u8]]) -> Match {
-    let tests = words.iter().map(|word| begins_word(bytes, word));
-    tests.fold(Match::No, Match::or)
-}
-
 /// What a server says before its client has said anything.
-fn server(starts: &Starts<'_>, greetings: &[&[u8]]) -> Match {
+fn server(starts: &Starts<'_>, greetings: &Words) -> Match {
     if !starts.orig.is_empty() && !starts.server_first {
         return Match::No;
     }
-    any_of(starts.resp, greetings)
+    greetings.begin(starts.resp)
 }
 
 /// `SSH-1.` or `SSH-2.`.
@@ -110,7 +100,7 @@ fn version(bytes: &[u8]) -> Match {
 
 /// A request to a SIP address, or a reply (RFC 3261, 7).
 pub(super) fn sip(bytes: &[u8]) -> Match {
-    const METHODS: [&[u8]; 13] = [
+    const METHODS: Words = Words::of(&[
         b"INVITE ",
         b"ACK ",
         b"BYE ",
@@ -124,20 +114,23 @@ pub(super) fn sip(bytes: &[u8]) -> Match {
         b"INFO ",
         b"REFER ",
         b"MESSAGE ",
-    ];
-    if !matches!(bytes.first(), None | Some(b'A'..=b'S')) {
-        return Match::No;
-    }
+    ]);
+    const TARGETS: Words = Words::of(&[b"sip:", b"sips:", b"tel:"]);
     let reply = begins(bytes, b"SIP/2.0 ");
-    let targets: [&[u8]; 3] = [b"sip:", b"sips:", b"tel:"];
-    let requests = METHODS.iter();
-    let requests = requests.map(|method| asks_for(bytes, method, &targets));
+    if METHODS.begin(bytes) == Match::No {
+        return reply;
+    }
+    let requests = METHODS.words.iter();
+    let requests = requests.map(|method| asks_for(bytes, method, &TARGETS));
     requests.fold(reply, Match::or)
 }
 
+/// A server is ready.
+const READY: Words = Words::of(&[b"220 ", b"220-"]);
+
 /// Greeted with 220, as FTP is; the greeting or the client's first word tell which.
 fn greeted(starts: &Starts<'_>) -> Match {
-    server(starts, &[b"220 ", b"220-"])
+    server(starts, &READY)
 }
 
 /// Whether the greeting, once it is whole, has this word in it.
@@ -150,7 +143,8 @@ fn names(starts: &Starts<'_>, word: &[u8]) -> bool {
 }
 
 fn smtp(starts: &Starts<'_>) -> Match {
-    let said = any_word(starts.orig, &[b"EHLO ", b"HELO ", b"LHLO "]);
+    const GREETINGS: Words = Words::of(&[b"EHLO ", b"HELO ", b"LHLO "]);
+    let said = GREETINGS.begin_in_any_case(starts.orig);
     if greeted(starts) == Match::Yes && names(starts, b"SMTP") && said != Match::No {
         return Match::Yes;
     }
@@ -162,25 +156,26 @@ fn smtp(starts: &Starts<'_>) -> Match {
 }
 
 fn ftp(starts: &Starts<'_>) -> Match {
-    const COMMANDS: [&[u8]; 9] = [
+    const COMMANDS: Words = Words::of(&[
         b"USER ", b"AUTH ", b"FEAT", b"SYST", b"PASS ", b"OPTS ", b"HOST ", b"CLNT ", b"QUIT",
-    ];
+    ]);
     // Clients that do not wait for the greeting are believed where FTP is at home.
     let greeted = if matches!(starts.port, 21 | 2811) {
-        any_of(starts.resp, &[b"220 ", b"220-"])
+        READY.begin(starts.resp)
     } else {
         greeted(starts)
     };
     if greeted == Match::Yes && names(starts, b"FTP") && !names(starts, b"SMTP") {
         return Match::Yes;
     }
-    greeted.and(any_word(starts.orig, &COMMANDS))
+    greeted.and(COMMANDS.begin_in_any_case(starts.orig))
 }
 
 /// Redis greets nobody: what begins with `+OK` unasked is a mailbox.
 fn pop3(starts: &Starts<'_>) -> Match {
-    const COMMANDS: [&[u8]; 6] = [b"USER ", b"CAPA", b"AUTH", b"APOP ", b"STLS", b"QUIT"];
-    server(starts, &[b"+OK"]).and(any_word(starts.orig, &COMMANDS))
+    const COMMANDS: Words = Words::of(&[b"USER ", b"CAPA", b"AUTH", b"APOP ", b"STLS", b"QUIT"]);
+    const READY: Words = Words::of(&[b"+OK"]);
+    server(starts, &READY).and(COMMANDS.begin_in_any_case(starts.orig))
 }
 
 /// An array of bulk strings: `*1\r\n$4\r\nPING\r\n`.
@@ -197,19 +192,25 @@ fn redis(starts: &Starts<'_>) -> Match {
 }
 
 fn irc(starts: &Starts<'_>) -> Match {
+    const CLIENT: Words = Words::of(&[b"NICK ", b"CAP LS", b"CAP REQ"]);
+    const SERVER: Words = Words::of(&[b"NOTICE AUTH ", b"NOTICE * :"]);
     let client = if starts.server_first && begins(starts.resp, b":") == Match::No {
         Match::No
     } else {
-        any_word(starts.orig, &[b"NICK ", b"CAP LS", b"CAP REQ"]).or(signs_in(starts.orig))
+        CLIENT
+            .begin_in_any_case(starts.orig)
+            .or(signs_in(starts.orig))
     };
-    let server = any_word(starts.resp, &[b"NOTICE AUTH ", b"NOTICE * :"]);
+    let server = SERVER.begin_in_any_case(starts.resp);
     client.or(server).or(irc_prefix(starts.resp))
 }
 
 /// `USER name mode unused :real name`, or `PASS word` and then `NICK` (RFC 2812, 3.1): alone, FTP
 /// and POP3 have these words too.
 fn signs_in(bytes: &[u8]) -> Match {
-    let word = any_word(bytes, &[b"USER ", b"PASS "]);
+    const WORDS: Words = Words::of(&[b"USER ", b"PASS "]);
+    const NEXT: Words = Words::of(&[b"NICK "]);
+    let word = WORDS.begin_in_any_case(bytes);
     if word != Match::Yes {
         return word;
     }
@@ -224,11 +225,14 @@ fn signs_in(bytes: &[u8]) -> Match {
     if line.windows(2).any(|pair| pair == b" :") && line.starts_with(b"USER") {
         return Match::Yes;
     }
-    any_word(rest, &[b"NICK "])
+    NEXT.begin_in_any_case(rest)
 }
 
 /// `:server 001 …` or `:server NOTICE …`.
 fn irc_prefix(bytes: &[u8]) -> Match {
+    const REPLIES: Words = Words::of(&[
+        b"001 ", b"020 ", b"NOTICE ", b"CAP ", b"451 ", b"433 ", b"670 ",
+    ]);
     let [b':', rest @ ..] = bytes else {
         return begins(bytes, b":");
     };
@@ -240,10 +244,5 @@ fn irc_prefix(bytes: &[u8]) -> Match {
         };
     };
     let command = rest.get(space + 1..).unwrap_or_default();
-    any_of(
-        command,
-        &[
-            b"001 ", b"020 ", b"NOTICE ", b"CAP ", b"451 ", b"433 ", b"670 ",
-        ],
-    )
+    REPLIES.begin(command)
 }
