@@ -172,9 +172,10 @@ pub(crate) struct InputArgs {
     /// the checksums in.
     #[arg(short = 'C', long)]
     pub(crate) ignore_checksums: bool,
-    /// Share the work among N threads [default: one for each core]
+    /// Share the work among N threads [default: one for each core but one]
     ///
-    /// The output does not depend on it.
+    /// Detection has a thread of its own besides, which keeps a core busy. The output does not depend
+    /// on N.
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
 }

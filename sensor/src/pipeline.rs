@@ -46,6 +46,7 @@ pub(crate) struct Settings {
     pub(crate) threads: usize,
     /// Which CPUs they stay on.
     pub(crate) pins: Pins,
+    pub(crate) hand_out: HandOut,
     pub(crate) flows: FlowConfig,
     /// What the end of the input says of flows that nobody ended.
     pub(crate) end: End,
@@ -56,6 +57,15 @@ pub(crate) struct Settings {
     pub(crate) links: Links,
     /// tcpdump's language; compiles, that was tried.
     pub(crate) filter: Option<String>,
+}
+
+/// When workers hand out what came of blocks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum HandOut {
+    /// Of each at once: somebody waits for it.
+    EachBlock,
+    /// Of some together: whoever takes it has to be woken less often.
+    Together,
 }
 
 impl Settings {

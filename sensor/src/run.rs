@@ -23,7 +23,9 @@ use crate::output::{
     Receivers, Rotation, RunRecord, Sink, Upkeep, log_queue,
 };
 use crate::pins::Pins;
-use crate::pipeline::{self, Settings, Source, Stage, StageOutputs, StageTotals, ToStage, Totals};
+use crate::pipeline::{
+    self, HandOut, Settings, Source, Stage, StageOutputs, StageTotals, ToStage, Totals,
+};
 use crate::progress::{Live, Progress};
 use crate::summary::{self, Dropped, RunSummary};
 
@@ -262,10 +264,21 @@ impl Job<'_> {
         Ok((Sink::spawn(outputs, Arc::clone(live))?, tallies))
     }
 
+    /// A pipe may be somebody's capture under way.
+    fn hand_out(&self, keeping: &Keeping) -> HandOut {
+        let is_pipe = self.inputs.iter().any(|input| input == Path::new("-"));
+        if is_pipe || keeping.telling == Telling::WhileItRuns {
+            HandOut::EachBlock
+        } else {
+            HandOut::Together
+        }
+    }
+
     fn settings(&self, keeping: &Keeping, memory: &Memory) -> Settings {
         let (input, config) = (&self.common.input, self.config);
+        // Detection takes about as much as everything before it, and a thread of its own.
         let cores = || thread::available_parallelism().map_or(1, usize::from);
-        let usual = || self.pins.count().unwrap_or_else(cores);
+        let usual = || self.pins.count().unwrap_or_else(|| (cores() - 1).max(1));
         let threads = input.threads.map_or_else(usual, usize::from);
         let threads = threads.min(KEY_GROUPS);
         let ignore = input.ignore_checksums || config.ignore_checksums;
@@ -273,6 +286,7 @@ impl Job<'_> {
             threads,
             pins: self.pins.clone(),
             end: keeping.end(),
+            hand_out: self.hand_out(keeping),
             conversations: Arc::clone(&memory.conversations),
             flows: FlowConfig {
                 seed: self.seed,

@@ -6,11 +6,11 @@
 //!              a browser's parallel connections are no rhythm. Unlike other signals it fires when its
 //!              value, the coefficient of variation, is below the limit. In a network of at least
 //!              `min_hosts` hosts, what a host calls by its name, or where nobody was seen to use any, is
-//!              medium, whatever its beats: pages and programs poll as evenly. It is high from as many beats as else are critical, if
-//!              there is jitter (a median absolute deviation of at least the part `least_jitter` of the
-//!              median gap), which clocks have none of. Whatever is more than medium must be too even for
-//!              chance: as many gaps between independent connections are that even at most in the part
-//!              `max_chance` of all cases.
+//!              medium, whatever its beats: pages and programs poll as evenly. It is high from as many
+//!              beats as else are critical, if there is jitter (a median absolute deviation of at least
+//!              the part `least_jitter` of the median gap), which clocks have none of. Whatever is more
+//!              than medium must be too even for chance: as many gaps between independent connections
+//!              are that even at most in the part `max_chance` of all cases.
 //! Blind to     intervals over a quarter of the window; strong jitter; one connection kept open.
 //! Known noise  NTP, DNS resolvers, monitoring, chat and mail clients that poll: alone it is no alert.
 //! State        per source, destination and port up to `max_beats` start times and `max_evidence`

@@ -266,6 +266,7 @@ mod tests {
 
     use super::*;
     use crate::pins::Pins;
+    use crate::pipeline::HandOut;
 
     #[test]
     fn every_record_counts_wherever_time_goes_on() {
@@ -285,6 +286,7 @@ mod tests {
                 },
             },
             end: End::Closes,
+            hand_out: HandOut::EachBlock,
             conversations: Arc::default(),
             fragments: FragmentConfig { memory: 1 << 20 },
             links: Links::Skip,

@@ -141,27 +141,20 @@ impl Reporter {
 
     /// Takes what happened, in its order.
     pub(super) fn event(&mut self, event: &FlowEvent) {
+        let proto = event.id.proto;
+        let opens = matches!(event.kind, FlowEventKind::Opened { .. });
+        let closes = matches!(event.kind, FlowEventKind::Closed { .. });
+        if let Some(active) = self.active.of(proto) {
+            *active = (*active + u64::from(opens)).saturating_sub(u64::from(closes));
+        }
+        let active = self.active;
         let part = self.part(event.time);
         part.events += 1;
-        match event.kind {
-            FlowEventKind::Opened { .. } => {
-                if let Some(opened) = part.opened.of(event.id.proto) {
-                    *opened += 1;
-                }
-                if let Some(active) = self.active.of(event.id.proto) {
-                    *active += 1;
-                }
-            }
-            FlowEventKind::Closed { .. } => {
-                if let Some(active) = self.active.of(event.id.proto) {
-                    *active = active.saturating_sub(1);
-                }
-            }
-            _ => {}
-        }
         // What ends later does not change it any more.
-        let active = self.active;
-        self.part(event.time).active = active;
+        part.active = active;
+        if let Some(opened) = part.opened.of(proto) {
+            *opened += u64::from(opens);
+        }
     }
 
     pub(super) fn row(&mut self, row: &ProtocolRow) {

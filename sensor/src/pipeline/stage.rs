@@ -25,7 +25,7 @@ use crate::baseline::Keeper;
 use crate::baseline::{Limits, Measures};
 use crate::output::{FindingSender, LogBatch, LogRow, LogSender};
 
-/// What one shard made of one block.
+/// What one shard made of one block, or of some.
 #[derive(Debug)]
 pub(crate) struct Sealed {
     pub(crate) shard: usize,

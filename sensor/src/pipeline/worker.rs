@@ -10,7 +10,7 @@ use super::decode::Packets;
 use super::missing::Missed;
 use super::odd::OddFrames;
 use super::reports::Counted;
-use super::{Position, Sealed, Settings, ShardOutput};
+use super::{HandOut, Position, Sealed, Settings, ShardOutput};
 use crate::capture::Block;
 use crate::progress::Live;
 
@@ -38,12 +38,18 @@ pub(super) struct Worker {
     last: Timestamp,
     end: End,
     to_stage: ToStage,
+    hand_out: HandOut,
+    /// Blocks of which nothing was handed out yet.
+    held: usize,
     out: ShardOutput,
     odd: OddFrames,
     /// Packets of the block, if this is the worker that tells of them.
     counted: Vec<Counted>,
 }
 
+/// So many blocks, or so many events and rows, are handed out together.
+const BLOCKS: usize = 16;
+const ENOUGH: usize = 1_024;
 /// Flows that leave in one piece when the input is over.
 const LEAVE_AT_ONCE: usize = 1_024;
 
@@ -66,6 +72,8 @@ impl Worker {
             last: Timestamp::ZERO,
             end: settings.end,
             to_stage,
+            hand_out: settings.hand_out,
+            held: 0,
             out,
             odd: OddFrames::default(),
             counted: Vec::new(),
@@ -90,12 +98,17 @@ impl Worker {
         if self.index == 0 {
             let (frames, rows) = (&chunk.packets.odd, &mut self.out.protocols);
             self.odd.tell(frames, &block.clock, rows);
-            self.counted.clone_from(&chunk.packets.counted);
+            self.counted.extend_from_slice(&chunk.packets.counted);
             let missed = chunk.missed.as_ref();
             self.counted
                 .extend(missed.map(|missed| missed.counted(block.clock.end())));
         }
         self.last = block.clock.end();
+        self.held += 1;
+        let things = self.out.events.len() + self.out.records.len() + self.out.protocols.len();
+        if self.hand_out == HandOut::Together && self.held < BLOCKS && things < ENOUGH {
+            return;
+        }
         self.seal(Some(Position::before(self.last)), live);
     }
 
@@ -108,8 +121,9 @@ impl Worker {
         self.seal(None, live);
     }
 
-    /// Hands out what came of a block; `until` is `None` at the end.
+    /// Hands out what came of blocks; `until` is `None` at the end.
     fn seal(&mut self, until: Option<Position>, live: &Live) {
+        self.held = 0;
         live.flows.fetch_add(self.out.records.len() as u64, Relaxed);
         let spare = self.to_stage.spare.try_recv().unwrap_or_default();
         let out = std::mem::replace(&mut self.out, spare);

@@ -54,6 +54,8 @@ signal_config! {
         least_jitter: Ratio = Ratio::known(0.03),
         /// …and at most this.
         most_jitter: Ratio = Ratio::known(0.25),
+        /// Gaps that would be as even by chance more often than this are not even as such.
+        max_chance: Ratio = Ratio::known(0.001),
         /// How long it stays open after the last connection over the limit.
         lasting: WindowSpan = WindowSpan::secs(2 * 3_600),
     }

@@ -33,10 +33,8 @@ pub(super) enum Doubt {
 /// For how long something new must have been called with jitter, once there are enough for a score.
 const LONG_ENOUGH: Span = Span::from_mins(120);
 
-/// Gaps that would be as even by chance more often than this are not even.
-const MOST_CHANCE: f64 = 0.001;
-/// Nor are many of a larger median absolute deviation, as a part of the median: where one gap may be long,
-/// of twelve made by chance one or two in a thousand are below.
+/// Of many gaps those are even, too, whose median absolute deviation is at most this part of the median, as one of
+/// them may be long: of twelve made by chance one or two in a thousand are below.
 const MOST_SPREAD: f64 = 0.15;
 
 impl Doubt {
@@ -57,7 +55,7 @@ impl Doubt {
             && known.inside >= config.min_hosts.get();
         match known.named {
             Named::No => Some(Self::Unnamed),
-            Named::Unknown | Named::Unseen if odd => is_even(pair).then_some(Self::Port),
+            Named::Unknown | Named::Unseen if odd => is_even(pair, config).then_some(Self::Port),
             _ if !new => None,
             Named::Yes if odd => Some(Self::NewPort),
             _ => is_jittered(pair, config).then_some(Self::NewJitter),
@@ -85,10 +83,11 @@ impl Doubt {
 }
 
 /// Whether the gaps themselves are about the same: all of them, or of many most.
-fn is_even(pair: &Pair) -> bool {
+fn is_even(pair: &Pair, config: &LongBeacon) -> bool {
     let gaps = pair.rhythm.gaps();
     let by_chance = chance(gaps.count(), 1.0, gaps.variation(), Span::ZERO);
-    by_chance <= MOST_CHANCE || (pair.rhythm.is_thinned() && gaps.spread() <= MOST_SPREAD)
+    by_chance <= config.max_chance.get()
+        || (pair.rhythm.is_thinned() && gaps.spread() <= MOST_SPREAD)
 }
 
 fn is_jittered(pair: &Pair, config: &LongBeacon) -> bool {

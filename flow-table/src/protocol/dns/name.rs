@@ -8,6 +8,8 @@ const MAX_NAME: usize = 512;
 /// round in circles; this keeps a message of nothing but pointers from costing its square.
 const MAX_POINTERS: usize = 32;
 const MAX_LABEL: u8 = 63;
+/// Room that nearly every name finds enough.
+const USUAL: usize = 32;
 
 /// Why a name could not be read, as weird.log tells it.
 pub(super) type NameError = &'static str;
@@ -21,6 +23,7 @@ pub(super) fn read<'a>(
     name: &mut Vec<u8>,
 ) -> Result<(), NameError> {
     name.clear();
+    name.reserve(USUAL);
     let mut labels = *reader;
     // Where in the message `labels` ends.
     let mut end = whole.len();
