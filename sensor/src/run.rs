@@ -264,16 +264,6 @@ impl Job<'_> {
         Ok((Sink::spawn(outputs, Arc::clone(live))?, tallies))
     }
 
-    /// A pipe may be somebody's capture under way.
-    fn hand_out(&self, keeping: &Keeping) -> HandOut {
-        let is_pipe = self.inputs.iter().any(|input| input == Path::new("-"));
-        if is_pipe || keeping.telling == Telling::WhileItRuns {
-            HandOut::EachBlock
-        } else {
-            HandOut::Together
-        }
-    }
-
     fn settings(&self, keeping: &Keeping, memory: &Memory) -> Settings {
         let (input, config) = (&self.common.input, self.config);
         // Detection takes about as much as everything before it, and a thread of its own.
@@ -286,7 +276,8 @@ impl Job<'_> {
             threads,
             pins: self.pins.clone(),
             end: keeping.end(),
-            hand_out: self.hand_out(keeping),
+            // What has no end yet, as a pipe, may be a capture under way.
+            hand_out: self.size.map_or(HandOut::EachBlock, |_| HandOut::Together),
             conversations: Arc::clone(&memory.conversations),
             flows: FlowConfig {
                 seed: self.seed,
