@@ -136,6 +136,12 @@ impl Destinations {
         self.since.get_or_insert(now);
     }
 
+    /// A client will open a connection soon: fetches what is asked for then.
+    pub(crate) fn prefetch(&self, client: Party, server: Party) {
+        self.addresses.prefetch(server.key);
+        self.names.prefetch(join(client.key, server.key));
+    }
+
     /// A client opens a connection.
     pub(crate) fn contact(&mut self, client: Party, server: Party, now: Timestamp) -> Known {
         let (by, before) = (self.visit(client, now), self.addresses.evicted());

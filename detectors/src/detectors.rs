@@ -194,6 +194,7 @@ impl Detectors {
 
     /// Has detectors fetch what they will need for what is seen.
     fn fetch(&self, seen: &Seen<'_>, mut takers: Set) {
+        self.observer.fetch(seen);
         while takers != 0 {
             if let Some(detector) = self.signals.get(takers.trailing_zeros() as usize) {
                 detector.fetch(seen);

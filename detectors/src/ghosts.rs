@@ -4,6 +4,8 @@
 //! all that is older, is emptied and takes its turn. A key that never was there is taken for
 //! one that was about once in a hundred times; the latest are never forgotten.
 
+use flow_table::prefetch;
+
 use crate::state::{Loader, Saver, State, Unfit};
 
 /// Bits of a filter for each key it takes.
@@ -59,6 +61,14 @@ impl Ghosts {
         let (at, marks) = place(hash, self.words);
         let has = |filter: &Vec<u64>| filter.get(at).is_some_and(|word| word & marks == marks);
         self.filters.iter().any(has)
+    }
+
+    /// Something with this hash is added or asked for soon: fetches where that goes.
+    pub(crate) fn prefetch(&self, hash: u64) {
+        let (at, _) = place(hash, self.words);
+        for word in self.filters.iter().filter_map(|filter| filter.get(at)) {
+            prefetch(word);
+        }
     }
 
     pub(crate) const fn is_empty(&self) -> bool {

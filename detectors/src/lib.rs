@@ -23,6 +23,7 @@ mod asked;
 mod baseline;
 mod board;
 mod channels;
+mod chunks;
 pub mod config;
 mod content;
 mod correlate;

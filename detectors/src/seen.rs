@@ -190,6 +190,13 @@ impl Observer {
         }
     }
 
+    /// An event has its turn soon: fetches what is asked for then.
+    pub(crate) fn fetch(&self, seen: &Seen<'_>) {
+        if seen.connects && seen.src.inside() && seen.dst.side == Side::Outside {
+            self.destinations.prefetch(seen.src, seen.dst);
+        }
+    }
+
     /// An event has its turn: if a host inside connects to one outside, that is remembered; if it
     /// sent much, it is looked up.
     pub(crate) fn note_contact(&mut self, seen: &mut Seen<'_>) {

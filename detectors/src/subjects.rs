@@ -17,6 +17,7 @@ use flow_table::{SlotIndex, prefetch};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::chunks::Chunks;
 use crate::ghosts::Ghosts;
 use lists::{Links, List, Lists, NONE, Rank};
 
@@ -44,7 +45,7 @@ pub(crate) trait Held: Default + Serialize + DeserializeOwned {
 #[derive(Debug)]
 pub(crate) struct Subjects<K, V> {
     index: SlotIndex,
-    slots: Vec<Slot<K, V>>,
+    slots: Chunks<Slot<K, V>>,
     links: Vec<Links>,
     free: u32,
     lists: Lists,
@@ -86,7 +87,7 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
         let fits = for_table / Self::PER_SLOT;
         Self {
             index: SlotIndex::default(),
-            slots: Vec::new(),
+            slots: Chunks::default(),
             links: Vec::new(),
             free: NONE,
             lists: Lists {
@@ -148,7 +149,10 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
 
     /// A subject with this hash is asked for soon: fetches it, or the slot that it would get.
     pub(crate) fn prefetch(&self, hash: u64) {
-        let at = self.index.likely(hash).unwrap_or(self.free);
+        let at = self.index.likely(hash).unwrap_or_else(|| {
+            self.ghosts.prefetch(hash);
+            self.free
+        });
         if let Some(slot) = self.slot(at) {
             prefetch(slot);
         }
@@ -349,6 +353,7 @@ impl<K: Copy + Eq, V: Held> Subjects<K, V> {
             // Where many come, the next one soon goes the same way.
             if let Some(next) = self.slot(self.oldest_slot()) {
                 self.index.prefetch(next.hash);
+                self.ghosts.prefetch(next.hash);
             }
         }
     }

@@ -10,7 +10,7 @@ use criterion::{
 };
 use flow_table::{
     Block, Checksums, Clock, Decoder, FlowConfig, Frame, InspectionConfig, LinkType, Packet, Shard,
-    ShardId, Span, TableOutput, Timestamp, community_id_text,
+    ShardId, Span, TableOutput, Tells, Timestamp, community_id_text,
 };
 
 /// Connections and scans; a beacon among browsing; spoofed SYNs.
@@ -70,7 +70,7 @@ impl Traffic {
 fn shard() -> Shard {
     let config = FlowConfig {
         seed: 1,
-        events: true,
+        tells: Tells::ALL,
         progress_interval: Span::from_secs(10),
         open_every: None,
         memory: 1 << 28,

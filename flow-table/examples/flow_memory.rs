@@ -13,7 +13,7 @@ use std::{env, fs};
 
 use flow_table::{
     Block, Checksums, Clock, Decoder, FLOW_BYTES, FlowConfig, Frame, InspectionConfig, LinkType,
-    Packet, Shard, ShardId, Span, TableOutput, Timestamp, shard_of,
+    Packet, Shard, ShardId, Span, TableOutput, Tells, Timestamp, shard_of,
 };
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
@@ -147,7 +147,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let config = FlowConfig {
         seed: 1,
-        events: true,
+        tells: Tells::ALL,
         progress_interval: Span::from_secs(10),
         open_every: None,
         memory: u64::MAX,

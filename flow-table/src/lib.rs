@@ -9,12 +9,12 @@
 //!
 //! ```
 //! use flow_table::{Block, Checksums, Clock, Decoder, FlowConfig, Frame, InspectionConfig};
-//! use flow_table::{LinkType, Shard, ShardId, Span, TableOutput, Timestamp};
+//! use flow_table::{LinkType, Shard, ShardId, Span, TableOutput, Tells, Timestamp};
 //!
 //! let decoder = Decoder::new(1, Checksums::Ignore);
 //! let config = FlowConfig {
 //!     seed: 1,
-//!     events: true,
+//!     tells: Tells::ALL,
 //!     progress_interval: Span::from_secs(10),
 //!     open_every: None,
 //!     memory: 1 << 20,
@@ -94,7 +94,7 @@ pub use packet::{
 };
 pub use prefetch::prefetch;
 pub use record::FlowRecord;
-pub use shard::{FLOW_BYTES, FlowConfig, Shard, ShardId, shard_of};
+pub use shard::{FLOW_BYTES, FlowConfig, Shard, ShardId, Tells, shard_of};
 pub use table::{Block, Loss, TableOutput};
 pub use time::{Span, SpanError, Timestamp};
 pub use tunnels::{TunnelAction, TunnelEvent};

@@ -22,13 +22,30 @@ pub const fn shard_of(hash: u64, shards: usize) -> usize {
     group_of(hash) % shards
 }
 
+/// What tables tell of flows beside their rows: for what nobody listens to, nothing is done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tells {
+    /// Events.
+    pub events: bool,
+    /// What is odd about packets below the protocols that are looked into: rows of weird.log.
+    pub oddities: bool,
+}
+
+impl Tells {
+    /// Everything.
+    pub const ALL: Self = Self {
+        events: true,
+        oddities: true,
+    };
+}
+
 /// Settings of all tables together.
 #[derive(Clone, Copy, Debug)]
 pub struct FlowConfig {
     /// Goes into uids: fixed for replay, random for live capture.
     pub seed: u64,
-    /// Whether events are told of flows: nobody may be listening.
-    pub events: bool,
+    /// What is told of flows before they end.
+    pub tells: Tells,
     /// How often a live flow reports what moved.
     pub progress_interval: Span,
     /// How often a flow that is still open gets a row for that; none if never.
@@ -66,7 +83,7 @@ impl Shard {
         let max_flows = config.memory / FLOW_BYTES / KEY_GROUPS as u64;
         let table = TableConfig {
             seed: config.seed,
-            events: config.events,
+            tells: config.tells,
             progress_interval: config.progress_interval,
             open_every: config.open_every,
             inspection: InspectionConfig {

@@ -21,6 +21,7 @@ use crate::odd::{Oddities, Seen, Telling};
 use crate::packet::{Body, LinkInfo, Packet};
 use crate::prefetch::prefetch;
 use crate::record::{Evicted, FlowRecord, Known};
+use crate::shard::Tells;
 use crate::tell::{Pending, Teller};
 use crate::tunnels::TunnelEvent;
 use crate::{Span, Timestamp, Uid};
@@ -30,8 +31,8 @@ use crate::{Span, Timestamp, Uid};
 pub(crate) struct TableConfig {
     /// Goes into uids.
     pub seed: u64,
-    /// Whether events are told of flows.
-    pub events: bool,
+    /// What is told of flows before they end.
+    pub tells: Tells,
     /// How often a live flow reports what moved.
     pub progress_interval: Span,
     /// How often one that is still open gets a row for that.
@@ -406,7 +407,7 @@ impl FlowTable {
         self.index.remove(hash, slot);
         self.set_filed(slot, Step::NEVER);
         let services = self.inspections.leave(slot, &flow, now, out);
-        let (known, events) = (Known::of(&flow, self.config.seed), self.config.events);
+        let (known, events) = (Known::of(&flow, self.config.seed), self.config.tells.events);
         let mut teller = self.teller(out);
         teller.tunnel_ends(&flow, now);
         if matches!(flow.kind, Kind::Tunnel) {
@@ -463,16 +464,14 @@ impl FlowTable {
             let report = self.report_due(pending.filter(|_| pending == after));
             self.file_sooner(slot, report.map_or(own, |due| due.min(own)));
         }
-        if !odd.is_empty() {
-            self.tell_odd(slot, packet, odd, now, out);
-        }
+        self.tell_odd(slot, packet, odd, now, out);
         if looks {
             self.look(slot, packet, block, out);
         }
     }
 
-    /// Tells what is odd about a packet of the flow in `slot`, if anything is.
-    #[inline(never)]
+    /// Tells what is odd about a packet of the flow in `slot`, if anything is and anybody listens.
+    #[inline]
     fn tell_odd(
         &mut self,
         slot: u32,
@@ -481,7 +480,21 @@ impl FlowTable {
         now: Timestamp,
         out: &mut TableOutput,
     ) {
-        let Some(flow) = self.flows.get(slot).filter(|_| !odd.is_empty()) else {
+        if !odd.is_empty() && self.config.tells.oddities {
+            self.tell_those(slot, packet, odd, now, out);
+        }
+    }
+
+    #[cold]
+    fn tell_those(
+        &mut self,
+        slot: u32,
+        packet: &Packet,
+        odd: Oddities,
+        now: Timestamp,
+        out: &mut TableOutput,
+    ) {
+        let Some(flow) = self.flows.get(slot) else {
             return;
         };
         let seen = Seen {

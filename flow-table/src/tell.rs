@@ -40,7 +40,7 @@ pub(crate) struct Teller<'a> {
 impl Teller<'_> {
     /// A flow is about to move something: remembers what it had moved when last told of.
     pub(crate) fn remember(&mut self, flow: &mut Flow, now: Timestamp) {
-        let first = self.config.events && flow.common.pending.is_none();
+        let first = self.config.tells.events && flow.common.pending.is_none();
         if first && !matches!(flow.kind, Kind::Tunnel) {
             let before = flow.traffic();
             remember(self.pending, flow, before, now);
@@ -109,7 +109,7 @@ impl Teller<'_> {
 
     /// Emits an event with what moved since the one before.
     pub(crate) fn tell(&mut self, flow: &mut Flow, time: Timestamp, kind: FlowEventKind) {
-        if !self.config.events {
+        if !self.config.tells.events {
             flow.common.told.seq += 1;
             return;
         }

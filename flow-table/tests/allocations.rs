@@ -10,7 +10,7 @@ use std::cell::Cell;
 
 use flow_table::{
     Block, Checksums, Clock, Decoder, FlowConfig, Frame, InspectionConfig, LinkType, Packet, Shard,
-    ShardId, Span, TableOutput, Timestamp,
+    ShardId, Span, TableOutput, Tells, Timestamp,
 };
 
 thread_local! {
@@ -135,7 +135,7 @@ impl Bench {
     fn new() -> Self {
         let config = FlowConfig {
             seed: 1,
-            events: true,
+            tells: Tells::ALL,
             progress_interval: Span::from_secs(10),
             open_every: None,
             memory: 1 << 28,

@@ -10,8 +10,8 @@ use proptest::test_runner::FileFailurePersistence;
 
 use flow_table::{
     Block, Body, Checksums, Clock, Decoder, FLOW_BYTES, FlowConfig, FlowRecord, Frame,
-    InspectionConfig, KEY_GROUPS, LinkType, Packet, Shard, ShardId, Span, TableOutput, Timestamp,
-    shard_of,
+    InspectionConfig, KEY_GROUPS, LinkType, Packet, Shard, ShardId, Span, TableOutput, Tells,
+    Timestamp, shard_of,
 };
 
 const BEGIN: i64 = 1_700_000_000_000_000_000;
@@ -271,7 +271,7 @@ impl Capture {
 fn config(memory: u64) -> FlowConfig {
     FlowConfig {
         seed: 1,
-        events: true,
+        tells: Tells::ALL,
         progress_interval: Span::from_secs(10),
         open_every: Some(Span::from_secs(25)),
         memory,
@@ -401,14 +401,15 @@ proptest! {
     }
 
     #[test]
-    fn rows_are_the_same_if_nobody_hears_of_events(
+    fn rows_are_the_same_if_nobody_listens(
         plans in plans(jump(), 24, 200),
         memory in prop::sample::select(vec![PLENTY, room_for(2)]),
     ) {
         let capture = Capture::of(&plans);
-        let unheard = FlowConfig { events: false, ..config(memory) };
+        let nothing = Tells { events: false, oddities: false };
+        let unheard = FlowConfig { tells: nothing, ..config(memory) };
         let rows = capture.run_as(&unheard, &capture.packets, 1);
-        prop_assert!(rows.events.is_empty());
+        prop_assert!(rows.events.is_empty() && rows.protocols.is_empty());
         let heard = capture.run(&capture.packets, 1, memory);
         check_same(&told_in_rows(rows), &told_in_rows(heard), "unheard")?;
     }

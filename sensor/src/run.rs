@@ -9,13 +9,15 @@ use anyhow::{Context, bail};
 use crossbeam_channel::{Receiver, bounded, never};
 use detectors::Counters;
 use flow_table::protocol::http::Measure;
-use flow_table::{Checksums, End, FlowConfig, FragmentConfig, InspectionConfig, KEY_GROUPS, Links};
+use flow_table::{
+    Checksums, End, FlowConfig, FragmentConfig, InspectionConfig, KEY_GROUPS, Links, Tells,
+};
 
 use crate::baseline::{Limits, Memory, PARSER_SHARE, Wanted};
 use crate::capture::{Filter, Input};
 use crate::cli::{CommonArgs, FindingArgs, InputArgs, ReplayArgs};
 use crate::clock::{Stopwatch, time_of_day};
-use crate::config::{Config, FileHash, Target};
+use crate::config::{Config, FileHash, Log, Target};
 use crate::findings::Tally;
 use crate::messages::{Event, Message};
 use crate::output::{
@@ -281,7 +283,10 @@ impl Job<'_> {
             conversations: Arc::clone(&memory.conversations),
             flows: FlowConfig {
                 seed: self.seed,
-                events: keeping.telling == Telling::WhileItRuns || config.hears_of_flows(),
+                tells: Tells {
+                    events: keeping.telling == Telling::WhileItRuns || config.hears_of_flows(),
+                    oddities: !config.disabled_logs.contains(&Log::Weird),
+                },
                 progress_interval: config.progress_interval,
                 open_every: config.open_connections_every(),
                 memory: config.memory_limit.0 / FLOW_SHARE,

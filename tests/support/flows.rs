@@ -4,7 +4,7 @@ use flow_table::protocol::files::Hashes;
 use flow_table::protocol::http::Measure;
 use flow_table::{
     Block, Checksums, Clock, Conversations, Decoder, End, FlowConfig, Frame, InspectionConfig,
-    Leaving, LinkType, Shard, ShardId, Span, TableOutput, Timestamp,
+    Leaving, LinkType, Shard, ShardId, Span, TableOutput, Tells, Timestamp,
 };
 
 use super::pcap::Packet;
@@ -23,7 +23,7 @@ impl Flows {
     pub(crate) fn new(link: u32, conversations: &mut Conversations) -> Self {
         let config = FlowConfig {
             seed: 1,
-            events: true,
+            tells: Tells::ALL,
             progress_interval: Span::from_secs(10),
             open_every: None,
             memory: 1 << 28,

@@ -248,6 +248,10 @@ impl Detector for Beacons {
         }
     }
 
+    fn fetch(&self, seen: &Seen<'_>) {
+        self.pairs.prefetch(seen.pair);
+    }
+
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
         if !seen.has_ports() || self.config.ignore_ports.contains(&seen.port()) {
             return;

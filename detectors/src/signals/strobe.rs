@@ -64,6 +64,10 @@ impl Detector for Strobes {
         }
     }
 
+    fn fetch(&self, seen: &Seen<'_>) {
+        self.pairs.prefetch(seen.pair);
+    }
+
     fn put(&mut self, seen: &Seen<'_>, board: &mut Board) {
         let Some(place) = self.slicing.place(seen.event.time, board.now) else {
             return;

@@ -164,15 +164,20 @@ pub(super) fn in_udp<'a>(packet: &Ip<'a>, key: &FlowKey, way: Way) -> Option<Inn
     }
 }
 
-/// Whether [`in_udp`] would look any further into a datagram.
+/// Whether [`in_udp`] may find anything in a datagram with this payload.
 #[inline]
-pub(super) const fn may_be_in_udp(src_port: u16, dst_port: u16, payload: &[u8]) -> bool {
-    is_tunnel(src_port)
-        || is_tunnel(dst_port)
-        || matches!(
-            payload,
-            [0x60..=0x6f, ..] | [0, 0 | 1, ..] | [_, 0x52, 0x11, ..]
-        )
+pub(super) fn may_be_in_udp(src_port: u16, dst_port: u16, payload: &[u8]) -> bool {
+    let looks_so = matches!(
+        payload,
+        [0x60..=0x6f, ..] | [0, 0 | 1, ..] | [_, 0x52, 0x11, ..]
+    );
+    is_tunnel(src_port) || is_tunnel(dst_port) || (looks_so && is_told_by_content(payload))
+}
+
+/// Many protocols' datagrams begin as a tunnel's may.
+#[inline(never)]
+fn is_told_by_content(payload: &[u8]) -> bool {
+    by_content(payload, payload.len()).is_some()
 }
 
 /// Teredo and AYIYA are known by what they look like, on any port: peers talk to each other

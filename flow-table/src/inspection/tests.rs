@@ -5,7 +5,7 @@ use crate::protocol::Record;
 use crate::tests::bytes::{ACK, SYN, icmp, tcp, udp, v4};
 use crate::{
     Checksums, Clock, Decoder, FlowConfig, Frame, KEY_GROUPS, LinkType, Packet, Shard, ShardId,
-    Side, Span, Timestamp,
+    Side, Span, Tells, Timestamp,
 };
 
 const BEGIN: i64 = 1_000_000_000_000;
@@ -101,7 +101,7 @@ impl Play {
 fn config(memory: u64) -> FlowConfig {
     FlowConfig {
         seed: 1,
-        events: true,
+        tells: Tells::ALL,
         progress_interval: Span::from_secs(10),
         open_every: None,
         memory: 1 << 26,

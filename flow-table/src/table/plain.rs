@@ -37,7 +37,7 @@ impl FlowTable {
             return false;
         }
         // The detectors may have been told everything so far.
-        let first = self.config.events && flow.common.pending.is_none();
+        let first = self.config.tells.events && flow.common.pending.is_none();
         let first = first.then(|| (flow.common.due(), flow.traffic()));
         let Some(acked) = flow.take_plain(packet) else {
             return false;

@@ -26,7 +26,7 @@ use crate::packet::{
 use crate::protocol::Record;
 use crate::{
     Block, Clock, FlowConfig, FlowEvent, FlowEventKind, FlowKey, FlowRecord, InspectionConfig,
-    IpProto, Shard, ShardId, Span, TableOutput, Timestamp,
+    IpProto, Shard, ShardId, Span, TableOutput, Tells, Timestamp,
 };
 
 /// When plays begin.
@@ -173,7 +173,7 @@ impl Play {
         let (packets, times) = self.packets(text);
         let config = FlowConfig {
             seed: 1,
-            events: true,
+            tells: Tells::ALL,
             progress_interval: Span::from_secs(10),
             open_every: Some(Span::from_secs(7)),
             memory: 1 << 24,

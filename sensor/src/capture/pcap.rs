@@ -48,13 +48,30 @@ impl Pcap {
         let Some(link_number) = self.link_number else {
             return at;
         };
+        match self.order {
+            Order::Little => self.find(link_number, bytes, at, records, u32::from_le_bytes),
+            Order::Big => self.find(link_number, bytes, at, records, u32::from_be_bytes),
+        }
+    }
+
+    /// The same, where `number` reads the file's numbers: code of its own is made for each order.
+    #[inline]
+    fn find(
+        &self,
+        link_number: u32,
+        bytes: &[u8],
+        at: usize,
+        records: &mut Vec<Record>,
+        number: impl Fn([u8; 4]) -> u32,
+    ) -> usize {
         let link = LinkType::of(link_number);
-        let order = self.order;
         let mut start = at;
         let mut rest = bytes.get(at..).unwrap_or_default();
         while let Some((header, behind)) = rest.split_first_chunk::<RECORD_HEADER>() {
-            let word = |at: usize| order.u32(header, at);
-            let (secs, fraction, len, wire_len) = (word(0), word(4), word(8), word(12));
+            let Ok::<&[_; 4], _>(words) = header.as_chunks().0.try_into() else {
+                break;
+            };
+            let [secs, fraction, len, wire_len] = words.map(&number);
             let more = self.record_header - RECORD_HEADER;
             let Ok(len) = usize::try_from(len) else { break };
             let Some(behind) = behind.get(more..).and_then(|behind| behind.get(len..)) else {

@@ -262,7 +262,9 @@ mod tests {
 
     use flow_table::protocol::files::Hashes;
     use flow_table::protocol::http::Measure;
-    use flow_table::{Checksums, End, FlowConfig, FragmentConfig, InspectionConfig, Links, Span};
+    use flow_table::{
+        Checksums, End, FlowConfig, FragmentConfig, InspectionConfig, Links, Span, Tells,
+    };
 
     use super::*;
     use crate::pins::Pins;
@@ -275,7 +277,7 @@ mod tests {
             pins: Pins::default(),
             flows: FlowConfig {
                 seed: 1,
-                events: true,
+                tells: Tells::ALL,
                 progress_interval: Span::from_secs(10),
                 open_every: None,
                 memory: 1 << 20,

@@ -12,7 +12,8 @@ use flow_table::protocol::files::Hashes;
 use flow_table::protocol::http::Measure;
 use flow_table::{
     Block, Checksums, Clock, Decoder, FlowConfig, FlowRecord, Frame, InspectionConfig, KEY_GROUPS,
-    LinkType, Packet, ProtocolRow, Shard, ShardId, Span, TableOutput, Timestamp, Uid, shard_of,
+    LinkType, Packet, ProtocolRow, Shard, ShardId, Span, TableOutput, Tells, Timestamp, Uid,
+    shard_of,
 };
 
 /// Bytes before the steps: shards, block size, memory.
@@ -177,7 +178,7 @@ struct Output {
 fn run(plan: Plan, frames: &[(Timestamp, Vec<u8>)]) -> Output {
     let config = FlowConfig {
         seed: 5,
-        events: true,
+        tells: Tells::ALL,
         progress_interval: Span::from_secs(10),
         open_every: None,
         memory: 1 << 24,

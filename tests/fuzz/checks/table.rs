@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use flow_table::{
     Block, Body, Checksums, Clock, Datagram, Decoder, FLOW_BYTES, FlowConfig, FlowEvent,
     FlowEventKind, FlowKey, FlowRecord, Frame, InspectionConfig, IpProto, KEY_GROUPS, LinkType,
-    Message, Packet, Parent, Segment, Shard, ShardId, Span, TableOutput, TcpFlags, Timestamp,
-    Traffic, TunnelAction, TunnelEvent, TunnelKind, Uid, shard_of,
+    Message, Packet, Parent, Segment, Shard, ShardId, Span, TableOutput, TcpFlags, Tells,
+    Timestamp, Traffic, TunnelAction, TunnelEvent, TunnelKind, Uid, shard_of,
 };
 
 /// Bytes before the packets: shards, block size, memory, progress interval.
@@ -37,7 +37,7 @@ pub fn check(data: &[u8]) {
     let plan = Plan {
         config: FlowConfig {
             seed: 5,
-            events: true,
+            tells: Tells::ALL,
             progress_interval: Span::from_millis(1 + 100 * i64::from(interval)),
             open_every: Some(Span::from_secs(1 + i64::from(interval))),
             memory: match memory % 8 {
