@@ -134,6 +134,10 @@ impl<T> Slab<T> {
             {
                 *free = Some(value);
             }
+            // The next one needs the next: it was left some time ago.
+            if let Some(next) = self.free.last() {
+                self.prefetch(*next);
+            }
             return slot;
         }
         let slot = self.len;

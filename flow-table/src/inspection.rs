@@ -155,8 +155,8 @@ impl Inspections {
 
     /// Payload of a flow nobody looks into yet.
     fn begin(&mut self, slot: u32, flow: &mut Flow, arrival: &Arrival<'_>, out: &mut TableOutput) {
-        let new = Inspection::new(flow, self.config).filter(|_| self.limit > 0);
-        let Some(mut new) = new else {
+        let new = (self.limit > 0).then(|| Inspection::new(flow, self.config));
+        let Some(mut new) = new.flatten() else {
             // One that may yet be turned round may yet have a beginning.
             if !flow.may_turn() {
                 flow.common.told.note_looked(Looked::Over);

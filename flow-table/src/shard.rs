@@ -138,6 +138,9 @@ impl Shard {
         for table in &mut self.tables {
             table.find_due(end);
         }
+        for table in &self.tables {
+            table.fetch_due();
+        }
         for table in &mut self.tables {
             table.fire_due(&block.clock, end, out);
         }

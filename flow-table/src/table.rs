@@ -221,17 +221,18 @@ impl FlowTable {
     #[inline]
     pub(crate) fn prefetch_flow(&self, hash: u64) -> Option<u32> {
         let slot = self.index.likely(hash)?;
+        self.prefetch_slot(slot);
+        Some(slot)
+    }
+
+    /// The flow in a slot is looked at soon: fetches it.
+    #[inline]
+    pub(crate) fn prefetch_slot(&self, slot: u32) {
         self.flows.prefetch(slot);
         let at = usize::try_from(slot).unwrap_or(usize::MAX);
         if let Some(filed) = self.filed.get(at) {
             prefetch(filed);
         }
-        Some(slot)
-    }
-
-    /// The flow in a slot leaves soon: fetches it.
-    pub(crate) fn prefetch_slot(&self, slot: u32) {
-        self.flows.prefetch(slot);
     }
 
     /// The flow in a slot leaves very soon: fetches where the index has it.

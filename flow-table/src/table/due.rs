@@ -16,7 +16,21 @@ impl FlowTable {
     pub(crate) fn find_due(&mut self, now: Timestamp) {
         self.wheel.advance(now, &mut self.due);
         for (_, slot) in &self.due {
-            self.flows.prefetch(*slot);
+            self.prefetch_slot(*slot);
+        }
+    }
+
+    /// Fetches what these flows lead to. In between there is best something else to do.
+    pub(crate) fn fetch_due(&self) {
+        for flow in self
+            .due
+            .iter()
+            .filter_map(|(_, slot)| self.flows.get(*slot))
+        {
+            self.index.prefetch(self.hasher.hash(&flow.common.key()));
+            if let Some(slot) = flow.common.pending {
+                self.pending.prefetch(slot.get() - 1);
+            }
         }
     }
 
@@ -72,7 +86,8 @@ impl FlowTable {
 
     /// When the flow gets its next row as one that is still open.
     fn open_row_due(&self, common: &Common) -> Option<Timestamp> {
-        Some(common.open_since() + self.config.open_every?)
+        let every = self.config.open_every?;
+        Some(common.open_since() + every)
     }
 
     /// When something is to be told of the flow that does not end it.

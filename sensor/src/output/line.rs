@@ -34,6 +34,7 @@ impl Line {
     }
 
     /// The first `used` bytes of `word`.
+    #[inline]
     fn word<const N: usize>(&mut self, word: [u8; N], used: usize) {
         let rest = self.bytes.get_mut(self.len..).unwrap_or_default();
         if let Some(place) = rest.first_chunk_mut() {
@@ -44,6 +45,7 @@ impl Line {
         }
     }
 
+    #[inline]
     pub(super) fn bytes<const N: usize>(&mut self, bytes: [u8; N]) {
         self.word(bytes, N);
     }
@@ -59,27 +61,34 @@ impl Line {
         }
     }
 
+    #[inline]
     pub(super) fn tab(&mut self) {
         self.word([b'\t'], 1);
     }
 
+    #[inline]
     pub(super) fn number(&mut self, number: u64) {
         if number < 10 {
             return self.word((number | ZEROS).to_le_bytes(), 1);
         }
-        let (high, low) = (number / EIGHT, number % EIGHT);
-        if high == 0 {
-            let digits = eight(low);
-            let leading = digits.trailing_zeros() / 8;
-            let text = (digits | ZEROS) >> (leading * 8);
-            self.word(text.to_le_bytes(), 8 - leading as usize);
-        } else {
-            self.number(high);
-            self.word((eight(low) | ZEROS).to_le_bytes(), 8);
+        if number >= EIGHT {
+            return self.long_number(number);
         }
+        let digits = eight(number);
+        let leading = digits.trailing_zeros() / 8;
+        let text = (digits | ZEROS) >> (leading * 8);
+        self.word(text.to_le_bytes(), 8 - leading as usize);
+    }
+
+    /// One of more than eight digits.
+    #[inline(never)]
+    fn long_number(&mut self, number: u64) {
+        self.number(number / EIGHT);
+        self.word((eight(number % EIGHT) | ZEROS).to_le_bytes(), 8);
     }
 
     /// Seconds with six decimals.
+    #[inline]
     pub(super) fn micros(&mut self, micros: u64) {
         self.number(micros / 1_000_000);
         // Eight digits of which two are leading zeros: a point takes the place of the second.
@@ -88,6 +97,7 @@ impl Line {
         self.word(text.to_le_bytes(), 7);
     }
 
+    #[inline]
     pub(super) fn addr(&mut self, addr: IpAddr) {
         match addr {
             IpAddr::V4(addr) => self.addr_v4(addr),
@@ -98,6 +108,7 @@ impl Line {
         }
     }
 
+    #[inline]
     fn addr_v4(&mut self, addr: Ipv4Addr) {
         for octet in addr.octets() {
             let (text, len) = OCTETS.get(usize::from(octet)).copied().unwrap_or_default();

@@ -1,27 +1,34 @@
 //! What was written not long ago, and is not to be written again yet.
 
 use std::collections::VecDeque;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 
 use flow_table::{Span, Timestamp};
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 /// Things that are remembered; of more, the first are forgotten.
 const MAX: usize = 1 << 16;
 
-/// See the module. Time is told in order. Strangers choose the things: the map's hashes are seeded anew
-/// for each run.
+/// See the module. Time is told in order. Strangers choose the things: their hashes are seeded anew for
+/// each run.
 #[derive(Debug)]
 pub(super) struct Recent<T> {
-    until: HashMap<T, Timestamp>,
-    in_order: VecDeque<(Timestamp, T)>,
+    /// Until when each is not to be written, in the order in which they were.
+    written: VecDeque<(Timestamp, T)>,
+    /// So many were written and forgotten before those.
+    forgotten: usize,
+    /// The so manieth that was written, for each thing the last time.
+    last: HashTable<usize>,
+    hasher: DefaultHashBuilder,
 }
 
 impl<T> Default for Recent<T> {
     fn default() -> Self {
         Self {
-            until: HashMap::new(),
-            in_order: VecDeque::new(),
+            written: VecDeque::new(),
+            forgotten: 0,
+            last: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
         }
     }
 }
@@ -29,18 +36,33 @@ impl<T> Default for Recent<T> {
 impl<T: Copy + Eq + Hash> Recent<T> {
     /// Whether this is to be written; for `span` from then on it is not.
     pub(super) fn is_new(&mut self, thing: T, now: Timestamp, span: Span) -> bool {
-        let until = self.until.get(&thing);
-        if until.is_some_and(|until| now < *until) {
-            return false;
+        let Self {
+            written,
+            forgotten,
+            last,
+            hasher,
+        } = self;
+        let of = |nth: usize| written.get(nth - *forgotten);
+        let is_it = |nth: &usize| of(*nth).is_some_and(|(_, written)| *written == thing);
+        let hash_of = |nth: &usize| of(*nth).map_or(0, |(_, thing)| hasher.hash_one(thing));
+        let next = *forgotten + written.len();
+        match last.find_mut(hasher.hash_one(thing), is_it) {
+            Some(nth) if of(*nth).is_some_and(|(until, _)| now < *until) => return false,
+            Some(nth) => *nth = next,
+            None => {
+                last.insert_unique(hasher.hash_one(thing), next, hash_of);
+            }
         }
-        let until = now + span;
-        self.until.insert(thing, until);
-        self.in_order.push_back((until, thing));
-        if self.in_order.len() > MAX
-            && let Some((until, first)) = self.in_order.pop_front()
-            && self.until.get(&first) == Some(&until)
+        written.push_back((now + span, thing));
+        if written.len() > MAX
+            && let Some((_, first)) = written.pop_front()
         {
-            self.until.remove(&first);
+            let nth = *forgotten;
+            *forgotten += 1;
+            // It may have been written again since.
+            if let Ok(entry) = last.find_entry(hasher.hash_one(first), |other| *other == nth) {
+                entry.remove();
+            }
         }
         true
     }
@@ -73,8 +95,23 @@ mod tests {
         for thing in 0..2 * MAX {
             assert!(recent.is_new(thing, T0, MINUTE));
         }
-        assert_eq!((recent.until.len(), recent.in_order.len()), (MAX, MAX));
+        assert_eq!((recent.last.len(), recent.written.len()), (MAX, MAX));
         assert!(recent.is_new(0, T0, MINUTE), "forgotten");
         assert!(!recent.is_new(2 * MAX - 1, T0, MINUTE));
+    }
+    #[test]
+    fn what_was_written_again_is_remembered_by_the_last_time() {
+        let mut recent = Recent::default();
+        assert!(recent.is_new(0, T0, MINUTE));
+        let later = T0 + MINUTE;
+        assert!(recent.is_new(0, later, MINUTE));
+        // As many as make the first time forgotten, but not the second.
+        for thing in 1..MAX {
+            assert!(recent.is_new(thing, later, MINUTE));
+        }
+        assert_eq!(recent.written.len(), MAX);
+        assert!(!recent.is_new(0, later, MINUTE));
+        assert!(recent.is_new(MAX, later, MINUTE));
+        assert!(recent.is_new(0, later, MINUTE), "forgotten");
     }
 }
