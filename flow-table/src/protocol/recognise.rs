@@ -259,6 +259,10 @@ impl Words {
         Self { words, firsts }
     }
 
+    const fn firsts(&self) -> Firsts {
+        Firsts([self.firsts, 0])
+    }
+
     /// Whether `bytes` begin with one of them.
     fn begin(&self, bytes: &[u8]) -> Match {
         self.compare(bytes, bytes.first().copied(), begins)
@@ -285,6 +289,93 @@ impl Words {
             }
         }
     }
+}
+
+/// First bytes, a bit for each.
+#[derive(Clone, Copy)]
+struct Firsts([u128; 2]);
+
+impl Firsts {
+    const ANY: Self = Self([u128::MAX; 2]);
+
+    const fn of(bytes: &[u8]) -> Self {
+        Self([0, 0]).or(bytes)
+    }
+
+    /// This and all after it.
+    const fn from(first: u8) -> Self {
+        match first {
+            0..0x80 => Self([u128::MAX << first, u128::MAX]),
+            _ => Self([0, u128::MAX << (first - 0x80)]),
+        }
+    }
+
+    /// These, too.
+    const fn or(self, mut bytes: &[u8]) -> Self {
+        let Self([mut low, mut high]) = self;
+        while let [first, rest @ ..] = bytes {
+            match *first {
+                0..0x80 => low |= 1 << *first,
+                _ => high |= 1 << (*first - 0x80),
+            }
+            bytes = rest;
+        }
+        Self([low, high])
+    }
+
+    const fn has(&self, first: u8) -> bool {
+        let Self([low, high]) = *self;
+        match first {
+            0..0x80 => low >> first & 1 == 1,
+            _ => high >> (first - 0x80) & 1 == 1,
+        }
+    }
+}
+
+/// Whether a flow speaks a protocol. Where neither side begins with one of these bytes it does not,
+/// unless a side has said nothing yet.
+type Test = (Protocol, Firsts, fn(&Starts<'_>) -> Match);
+
+/// The tests for whole flows, in the order in which they are asked.
+static TESTS: [Test; ALL] = tests();
+const ALL: usize = text::TESTS.len() + binary::TESTS.len();
+
+/// Those of them, a bit for each, that what begins with a byte may pass.
+static BY_FIRST: [u32; 256] = by_first();
+
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const fn tests() -> [Test; ALL] {
+    let mut all = [text::TESTS[0]; ALL];
+    let mut nth = 0;
+    while nth < all.len() {
+        all[nth] = match nth.checked_sub(text::TESTS.len()) {
+            Some(nth) => binary::TESTS[nth],
+            None => text::TESTS[nth],
+        };
+        nth += 1;
+    }
+    all
+}
+
+#[expect(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "evaluated by the compiler"
+)]
+const fn by_first() -> [u32; 256] {
+    let (tests, mut by_first) = (tests(), [0; 256]);
+    let mut first = 0;
+    while first < by_first.len() {
+        let mut nth = 0;
+        while nth < tests.len() {
+            if tests[nth].1.has(first as u8) {
+                by_first[first] |= 1 << nth;
+            }
+            nth += 1;
+        }
+        first += 1;
+    }
+    by_first
 }
 
 /// How a TCP flow came to be known.
@@ -315,12 +406,29 @@ impl Starts<'_> {
     }
 
     fn verdict(&self) -> Verdict {
-        let (texts, binaries) = match self.begun {
-            Begun::Whole => (text::TESTS.as_slice(), binary::TESTS.as_slice()),
-            Begun::Midstream => ([].as_slice(), binary::MIDSTREAM.as_slice()),
+        if self.begun == Begun::Midstream {
+            return self.first_of(&binary::MIDSTREAM);
+        }
+        let firsts = [self.orig.first(), self.resp.first()];
+        let sets = firsts.into_iter().flatten();
+        let sets = sets.filter_map(|first| BY_FIRST.get(usize::from(*first)));
+        let mut set = sets.fold(0, |all, set| all | set);
+        let next = || {
+            let test = TESTS.get(set.trailing_zeros() as usize)?;
+            set &= set - 1;
+            Some(test)
         };
+        match self.first_of(std::iter::from_fn(next)) {
+            // A side that has said nothing yet may say anything.
+            Verdict::Unknown if firsts.contains(&None) => Verdict::Undecided,
+            verdict => verdict,
+        }
+    }
+
+    /// What the first of these tests that says yes is for.
+    fn first_of<'t>(&self, tests: impl IntoIterator<Item = &'t Test>) -> Verdict {
         let mut verdict = Verdict::Unknown;
-        for (protocol, test) in texts.iter().chain(binaries) {
+        for (protocol, _, test) in tests {
             match test(self) {
                 Match::Yes => return Verdict::Is(*protocol),
                 Match::Maybe => verdict = Verdict::Undecided,

@@ -22,33 +22,67 @@ pub(crate) enum Crowd {
     },
 }
 
+/// A batch that had room for more than this is not worth keeping.
+const LARGE: usize = 16_384;
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct LogSender {
     to_logs: Sender<LogBatch>,
+    /// Batches to be filled again: fresh memory costs more than rows.
+    spare: Receiver<LogBatch>,
     crowd: Crowd,
     tally: Arc<LogTally>,
 }
 
+/// Where the logs' thread gets rows.
+#[derive(Debug)]
+pub(crate) struct LogReceiver {
+    pub(super) batches: Receiver<LogBatch>,
+    spare: Sender<LogBatch>,
+}
+
 /// Both ends.
-pub(crate) fn log_queue(crowd: Crowd, tally: &Arc<LogTally>) -> (LogSender, Receiver<LogBatch>) {
+pub(crate) fn log_queue(crowd: Crowd, tally: &Arc<LogTally>) -> (LogSender, LogReceiver) {
     let (to_logs, batches) = match crowd {
         Crowd::Waits => bounded(BATCHES),
         // The rows in them have a limit.
         Crowd::IsLeftOut { .. } => unbounded(),
     };
+    let (to_spare, spare) = bounded(BATCHES);
     let sender = LogSender {
         to_logs,
+        spare,
         crowd,
         tally: Arc::clone(tally),
     };
-    (sender, batches)
+    let receiver = LogReceiver {
+        batches,
+        spare: to_spare,
+    };
+    (sender, receiver)
+}
+
+impl LogReceiver {
+    /// What was in it is written.
+    pub(super) fn give_back(&self, mut batch: LogBatch) {
+        if batch.rows.capacity().max(batch.protocols.capacity()) <= LARGE {
+            batch.clear();
+            // There are enough, or nobody fills any more.
+            let _ = self.spare.try_send(batch);
+        }
+    }
 }
 
 impl LogSender {
     /// Rows that wait.
     pub(crate) fn len(&self) -> usize {
         self.tally.waiting.load(Relaxed)
+    }
+
+    /// A batch with nothing in it.
+    pub(crate) fn spare(&self) -> LogBatch {
+        self.spare.try_recv().unwrap_or_default()
     }
 
     pub(crate) fn send(&self, batch: LogBatch) {
@@ -80,12 +114,17 @@ mod tests {
             ..LogBatch::default()
         };
         let tally = Arc::default();
-        let (sender, batches) = log_queue(Crowd::IsLeftOut { most: 10 }, &tally);
+        let (sender, receiver) = log_queue(Crowd::IsLeftOut { most: 10 }, &tally);
         for rows in [6, 5, 4, 1] {
             sender.send(batch(rows));
         }
-        let taken: Vec<_> = batches.try_iter().map(|batch| batch.len()).collect();
+        let mut taken = Vec::new();
+        for batch in receiver.batches.try_iter() {
+            taken.push(batch.len());
+            receiver.give_back(batch);
+        }
         assert_eq!(taken, [6, 4]);
+        assert!(sender.spare().is_empty());
         assert_eq!((sender.len(), tally.lost()), (10, 6));
     }
 }

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crossbeam_channel::{Receiver, select};
+use crossbeam_channel::select;
 use flow_table::{FlowRecord, ProtocolRow, Timestamp, TunnelEvent, Uid};
 
 use super::archive::Archive;
 use super::conn::{ConnLog, Extra};
+use super::log_queue::LogReceiver;
 use super::protocols::{self, ProtocolLogs};
 use super::tunnel::TunnelLog;
 use super::{LogTally, Note, Notice, OutputDir, Upkeep, capture_loss};
@@ -49,6 +50,24 @@ impl LogBatch {
             && self.protocols.is_empty()
             && self.hosts.is_empty()
             && self.reports.is_empty()
+    }
+
+    /// Empties it, keeping its memory.
+    pub(super) fn clear(&mut self) {
+        let Self {
+            rows,
+            open,
+            tunnels,
+            protocols,
+            hosts,
+            reports,
+        } = self;
+        rows.clear();
+        open.clear();
+        tunnels.clear();
+        protocols.clear();
+        hosts.clear();
+        *reports = Reports::default();
     }
 
     /// Rows in it, as far as they can be told before they are written.
@@ -123,16 +142,16 @@ impl Logs {
 
     /// Writes what comes until there is no more. After a failure rows are left out and counted, so that
     /// nobody waits for a log that cannot be written, until files can be written or opened again.
-    pub(crate) fn run(
-        mut self,
-        batches: &Receiver<LogBatch>,
-        upkeep: &Upkeep,
-    ) -> Result<(), LogLost> {
+    pub(crate) fn run(mut self, receiver: &LogReceiver, upkeep: &Upkeep) -> Result<(), LogLost> {
         let mut first = None;
         loop {
             let done = select! {
-                recv(batches) -> batch => match batch {
-                    Ok(batch) => self.take(&batch, upkeep),
+                recv(receiver.batches) -> batch => match batch {
+                    Ok(batch) => {
+                        let taken = self.take(&batch, upkeep);
+                        receiver.give_back(batch);
+                        taken
+                    }
                     Err(_) => break,
                 },
                 recv(upkeep.notices) -> notice => notice.map_or(Ok(()), |notice| self.notice(&notice)),

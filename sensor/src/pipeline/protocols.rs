@@ -19,14 +19,13 @@ impl Protocols {
         self.0.append(rows);
     }
 
-    /// Hands out what is before `boundary`, in its order.
-    pub(super) fn take(&mut self, boundary: Position) -> Vec<ProtocolRow> {
+    /// Adds what is before `boundary`, in its order, to `ready`, which is empty.
+    pub(super) fn take(&mut self, boundary: Position, ready: &mut Vec<ProtocolRow>) {
         let is_before = |row: &mut ProtocolRow| {
             let ProtocolRow { time, uid, .. } = *row;
             Position { time, uid } < boundary
         };
-        let mut ready: Vec<ProtocolRow> = self.0.extract_if(.., is_before).collect();
+        ready.extend(self.0.extract_if(.., is_before));
         ready.sort_unstable_by_key(|row| (row.time, row.uid, row.seq));
-        ready
     }
 }

@@ -6,7 +6,6 @@
 //! uid. So nothing that comes after depends on how many shards there are, or how the capture was
 //! cut into blocks.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, never};
@@ -266,8 +265,14 @@ impl Stage {
             self.hear(limits);
         }
         let (detectors, reporter) = (&mut self.detectors, &mut self.reporter);
-        let mut rows = self.protocols.take(boundary);
-        let (mut told, mut hosts) = (rows.iter().peekable(), Vec::new());
+        let mut batch = self.outputs.logs.spare();
+        let LogBatch {
+            protocols: rows,
+            hosts,
+            ..
+        } = &mut batch;
+        self.protocols.take(boundary, rows);
+        let mut told = rows.iter().peekable();
         self.waiting.take_events(boundary, |events| {
             detectors.put_all(events, |detectors, event| {
                 if matches!(event.kind, FlowEventKind::Completed) {
@@ -290,12 +295,13 @@ impl Stage {
         {
             keeper.advance(boundary.time, &self.detectors);
         }
-        let mut unfinished = self.unfinished.take(boundary);
+        let mut unfinished = Vec::new();
+        self.unfinished.take(boundary, &mut unfinished);
         if !unfinished.is_empty() {
             rows.append(&mut unfinished);
             rows.sort_by_key(|row| (row.time, row.uid, row.seq));
         }
-        self.pass_on_rows(boundary, rows, hosts);
+        self.pass_on_rows(boundary, batch);
         let spare: Vec<ShardOutput> = self.waiting.empty().collect();
         for output in spare {
             self.give_back(output);
@@ -304,17 +310,9 @@ impl Stage {
 
     /// Rows of everything before `boundary`. A tunnel is known before the flows inside it end, and
     /// what was said of a flow by then before it does.
-    fn pass_on_rows(
-        &mut self,
-        boundary: Position,
-        mut protocols: Vec<ProtocolRow>,
-        hosts: Vec<(Timestamp, IpAddr)>,
-    ) {
-        let mut batch = LogBatch {
-            tunnels: self.tunnels.take(boundary),
-            hosts,
-            ..LogBatch::default()
-        };
+    fn pass_on_rows(&mut self, boundary: Position, mut batch: LogBatch) {
+        batch.tunnels = self.tunnels.take(boundary);
+        let mut protocols = std::mem::take(&mut batch.protocols);
         let open = self.take_open(boundary);
         let (tunnels, transfers, logs) = (&self.tunnels, &mut self.transfers, &self.outputs.logs);
         let (ranges, mut files) = (&mut self.ranges, Vec::new());
@@ -343,7 +341,7 @@ impl Stage {
                 ranges.reach(record.end);
                 batch.rows.push(row);
                 if batch.rows.len() >= ROWS {
-                    logs.send(std::mem::take(&mut batch));
+                    logs.send(std::mem::replace(&mut batch, logs.spare()));
                 }
             }
         });

@@ -3,44 +3,68 @@
 use std::cmp::Ordering;
 
 use super::ber::{kerberos_tcp, ldap, snmp};
-use super::{Match, Protocol, Starts, begins};
+use super::{Firsts, Match, Protocol, Starts, Test, begins};
 use crate::protocol::bytes::Reader;
 
-type Test = (Protocol, fn(&Starts<'_>) -> Match);
-
 pub(super) const TESTS: [Test; 19] = [
-    (Protocol::Tls, |starts| starts.either(tls)),
-    (Protocol::Smb, |starts| starts.either(smb)),
-    (Protocol::BitTorrent, |starts| {
+    (Protocol::Tls, Firsts::of(&[0x15, 0x16]), |starts| {
+        starts.either(tls)
+    }),
+    (Protocol::Smb, Firsts::of(&[0, 0x81, 0x82]), |starts| {
+        starts.either(smb)
+    }),
+    (Protocol::BitTorrent, Firsts::of(b"\x13"), |starts| {
         starts.either(|bytes| begins(bytes, b"\x13BitTorrent protocol"))
     }),
-    (Protocol::Rfb, |starts| {
+    (Protocol::Rfb, Firsts::of(b"R"), |starts| {
         starts.either(|bytes| begins(bytes, b"RFB 003.").or(begins(bytes, b"RFB 004.")))
     }),
-    (Protocol::Mysql, |starts| mysql(starts.resp)),
-    (Protocol::Postgresql, |starts| postgresql(starts.orig)),
-    (Protocol::Mqtt, |starts| {
+    (Protocol::Mysql, Firsts::ANY, |starts| mysql(starts.resp)),
+    (Protocol::Postgresql, Firsts::of(&[0]), |starts| {
+        postgresql(starts.orig)
+    }),
+    (Protocol::Mqtt, Firsts::of(b"\x10"), |starts| {
         Match::yes_if(mqtt(starts.orig)).and(begins(starts.orig, b"\x10"))
     }),
-    (Protocol::Rdp, rdp),
-    (Protocol::Kerberos, |starts| starts.either(kerberos_tcp)),
-    (Protocol::DceRpc, |starts| starts.either(dce_rpc)),
-    (Protocol::Ldap, |starts| starts.either(ldap)),
-    (Protocol::Dnp3, |starts| starts.either(dnp3)),
-    (Protocol::Modbus, modbus),
-    (Protocol::Socks, socks),
-    (Protocol::Telnet, |starts| starts.either(telnet)),
-    (Protocol::Dns, dns),
-    (Protocol::Snmp, |starts| starts.either(snmp)),
-    (Protocol::Syslog, |starts| syslog_tcp(starts.orig)),
-    (Protocol::Tls, |starts| sslv2(starts.orig)),
+    (Protocol::Rdp, Firsts::of(&[3]), rdp),
+    (Protocol::Kerberos, Firsts::of(&[0]), |starts| {
+        starts.either(kerberos_tcp)
+    }),
+    (Protocol::DceRpc, Firsts::of(&[5]), |starts| {
+        starts.either(dce_rpc)
+    }),
+    (Protocol::Ldap, Firsts::of(&[0x30]), |starts| {
+        starts.either(ldap)
+    }),
+    (Protocol::Dnp3, Firsts::of(&[5]), |starts| {
+        starts.either(dnp3)
+    }),
+    (Protocol::Modbus, Firsts::ANY, modbus),
+    (Protocol::Socks, Firsts::of(&[4, 5]), socks),
+    (Protocol::Telnet, Firsts::of(&[0xff]), |starts| {
+        starts.either(telnet)
+    }),
+    (Protocol::Dns, Firsts::ANY, dns),
+    (Protocol::Snmp, Firsts::of(&[0x30]), |starts| {
+        starts.either(snmp)
+    }),
+    (Protocol::Syslog, Firsts::of(b"<0123456789"), |starts| {
+        syslog_tcp(starts.orig)
+    }),
+    (Protocol::Tls, Firsts::from(0x80), |starts| {
+        sslv2(starts.orig)
+    }),
 ];
 
 /// Those that are read from the middle of a flow on.
 pub(super) const MIDSTREAM: [Test; 3] = [
-    (Protocol::Smb, |starts| starts.either(smb)),
-    (Protocol::DceRpc, |starts| starts.either(dce_rpc)),
-    (Protocol::Modbus, |starts| match starts.port {
+    (Protocol::Smb, Firsts::of(&[0, 0x81, 0x82]), |starts| {
+        starts.either(smb)
+    }),
+    (Protocol::DceRpc, Firsts::of(&[5]), |starts| {
+        starts.either(dce_rpc)
+    }),
+    (Protocol::Modbus, Firsts::ANY, |starts| match starts.port {
         502 => starts.either(|bytes| Match::yes_if(adu(bytes).map(|(good, ..)| good))),
         _ => Match::No,
     }),

@@ -489,6 +489,40 @@ proptest! {
     }
 }
 
+/// Who was not asked, as nothing of his begins so, would have said no.
+#[test]
+fn what_nobody_begins_with_is_asked_of_nobody() {
+    let cases = TEXT.iter().chain(&BINARY);
+    let parts = cases.flat_map(|(_, parts, ..)| parts.iter().map(|(_, bytes)| *bytes));
+    let mut sides: Vec<Vec<u8>> = parts
+        .flat_map(|bytes| [bytes.len().min(5), bytes.len()].map(|len| bytes[..len].to_vec()))
+        .flat_map(|bytes| [bytes.to_ascii_lowercase(), bytes])
+        .chain((0..=255).map(|first| vec![first; 40]))
+        .chain([Vec::new()])
+        .collect();
+    sides.sort();
+    sides.dedup();
+    for (orig, resp) in sides
+        .iter()
+        .flat_map(|orig| sides.iter().map(move |resp| (orig, resp)))
+    {
+        for (port, server_first) in [(4444, true), (21, false), (53, false)] {
+            let starts = Starts {
+                begun: Begun::Whole,
+                orig,
+                resp,
+                server_first,
+                port,
+            };
+            let asked = (starts.verdict(), starts.first_of(&TESTS));
+            assert_eq!(
+                asked.0, asked.1,
+                "{orig:x?} {resp:x?} {port} {server_first}"
+            );
+        }
+    }
+}
+
 #[test]
 fn few_protocols_are_read_from_midstream() {
     const READ: &[u8] = b"\x00\x01\x00\x00\x00\x06\x01\x03\x00\x00\x00\x0a";

@@ -1,26 +1,26 @@
 //! Protocols of lines over TCP.
 
-use super::{Match, Protocol, Starts, Words, begins};
-
-type Test = (Protocol, fn(&Starts<'_>) -> Match);
+use super::{Firsts, Match, Protocol, Starts, Test, Words, begins};
 
 pub(super) const TESTS: [Test; 9] = [
-    (Protocol::Ssh, |starts| {
+    (Protocol::Ssh, Firsts::of(b"S"), |starts| {
         starts.either(|bytes| begins(bytes, b"SSH-").and(version(bytes)))
     }),
-    (Protocol::Sip, |starts| starts.either(sip)),
-    (Protocol::Http, |starts| {
+    (Protocol::Sip, SIP_METHODS.firsts().or(b"S"), |starts| {
+        starts.either(sip)
+    }),
+    (Protocol::Http, HTTP_METHODS.firsts().or(b"Hh"), |starts| {
         request(starts.orig).or(starts.either(|bytes| HTTP_REPLIES.begin(bytes)))
     }),
-    (Protocol::Smtp, smtp),
-    (Protocol::Ftp, ftp),
-    (Protocol::Pop3, pop3),
-    (Protocol::Imap, |starts| {
+    (Protocol::Smtp, Firsts::of(b"2EeHhLl"), smtp),
+    (Protocol::Ftp, Firsts::of(b"2"), ftp),
+    (Protocol::Pop3, Firsts::of(b"+"), pop3),
+    (Protocol::Imap, Firsts::of(b"*"), |starts| {
         const GREETINGS: Words = Words::of(&[b"* OK", b"* PREAUTH", b"* BYE"]);
         server(starts, &GREETINGS)
     }),
-    (Protocol::Redis, redis),
-    (Protocol::Irc, irc),
+    (Protocol::Redis, Firsts::of(b"*"), redis),
+    (Protocol::Irc, Firsts::of(b":NnCcUuPp"), irc),
 ];
 
 const HTTP_METHODS: Words = Words::of(&[
@@ -98,29 +98,30 @@ fn version(bytes: &[u8]) -> Match {
     )
 }
 
+const SIP_METHODS: Words = Words::of(&[
+    b"INVITE ",
+    b"ACK ",
+    b"BYE ",
+    b"CANCEL ",
+    b"REGISTER ",
+    b"OPTIONS ",
+    b"PRACK ",
+    b"SUBSCRIBE ",
+    b"NOTIFY ",
+    b"PUBLISH ",
+    b"INFO ",
+    b"REFER ",
+    b"MESSAGE ",
+]);
+
 /// A request to a SIP address, or a reply (RFC 3261, 7).
 pub(super) fn sip(bytes: &[u8]) -> Match {
-    const METHODS: Words = Words::of(&[
-        b"INVITE ",
-        b"ACK ",
-        b"BYE ",
-        b"CANCEL ",
-        b"REGISTER ",
-        b"OPTIONS ",
-        b"PRACK ",
-        b"SUBSCRIBE ",
-        b"NOTIFY ",
-        b"PUBLISH ",
-        b"INFO ",
-        b"REFER ",
-        b"MESSAGE ",
-    ]);
     const TARGETS: Words = Words::of(&[b"sip:", b"sips:", b"tel:"]);
     let reply = begins(bytes, b"SIP/2.0 ");
-    if METHODS.begin(bytes) == Match::No {
+    if SIP_METHODS.begin(bytes) == Match::No {
         return reply;
     }
-    let requests = METHODS.words.iter();
+    let requests = SIP_METHODS.words.iter();
     let requests = requests.map(|method| asks_for(bytes, method, &TARGETS));
     requests.fold(reply, Match::or)
 }
