@@ -12,6 +12,7 @@ pub mod dns;
 pub mod echo;
 mod entity;
 pub mod files;
+mod firsts;
 mod frames;
 pub mod ftp;
 pub mod http;

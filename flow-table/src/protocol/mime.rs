@@ -7,6 +7,7 @@ mod markup;
 
 use serde::{Deserialize, Serialize};
 
+use super::firsts::Firsts;
 use super::{BodyHead, Name, names};
 
 /// Bytes that are looked at.
@@ -85,6 +86,39 @@ const MAGIC: [(usize, &[u8], &str); 65] = [
     (0, b"\x0a\x0d\x0d\x0a", "application/vnd.tcpdump.pcap"),
 ];
 
+/// Magic in a set, a bit for each.
+type Set = u128;
+
+/// What stands at the beginning, by its first byte.
+static AT_START: [Set; 256] = at_start();
+
+/// Where else something stands, and its first bytes.
+const FURTHER_ON: [(usize, Firsts); 2] = [(4, firsts_at(4)), (257, firsts_at(257))];
+
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const fn at_start() -> [Set; 256] {
+    const { assert!(MAGIC.len() <= Set::BITS as usize) };
+    let (mut sets, mut nth) = ([0; 256], 0);
+    while nth < MAGIC.len() {
+        if let (0, [first, ..], _) = MAGIC[nth] {
+            sets[*first as usize] |= 1 << nth;
+        }
+        nth += 1;
+    }
+    sets
+}
+
+const fn firsts_at(place: usize) -> Firsts {
+    let (mut firsts, mut rest) = (Firsts::of(b""), MAGIC.as_slice());
+    while let [(at, [first, ..], _), more @ ..] = rest {
+        if *at == place {
+            firsts = firsts.or(&[*first]);
+        }
+        rest = more;
+    }
+    firsts
+}
+
 /// What content is that begins with these bytes; `None` if nobody knows. More than [`LOOK`] of
 /// them change nothing.
 pub fn sniff(bytes: &[u8]) -> Option<&'static str> {
@@ -98,12 +132,25 @@ pub fn sniff(bytes: &[u8]) -> Option<&'static str> {
 
 fn name_of(bytes: &[u8]) -> Option<&'static str> {
     let bytes = bytes.get(..LOOK).unwrap_or(bytes);
-    let fits = |(at, magic, _): &&(usize, &[u8], _)| {
-        // Nearly always the first byte decides.
-        bytes.get(*at) == magic.first()
-            && bytes.get(*at..).is_some_and(|rest| rest.starts_with(magic))
+    let known = || {
+        let first = bytes.first()?;
+        let here = |(at, firsts): &(usize, Firsts)| bytes.get(*at).is_some_and(|b| firsts.has(*b));
+        let mut set = if FURTHER_ON.iter().any(here) {
+            Set::MAX
+        } else {
+            *AT_START.get(usize::from(*first))?
+        };
+        let next = || {
+            let magic = MAGIC.get(set.trailing_zeros() as usize)?;
+            set &= set - 1;
+            Some(magic)
+        };
+        let mut candidates = std::iter::from_fn(next);
+        let fits = |(at, magic, _): &&(usize, &[u8], _)| {
+            bytes.get(*at..).is_some_and(|rest| rest.starts_with(magic))
+        };
+        candidates.find(fits).map(|(_, _, name)| *name)
     };
-    let known = || MAGIC.iter().find(fits).map(|(_, _, name)| *name);
     zip(bytes)
         .or_else(|| executable(bytes))
         .or_else(|| media(bytes))

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use home::is_at_home;
 
 use super::Service;
+use super::firsts::Firsts;
 use crate::{IpProto, PerSide, Side};
 
 /// Bytes of each side that are looked at.
@@ -260,7 +261,7 @@ impl Words {
     }
 
     const fn firsts(&self) -> Firsts {
-        Firsts([self.firsts, 0])
+        Firsts::ascii(self.firsts)
     }
 
     /// Whether `bytes` begin with one of them.
@@ -287,47 +288,6 @@ impl Words {
                 let tests = self.words.iter().map(|word| with(bytes, word));
                 tests.fold(Match::No, Match::or)
             }
-        }
-    }
-}
-
-/// First bytes, a bit for each.
-#[derive(Clone, Copy)]
-struct Firsts([u128; 2]);
-
-impl Firsts {
-    const ANY: Self = Self([u128::MAX; 2]);
-
-    const fn of(bytes: &[u8]) -> Self {
-        Self([0, 0]).or(bytes)
-    }
-
-    /// This and all after it.
-    const fn from(first: u8) -> Self {
-        match first {
-            0..0x80 => Self([u128::MAX << first, u128::MAX]),
-            _ => Self([0, u128::MAX << (first - 0x80)]),
-        }
-    }
-
-    /// These, too.
-    const fn or(self, mut bytes: &[u8]) -> Self {
-        let Self([mut low, mut high]) = self;
-        while let [first, rest @ ..] = bytes {
-            match *first {
-                0..0x80 => low |= 1 << *first,
-                _ => high |= 1 << (*first - 0x80),
-            }
-            bytes = rest;
-        }
-        Self([low, high])
-    }
-
-    const fn has(&self, first: u8) -> bool {
-        let Self([low, high]) = *self;
-        match first {
-            0..0x80 => low >> first & 1 == 1,
-            _ => high >> (first - 0x80) & 1 == 1,
         }
     }
 }

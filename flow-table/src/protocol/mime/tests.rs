@@ -58,6 +58,14 @@ fn binaries_are_known() {
 }
 
 #[test]
+fn all_magic_is_looked_for() {
+    for (at, magic, name) in MAGIC {
+        let bytes = [&vec![1; at], magic, &[1; 40]].concat();
+        assert!(sniff(&bytes).is_some(), "{name}");
+    }
+}
+
+#[test]
 fn texts_are_known() {
     let cases: [(Option<&str>, &[u8]); 26] = [
         (Some("text/plain"), b"ten letter"),
