@@ -5,7 +5,7 @@ mod saved;
 
 use std::sync::Arc;
 
-use flow_table::{FlowEvent, ProtocolRow, Span, Timestamp};
+use flow_table::{FlowEvent, ProtocolRow, Span, Timestamp, prefetch};
 
 use crate::board::{Board, Task};
 use crate::config::Suppression;
@@ -102,9 +102,14 @@ impl Detectors {
             }
             return;
         }
-        let mut soon = Vec::with_capacity(BATCH);
+        let (mut later, mut soon) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        let mut fetch_more = |later: &mut Vec<&'a FlowEvent>| {
+            later.extend(events.by_ref().take(BATCH));
+            later.iter().for_each(|event| prefetch(*event));
+        };
+        fetch_more(&mut later);
         loop {
-            soon.extend(events.by_ref().take(BATCH).map(|event| {
+            soon.extend(later.drain(..).map(|event| {
                 let seen = self.observer.see(event);
                 let takers = self.takers.of(&seen) & self.on;
                 (seen, takers)
@@ -112,6 +117,8 @@ impl Detectors {
             if soon.is_empty() {
                 return;
             }
+            // Another core wrote them.
+            fetch_more(&mut later);
             for (seen, takers) in &soon {
                 // Of a host outside that opens a connection there is mostly nothing yet.
                 if seen.src.inside() || !seen.connects {

@@ -66,7 +66,9 @@ pub(crate) fn log_queue(crowd: Crowd, tally: &Arc<LogTally>) -> (LogSender, LogR
 impl LogReceiver {
     /// What was in it is written.
     pub(super) fn give_back(&self, mut batch: LogBatch) {
-        if batch.rows.capacity().max(batch.protocols.capacity()) <= LARGE {
+        let most = batch.rows.capacity().max(batch.open.capacity());
+        let most = most.max(batch.protocols.capacity());
+        if most.max(batch.hosts.capacity()) <= LARGE {
             batch.clear();
             // There are enough, or nobody fills any more.
             let _ = self.spare.try_send(batch);
