@@ -105,7 +105,9 @@ impl Detectors {
         let (mut later, mut soon) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
         let mut fetch_more = |later: &mut Vec<&'a FlowEvent>| {
             later.extend(events.by_ref().take(BATCH));
-            later.iter().for_each(|event| prefetch(*event));
+            for event in later.iter() {
+                prefetch(*event);
+            }
         };
         fetch_more(&mut later);
         loop {

@@ -292,7 +292,9 @@ impl FlowTable {
                 Some(flow) => {
                     again = flow.common.start == packet.ts;
                     let odd = flow.odd_reuse(packet);
-                    self.tell_odd(slot, packet, odd, now, out);
+                    if self.tells(odd) {
+                        self.tell_odd(slot, packet, odd, now, out);
+                    }
                     self.remove(slot, now, Evicted::No, out);
                 }
                 None => {}
@@ -465,29 +467,23 @@ impl FlowTable {
             let report = self.report_due(pending.filter(|_| pending == after));
             self.file_sooner(slot, report.map_or(own, |due| due.min(own)));
         }
-        self.tell_odd(slot, packet, odd, now, out);
+        if self.tells(odd) {
+            self.tell_odd(slot, packet, odd, now, out);
+        }
         if looks {
             self.look(slot, packet, block, out);
         }
     }
 
-    /// Tells what is odd about a packet of the flow in `slot`, if anything is and anybody listens.
+    /// Whether anything is odd, and anybody listens.
     #[inline]
-    fn tell_odd(
-        &mut self,
-        slot: u32,
-        packet: &Packet,
-        odd: Oddities,
-        now: Timestamp,
-        out: &mut TableOutput,
-    ) {
-        if !odd.is_empty() && self.config.tells.oddities {
-            self.tell_those(slot, packet, odd, now, out);
-        }
+    const fn tells(&self, odd: Oddities) -> bool {
+        !odd.is_empty() && self.config.tells.oddities
     }
 
+    /// Tells what is odd about a packet of the flow in `slot`.
     #[cold]
-    fn tell_those(
+    fn tell_odd(
         &mut self,
         slot: u32,
         packet: &Packet,
