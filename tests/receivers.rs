@@ -356,11 +356,17 @@ fn who_an_authority_vouches_for_is_told_over_tls() {
     wait_until("the second is told", || is_told(&second));
     let ran = ear.finish().exits(0);
     let (all, detections) = found(&json);
-    let both = before.into_iter().zip(got(&second));
-    let both: Vec<_> = both
-        .map(|(first, second)| [first, second].concat())
-        .collect();
-    assert_eq!(both, [all, detections.clone(), detections], "{ran:#?}");
+    let want = [all, detections.clone(), detections];
+    let both = || {
+        let both = before.iter().zip(got(&second));
+        both.map(|(first, second)| [first.clone(), second].concat())
+            .collect::<Vec<_>>()
+    };
+    wait_until("the second has all", || {
+        let mut ways = both().into_iter().zip(&want);
+        ways.all(|(got, want)| got.len() >= want.len())
+    });
+    assert_eq!(both(), want, "{ran:#?}");
 }
 
 /// Whom nobody could believe, nobody begins to tell.
