@@ -23,7 +23,6 @@ mod asked;
 mod baseline;
 mod board;
 mod channels;
-mod chunks;
 pub mod config;
 mod content;
 mod correlate;

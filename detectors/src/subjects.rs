@@ -13,11 +13,10 @@ mod saved;
 
 use std::mem::needs_drop;
 
-use flow_table::{SlotIndex, prefetch};
+use flow_table::{Chunks, SlotIndex, prefetch};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::chunks::Chunks;
 use crate::ghosts::Ghosts;
 use lists::{Links, List, Lists, NONE, Rank};
 
@@ -45,7 +44,7 @@ pub(crate) trait Held: Default + Serialize + DeserializeOwned {
 #[derive(Debug)]
 pub(crate) struct Subjects<K, V> {
     index: SlotIndex,
-    slots: Chunks<Slot<K, V>>,
+    slots: Chunks<Slot<K, V>, 512>,
     links: Vec<Links>,
     free: u32,
     lists: Lists,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::prefetch::prefetch;
+use crate::{Chunks, prefetch};
 
 /// A count below 2^48; it stops there instead of wrapping. Six bytes, aligned to two.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
@@ -72,66 +72,50 @@ pub(crate) fn fold(seq: u64) -> u16 {
     low ^ middle.rotate_left(1)
 }
 
-/// Slots that never move: growing allocates a further chunk and copies nothing.
+/// Slots that never move.
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
-    chunks: Vec<Vec<Option<T>>>,
+    slots: Chunks<Option<T>, PIECE>,
     free: Vec<u32>,
-    len: u32,
 }
 
-/// Slots in a chunk.
-const CHUNK: usize = 64;
+/// So many more slots are made at a time.
+const PIECE: usize = 64;
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
         Self {
-            chunks: Vec::new(),
+            slots: Chunks::default(),
             free: Vec::new(),
-            len: 0,
         }
     }
 }
 
-/// Which chunk, and where in it.
-const fn place(slot: u32) -> (usize, usize) {
-    let slot = slot as usize;
-    (slot / CHUNK, slot % CHUNK)
-}
-
 impl<T> Slab<T> {
     /// Slots there are, free ones included.
-    pub(crate) const fn slots(&self) -> u32 {
-        self.len
+    pub(crate) fn slots(&self) -> u32 {
+        u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn get(&self, slot: u32) -> Option<&T> {
-        let (chunk, at) = place(slot);
-        self.chunks.get(chunk)?.get(at)?.as_ref()
+        self.slots.get(slot as usize)?.as_ref()
     }
 
     /// Fetches a slot, without waiting to see whether there is anything in it.
     pub(crate) fn prefetch(&self, slot: u32) {
-        let (chunk, at) = place(slot);
-        if let Some(value) = self.chunks.get(chunk).and_then(|chunk| chunk.get(at)) {
+        if let Some(value) = self.slots.get(slot as usize) {
             prefetch(value);
         }
     }
 
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
-        let (chunk, at) = place(slot);
-        self.chunks.get_mut(chunk)?.get_mut(at)?.as_mut()
+        self.slots.get_mut(slot as usize)?.as_mut()
     }
 
     /// Puts a value into a free slot.
     pub(crate) fn insert(&mut self, value: T) -> u32 {
         if let Some(slot) = self.free.pop() {
-            let (chunk, at) = place(slot);
-            if let Some(free) = self
-                .chunks
-                .get_mut(chunk)
-                .and_then(|chunk| chunk.get_mut(at))
-            {
+            if let Some(free) = self.slots.get_mut(slot as usize) {
                 *free = Some(value);
             }
             // The next one needs the next: it was left some time ago.
@@ -140,23 +124,17 @@ impl<T> Slab<T> {
             }
             return slot;
         }
-        let slot = self.len;
-        self.len += 1;
-        match self.chunks.last_mut() {
-            Some(chunk) if chunk.len() < CHUNK => chunk.push(Some(value)),
-            _ => {
-                let mut chunk = Vec::with_capacity(CHUNK);
-                chunk.push(Some(value));
-                self.chunks.push(chunk);
-            }
+        let slot = self.slots();
+        if self.slots.len() == self.slots.capacity() {
+            self.slots.reserve_exact(PIECE);
         }
+        self.slots.push(Some(value));
         slot
     }
 
     /// Takes a value out.
     pub(crate) fn remove(&mut self, slot: u32) -> Option<T> {
-        let (chunk, at) = place(slot);
-        let value = self.chunks.get_mut(chunk)?.get_mut(at)?.take()?;
+        let value = self.slots.get_mut(slot as usize)?.take()?;
         self.free.push(slot);
         Some(value)
     }

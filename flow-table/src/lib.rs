@@ -40,6 +40,7 @@
 //! # Ok::<(), flow_table::DropReason>(())
 //! ```
 
+mod chunks;
 mod clock;
 mod community;
 mod compact;
@@ -73,6 +74,7 @@ mod uid;
 #[cfg(test)]
 mod tests;
 
+pub use chunks::Chunks;
 pub use clock::{Clock, PART};
 pub use community::{community_id, community_id_text};
 pub use conversations::{Conversation, Conversations};

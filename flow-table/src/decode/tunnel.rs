@@ -167,30 +167,30 @@ pub(super) fn in_udp<'a>(packet: &Ip<'a>, key: &FlowKey, way: Way) -> Option<Inn
 /// Whether [`in_udp`] may find anything in a datagram with this payload.
 #[inline]
 pub(super) fn may_be_in_udp(src_port: u16, dst_port: u16, payload: &[u8]) -> bool {
-    let looks_so = matches!(
-        payload,
-        [0x60..=0x6f, ..] | [0, 0 | 1, ..] | [_, 0x52, 0x11, ..]
-    );
-    is_tunnel(src_port) || is_tunnel(dst_port) || (looks_so && is_told_by_content(payload))
-}
-
-/// Many protocols' datagrams begin as a tunnel's may.
-#[inline(never)]
-fn is_told_by_content(payload: &[u8]) -> bool {
-    by_content(payload, payload.len()).is_some()
+    let is_told = || by_content(payload, payload.len()).is_some();
+    is_tunnel(src_port) || is_tunnel(dst_port) || (looks_like(payload).is_some() && is_told())
 }
 
 /// Teredo and AYIYA are known by what they look like, on any port: peers talk to each other
 /// directly once a server has introduced them.
 fn by_content(payload: &[u8], wire_len: usize) -> Option<Inner<'_>> {
+    match looks_like(payload)? {
+        TunnelKind::Ayiya => ayiya(payload, wire_len),
+        _ => teredo(payload),
+    }
+}
+
+/// Which of the two it begins like.
+#[inline]
+fn looks_like(payload: &[u8]) -> Option<TunnelKind> {
     const TEREDO_PREFIX: &[u8] = &[0x20, 0x01, 0, 0];
     match payload {
-        [first, ..] if first >> 4 == 6 => {
+        [0x60..=0x6f, ..] => {
             let ends = [payload.get(8..12)?, payload.get(24..28)?];
-            ends.contains(&TEREDO_PREFIX).then(|| teredo(payload))?
+            ends.contains(&TEREDO_PREFIX).then_some(TunnelKind::Teredo)
         }
-        [0, 0 | 1, ..] => teredo(payload),
-        [_, 0x52, 0x11, ..] => ayiya(payload, wire_len),
+        [0, 0 | 1, ..] => Some(TunnelKind::Teredo),
+        [_, 0x52, 0x11, ..] => Some(TunnelKind::Ayiya),
         _ => None,
     }
 }

@@ -7,7 +7,7 @@ mod markup;
 
 use serde::{Deserialize, Serialize};
 
-use super::firsts::Firsts;
+use super::firsts::{ByFirst, Firsts, Set};
 use super::{BodyHead, Name, names};
 
 /// Bytes that are looked at.
@@ -86,37 +86,20 @@ const MAGIC: [(usize, &[u8], &str); 65] = [
     (0, b"\x0a\x0d\x0d\x0a", "application/vnd.tcpdump.pcap"),
 ];
 
-/// Magic in a set, a bit for each.
-type Set = u128;
+/// Where any of it may stand, and what stands there by its first byte.
+static PLACES: [(usize, ByFirst); 3] = [(0, magic_at(0)), (4, magic_at(4)), (257, magic_at(257))];
 
-/// What stands at the beginning, by its first byte.
-static AT_START: [Set; 256] = at_start();
-
-/// Where else something stands, and its first bytes.
-const FURTHER_ON: [(usize, Firsts); 2] = [(4, firsts_at(4)), (257, firsts_at(257))];
-
-#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
-const fn at_start() -> [Set; 256] {
-    const { assert!(MAGIC.len() <= Set::BITS as usize) };
-    let (mut sets, mut nth) = ([0; 256], 0);
-    while nth < MAGIC.len() {
-        if let (0, [first, ..], _) = MAGIC[nth] {
-            sets[*first as usize] |= 1 << nth;
-        }
-        nth += 1;
-    }
-    sets
-}
-
-const fn firsts_at(place: usize) -> Firsts {
-    let (mut firsts, mut rest) = (Firsts::of(b""), MAGIC.as_slice());
-    while let [(at, [first, ..], _), more @ ..] = rest {
-        if *at == place {
-            firsts = firsts.or(&[*first]);
+const fn magic_at(place: usize) -> ByFirst {
+    let (mut by_first, mut rest) = (ByFirst::EMPTY, MAGIC.as_slice());
+    while let [(at, magic, _), more @ ..] = rest {
+        if *at == place
+            && let [first, ..] = *magic
+        {
+            by_first = by_first.with(MAGIC.len() - rest.len(), Firsts::of(&[*first]));
         }
         rest = more;
     }
-    firsts
+    by_first
 }
 
 /// What content is that begins with these bytes; `None` if nobody knows. More than [`LOOK`] of
@@ -133,23 +116,15 @@ pub fn sniff(bytes: &[u8]) -> Option<&'static str> {
 fn name_of(bytes: &[u8]) -> Option<&'static str> {
     let bytes = bytes.get(..LOOK).unwrap_or(bytes);
     let known = || {
-        let first = bytes.first()?;
-        let here = |(at, firsts): &(usize, Firsts)| bytes.get(*at).is_some_and(|b| firsts.has(*b));
-        let mut set = if FURTHER_ON.iter().any(here) {
-            Set::MAX
-        } else {
-            *AT_START.get(usize::from(*first))?
-        };
-        let next = || {
-            let magic = MAGIC.get(set.trailing_zeros() as usize)?;
-            set &= set - 1;
-            Some(magic)
-        };
-        let mut candidates = std::iter::from_fn(next);
+        let sets = PLACES
+            .iter()
+            .filter_map(|(at, magic)| Some(magic.of(*bytes.get(*at)?)));
+        let candidates = sets.fold(Set::EMPTY, Set::or);
         let fits = |(at, magic, _): &&(usize, &[u8], _)| {
             bytes.get(*at..).is_some_and(|rest| rest.starts_with(magic))
         };
-        candidates.find(fits).map(|(_, _, name)| *name)
+        let mut magic = candidates.places().filter_map(|nth| MAGIC.get(nth));
+        magic.find(fits).map(|(_, _, name)| *name)
     };
     zip(bytes)
         .or_else(|| executable(bytes))

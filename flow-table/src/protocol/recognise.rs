@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use home::is_at_home;
 
 use super::Service;
-use super::firsts::Firsts;
+use super::firsts::{ByFirst, Firsts, Set};
 use crate::{IpProto, PerSide, Side};
 
 /// Bytes of each side that are looked at.
@@ -240,28 +240,23 @@ fn begins_word(bytes: &[u8], word: &[u8]) -> Match {
     }
 }
 
-/// Words, one of which something may begin with. They begin with ASCII, and are in upper case where
-/// case does not matter.
+/// Words, one of which something may begin with: in upper case where case does not matter.
 struct Words {
     words: &'static [&'static [u8]],
-    /// What they begin with, a bit for each: nearly always the first byte decides.
-    firsts: u128,
+    /// What they begin with.
+    firsts: Firsts,
 }
 
 impl Words {
     const fn of(words: &'static [&'static [u8]]) -> Self {
-        let (mut firsts, mut rest) = (0, words);
-        while let Some((word, more)) = rest.split_first() {
-            if let Some(first) = word.first() {
-                firsts |= 1 << *first;
+        let (mut firsts, mut rest) = (Firsts::of(b""), words);
+        while let [word, more @ ..] = rest {
+            if let [first, ..] = *word {
+                firsts = firsts.or(&[*first]);
             }
             rest = more;
         }
         Self { words, firsts }
-    }
-
-    const fn firsts(&self) -> Firsts {
-        Firsts::ascii(self.firsts)
     }
 
     /// Whether `bytes` begin with one of them.
@@ -283,7 +278,7 @@ impl Words {
     ) -> Match {
         match first {
             None => Match::Maybe,
-            Some(first) if !first.is_ascii() || self.firsts >> first & 1 == 0 => Match::No,
+            Some(first) if !self.firsts.has(first) => Match::No,
             Some(_) => {
                 let tests = self.words.iter().map(|word| with(bytes, word));
                 tests.fold(Match::No, Match::or)
@@ -296,46 +291,32 @@ impl Words {
 /// unless a side has said nothing yet.
 type Test = (Protocol, Firsts, fn(&Starts<'_>) -> Match);
 
-/// The tests for whole flows, in the order in which they are asked.
-static TESTS: [Test; ALL] = tests();
-const ALL: usize = text::TESTS.len() + binary::TESTS.len();
-
-/// Those of them, a bit for each, that what begins with a byte may pass.
-static BY_FIRST: [u32; 256] = by_first();
-
-#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
-const fn tests() -> [Test; ALL] {
-    let mut all = [text::TESTS[0]; ALL];
-    let mut nth = 0;
-    while nth < all.len() {
-        all[nth] = match nth.checked_sub(text::TESTS.len()) {
-            Some(nth) => binary::TESTS[nth],
-            None => text::TESTS[nth],
-        };
-        nth += 1;
-    }
-    all
+/// Tests, in the order in which they are asked.
+struct Tests {
+    all: &'static [Test],
+    by_first: ByFirst,
 }
 
-#[expect(
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "evaluated by the compiler"
-)]
-const fn by_first() -> [u32; 256] {
-    let (tests, mut by_first) = (tests(), [0; 256]);
-    let mut first = 0;
-    while first < by_first.len() {
-        let mut nth = 0;
-        while nth < tests.len() {
-            if tests[nth].1.has(first as u8) {
-                by_first[first] |= 1 << nth;
-            }
-            nth += 1;
+static WHOLE: [Tests; 2] = [Tests::of(&text::TESTS), Tests::of(&binary::TESTS)];
+static MIDSTREAM: [Tests; 1] = [Tests::of(&binary::MIDSTREAM)];
+
+impl Tests {
+    const fn of(all: &'static [Test]) -> Self {
+        let (mut by_first, mut rest) = (ByFirst::EMPTY, all);
+        while let [(_, firsts, _), more @ ..] = rest {
+            by_first = by_first.with(all.len() - rest.len(), *firsts);
+            rest = more;
         }
-        first += 1;
+        Self { all, by_first }
     }
-    by_first
+
+    /// Those that a flow may pass whose sides begin so.
+    fn for_sides(&self, firsts: [Option<u8>; 2]) -> impl Iterator<Item = &Test> {
+        let sets = firsts.into_iter().flatten();
+        let sets = sets.map(|first| self.by_first.of(first));
+        let set = sets.fold(Set::EMPTY, Set::or);
+        set.places().filter_map(|nth| self.all.get(nth))
+    }
 }
 
 /// How a TCP flow came to be known.
@@ -365,20 +346,17 @@ impl Starts<'_> {
         test(self.orig).or(test(self.resp))
     }
 
-    fn verdict(&self) -> Verdict {
-        if self.begun == Begun::Midstream {
-            return self.first_of(&binary::MIDSTREAM);
+    const fn tests(&self) -> &'static [Tests] {
+        match self.begun {
+            Begun::Whole => &WHOLE,
+            Begun::Midstream => &MIDSTREAM,
         }
-        let firsts = [self.orig.first(), self.resp.first()];
-        let sets = firsts.into_iter().flatten();
-        let sets = sets.filter_map(|first| BY_FIRST.get(usize::from(*first)));
-        let mut set = sets.fold(0, |all, set| all | set);
-        let next = || {
-            let test = TESTS.get(set.trailing_zeros() as usize)?;
-            set &= set - 1;
-            Some(test)
-        };
-        match self.first_of(std::iter::from_fn(next)) {
+    }
+
+    fn verdict(&self) -> Verdict {
+        let firsts = [self.orig, self.resp].map(|bytes| bytes.first().copied());
+        let tests = self.tests().iter();
+        match self.first_of(tests.flat_map(|tests| tests.for_sides(firsts))) {
             // A side that has said nothing yet may say anything.
             Verdict::Unknown if firsts.contains(&None) => Verdict::Undecided,
             verdict => verdict,

@@ -66,9 +66,13 @@ pub(crate) fn log_queue(crowd: Crowd, tally: &Arc<LogTally>) -> (LogSender, LogR
 impl LogReceiver {
     /// What was in it is written.
     pub(super) fn give_back(&self, mut batch: LogBatch) {
-        let most = batch.rows.capacity().max(batch.open.capacity());
-        let most = most.max(batch.protocols.capacity());
-        if most.max(batch.hosts.capacity()) <= LARGE {
+        let rooms = [
+            batch.rows.capacity(),
+            batch.open.capacity(),
+            batch.protocols.capacity(),
+            batch.hosts.capacity(),
+        ];
+        if rooms.into_iter().all(|room| room <= LARGE) {
             batch.clear();
             // There are enough, or nobody fills any more.
             let _ = self.spare.try_send(batch);

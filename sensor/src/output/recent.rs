@@ -46,11 +46,12 @@ impl<T: Copy + Eq + Hash> Recent<T> {
         let is_it = |nth: &usize| of(*nth).is_some_and(|(_, written)| *written == thing);
         let hash_of = |nth: &usize| of(*nth).map_or(0, |(_, thing)| hasher.hash_one(thing));
         let next = *forgotten + written.len();
-        match last.find_mut(hasher.hash_one(thing), is_it) {
+        let hash = hasher.hash_one(thing);
+        match last.find_mut(hash, is_it) {
             Some(nth) if of(*nth).is_some_and(|(until, _)| now < *until) => return false,
             Some(nth) => *nth = next,
             None => {
-                last.insert_unique(hasher.hash_one(thing), next, hash_of);
+                last.insert_unique(hash, next, hash_of);
             }
         }
         written.push_back((now + span, thing));
@@ -99,6 +100,7 @@ mod tests {
         assert!(recent.is_new(0, T0, MINUTE), "forgotten");
         assert!(!recent.is_new(2 * MAX - 1, T0, MINUTE));
     }
+
     #[test]
     fn what_was_written_again_is_remembered_by_the_last_time() {
         let mut recent = Recent::default();

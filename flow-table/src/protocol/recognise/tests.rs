@@ -506,19 +506,18 @@ fn what_nobody_begins_with_is_asked_of_nobody() {
         .iter()
         .flat_map(|orig| sides.iter().map(move |resp| (orig, resp)))
     {
-        for (port, server_first) in [(4444, true), (21, false), (53, false)] {
-            let starts = Starts {
-                begun: Begun::Whole,
-                orig,
-                resp,
-                server_first,
-                port,
-            };
-            let asked = (starts.verdict(), starts.first_of(&TESTS));
-            assert_eq!(
-                asked.0, asked.1,
-                "{orig:x?} {resp:x?} {port} {server_first}"
-            );
+        for (port, server_first) in [(4444, true), (21, false), (53, false), (502, false)] {
+            for begun in [Begun::Whole, Begun::Midstream] {
+                let starts = Starts {
+                    begun,
+                    orig,
+                    resp,
+                    server_first,
+                    port,
+                };
+                let everybody = starts.tests().iter().flat_map(|tests| tests.all);
+                assert_eq!(starts.verdict(), starts.first_of(everybody), "{starts:x?}");
+            }
         }
     }
 }

@@ -6,10 +6,10 @@ pub(super) const TESTS: [Test; 9] = [
     (Protocol::Ssh, Firsts::of(b"S"), |starts| {
         starts.either(|bytes| begins(bytes, b"SSH-").and(version(bytes)))
     }),
-    (Protocol::Sip, SIP_METHODS.firsts().or(b"S"), |starts| {
+    (Protocol::Sip, SIP_METHODS.firsts.or(b"S"), |starts| {
         starts.either(sip)
     }),
-    (Protocol::Http, HTTP_METHODS.firsts().or(b"Hh"), |starts| {
+    (Protocol::Http, HTTP_METHODS.firsts.or(b"Hh"), |starts| {
         request(starts.orig).or(starts.either(|bytes| HTTP_REPLIES.begin(bytes)))
     }),
     (Protocol::Smtp, Firsts::of(b"2EeHhLl"), smtp),

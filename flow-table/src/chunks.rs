@@ -1,18 +1,15 @@
 //! A list in pieces: it grows without a copy, and takes memory only as it fills.
 
-/// Values in a piece.
-const PIECE: usize = 512;
-
-/// See the module.
+/// See the module. There are `PIECE` values in each.
 #[derive(Debug)]
-pub(crate) struct Chunks<T> {
+pub struct Chunks<T, const PIECE: usize> {
     /// All of them full but the last.
     pieces: Vec<Vec<T>>,
     len: usize,
     capacity: usize,
 }
 
-impl<T> Default for Chunks<T> {
+impl<T, const PIECE: usize> Default for Chunks<T, PIECE> {
     fn default() -> Self {
         Self {
             pieces: Vec::new(),
@@ -22,33 +19,41 @@ impl<T> Default for Chunks<T> {
     }
 }
 
-impl<T> Chunks<T> {
-    pub(crate) const fn len(&self) -> usize {
+impl<T, const PIECE: usize> Chunks<T, PIECE> {
+    /// Values there are.
+    pub const fn len(&self) -> usize {
         self.len
     }
 
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Values it may take memory for.
-    pub(crate) const fn capacity(&self) -> usize {
+    pub const fn capacity(&self) -> usize {
         self.capacity
     }
 
     /// It may take memory for so many more than it has.
-    pub(crate) fn reserve_exact(&mut self, more: usize) {
+    pub fn reserve_exact(&mut self, more: usize) {
         self.capacity = self.capacity.max(self.len + more);
     }
 
+    /// The value at a place.
     #[inline]
-    pub(crate) fn get(&self, at: usize) -> Option<&T> {
+    pub fn get(&self, at: usize) -> Option<&T> {
         self.pieces.get(at / PIECE)?.get(at % PIECE)
     }
 
+    /// The same, to be changed.
     #[inline]
-    pub(crate) fn get_mut(&mut self, at: usize) -> Option<&mut T> {
+    pub fn get_mut(&mut self, at: usize) -> Option<&mut T> {
         self.pieces.get_mut(at / PIECE)?.get_mut(at % PIECE)
     }
 
     /// Adds a value, for which there should be capacity.
-    pub(crate) fn push(&mut self, value: T) {
+    pub fn push(&mut self, value: T) {
         let in_piece = self.len % PIECE;
         if in_piece == 0 {
             self.pieces.push(Vec::new());
@@ -69,8 +74,10 @@ mod tests {
 
     #[test]
     fn what_was_put_is_there_and_no_more_room_is_taken_than_said() {
+        const PIECE: usize = 512;
         let mut list = Chunks::default();
-        let taken = |list: &Chunks<usize>| list.pieces.iter().map(Vec::capacity).sum::<usize>();
+        let taken =
+            |list: &Chunks<usize, PIECE>| list.pieces.iter().map(Vec::capacity).sum::<usize>();
         for value in 0..5 * PIECE / 2 {
             if list.len() == list.capacity() {
                 list.reserve_exact(list.len().clamp(16, 700));
