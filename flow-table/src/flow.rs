@@ -4,6 +4,10 @@
 //! the detectors have not been told yet stands with the table.
 
 mod common;
+mod name;
+mod rare;
+mod side;
+mod told;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,51 +18,13 @@ use crate::tcp::{Milestones, Tcp};
 use crate::timers::{DNS_INTERVAL, Patience, SYN_TIMEOUT};
 use crate::{ConnState, IpProto, Timestamp, Traffic, ports};
 
-use common::uid;
-pub(crate) use common::{Common, Counts, PendingSlot, Rare, Resumed, Told};
+use name::uid;
 
-/// Which end of a flow.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum Side {
-    /// Who opened it.
-    Orig,
-    /// Who was asked.
-    Resp,
-}
+pub(crate) use common::{Common, Counts, PendingSlot};
+pub(crate) use rare::{Rare, Resumed};
+pub(crate) use told::Told;
 
-impl Side {
-    /// The other end.
-    #[must_use]
-    pub const fn peer(self) -> Self {
-        match self {
-            Self::Orig => Self::Resp,
-            Self::Resp => Self::Orig,
-        }
-    }
-}
-
-/// One value for each end.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
-pub struct PerSide<T> {
-    /// The originator's.
-    pub orig: T,
-    /// The responder's.
-    pub resp: T,
-}
-
-impl<T> PerSide<T> {
-    /// The value of `side`, to change.
-    pub const fn get_mut(&mut self, side: Side) -> &mut T {
-        match side {
-            Side::Orig => &mut self.orig,
-            Side::Resp => &mut self.resp,
-        }
-    }
-
-    pub(crate) const fn swap(&mut self) {
-        std::mem::swap(&mut self.orig, &mut self.resp);
-    }
-}
+pub use side::{PerSide, Side};
 
 /// A flow of some protocol.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -2,29 +2,34 @@
 //!
 //! Flows live in a slab; an index finds them by hash, a wheel finds those whose timers are due.
 //! Timers act at the packet time at which they would have fired had every packet of every flow
-//! come by here, whenever this table gets to look: see [`Clock`].
+//! come by here, whenever this table gets to look: see [`Clock`](crate::Clock).
 
+mod block;
 mod due;
+mod elsewhere;
+mod output;
 mod plain;
+mod room;
 
-use crate::clock::Clock;
 use crate::compact::Slab;
-use crate::conversations::{self, Conversation, Room};
-use crate::event::{FlowEvent, FlowEventKind};
-use crate::eviction::{Rank, Victims};
+use crate::conversations::Room;
+use crate::event::FlowEventKind;
+use crate::eviction::Victims;
 use crate::expiry::{Step, Wheel};
 use crate::flow::{Flow, Kind, PerSide};
 use crate::index::SlotIndex;
-use crate::inspection::{InspectionConfig, Inspections, ProtocolRow};
-use crate::key::{FlowKey, KeyHasher};
+use crate::inspection::{InspectionConfig, Inspections};
+use crate::key::KeyHasher;
 use crate::odd::{Oddities, Seen, Telling};
-use crate::packet::{Body, LinkInfo, Packet};
+use crate::packet::{Body, Packet};
 use crate::prefetch::prefetch;
 use crate::record::{Evicted, FlowRecord, Known};
 use crate::shard::Tells;
 use crate::tell::{Pending, Teller};
-use crate::tunnels::TunnelEvent;
 use crate::{Span, Timestamp, Uid};
+
+pub use block::Block;
+pub use output::{Loss, TableOutput};
 
 /// What a table needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -41,117 +46,6 @@ pub(crate) struct TableConfig {
     pub max_flows: usize,
     /// How they are looked into; the memory is that of one table.
     pub inspection: InspectionConfig,
-}
-
-/// What tables hand out: in packet order within a flow, in no order across flows.
-#[derive(Debug, Default)]
-pub struct TableOutput {
-    /// For the detectors.
-    pub events: Vec<FlowEvent>,
-    /// For conn.log.
-    pub records: Vec<FlowRecord>,
-    /// Flows that are still open, as they stood at their `end`.
-    pub open: Vec<FlowRecord>,
-    /// Tunnels that began or ended.
-    pub tunnels: Vec<TunnelEvent>,
-    /// For the logs of protocols.
-    pub protocols: Vec<ProtocolRow>,
-    /// The same of flows that go on elsewhere: as they stood there, for whom the rest does not come.
-    pub unfinished: Vec<ProtocolRow>,
-    /// Flows that go on elsewhere, with what looks into them.
-    pub conversations: Vec<Conversation>,
-    /// Flows that went on from elsewhere.
-    pub resumed: u64,
-    /// Flows that go on elsewhere, but are not kept for want of room.
-    pub not_kept: u64,
-    /// Flows that had to leave for want of room.
-    pub evicted: u64,
-    /// Flows that are not looked into any more for want of room.
-    pub given_up: u64,
-    /// Segments that came too early and could not be held for want of room.
-    pub not_held: u64,
-    /// Acknowledgements of something new in established flows of TCP since the last of `losses`.
-    pub acks: u64,
-    /// Of them, those of something that was never seen.
-    pub gaps: u64,
-    /// The same of each part of [`PART`](crate::PART), by a time in it.
-    pub losses: Vec<(Timestamp, Loss)>,
-}
-
-/// How much of what was acknowledged was never seen, by acknowledgements.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Loss {
-    /// All of something new.
-    pub acks: u64,
-    /// Those of something that was never seen.
-    pub gaps: u64,
-}
-
-impl TableOutput {
-    /// Empties it, keeping its memory.
-    pub fn clear(&mut self) {
-        self.events.clear();
-        self.records.clear();
-        self.open.clear();
-        self.tunnels.clear();
-        self.protocols.clear();
-        self.unfinished.clear();
-        self.conversations.clear();
-        self.resumed = 0;
-        self.not_kept = 0;
-        self.evicted = 0;
-        self.given_up = 0;
-        self.not_held = 0;
-        self.acks = 0;
-        self.gaps = 0;
-        self.losses.clear();
-    }
-
-    /// What was counted so far belongs to the part that `time` is in.
-    pub(crate) fn end_part(&mut self, time: Timestamp) {
-        let (acks, gaps) = (
-            std::mem::take(&mut self.acks),
-            std::mem::take(&mut self.gaps),
-        );
-        if acks == 0 {
-            return;
-        }
-        match self.losses.last_mut() {
-            Some((of, loss)) if of.part() == time.part() => {
-                loss.acks += acks;
-                loss.gaps += gaps;
-            }
-            _ => self.losses.push((time, Loss { acks, gaps })),
-        }
-    }
-}
-
-/// What the packets of a block have in common.
-#[derive(Clone, Copy, Debug)]
-pub struct Block<'a> {
-    /// Packet time at each.
-    pub clock: Clock<'a>,
-    /// The tunnels they came through.
-    pub parents: &'a [FlowKey],
-    /// What their link layers said, where that is asked for.
-    pub links: &'a [LinkInfo],
-    /// The bytes they were read in: [`Packet::payload`] lies there.
-    pub bytes: &'a [u8],
-    /// Datagrams that were put together from fragments.
-    pub beside: &'a [u8],
-}
-
-impl<'a> Block<'a> {
-    /// Packets of which nothing more is known than packet time at each.
-    pub const fn new(clock: Clock<'a>) -> Self {
-        Self {
-            clock,
-            parents: &[],
-            links: &[],
-            bytes: &[],
-            beside: &[],
-        }
-    }
 }
 
 /// The flows of one slice.
@@ -315,25 +209,6 @@ impl FlowTable {
         self.file(slot);
     }
 
-    /// Goes on with what was kept elsewhere, if it is sound and there is room.
-    pub(crate) fn adopt(&mut self, conversation: &Conversation) -> bool {
-        let Some((mut flow, inspection)) = conversation.read() else {
-            return false;
-        };
-        if self.len() >= self.config.max_flows || !self.inspections.has_room() {
-            return false;
-        }
-        let hash = self.hasher.hash(conversation.key());
-        flow.go_on();
-        self.wheel.begin(conversation.at());
-        let slot = self.insert(flow, hash);
-        if let Some(flow) = self.flows.get_mut(slot) {
-            self.inspections.adopt(slot, flow, inspection);
-        }
-        self.file(slot);
-        true
-    }
-
     /// Its flows: their uids and where they are.
     pub(crate) fn uids(&self) -> impl Iterator<Item = (Uid, u32)> {
         (0..self.flows.slots()).filter_map(|slot| {
@@ -350,41 +225,6 @@ impl FlowTable {
     /// The input is over: the flow in `slot` leaves at `now`.
     pub(crate) fn end(&mut self, slot: u32, now: Timestamp, out: &mut TableOutput) {
         self.remove(slot, now, Evicted::No, out);
-    }
-
-    /// The input is over, and goes on elsewhere: the flow in `slot` leaves at `now`, and is kept with what
-    /// looks into it. The rows that it has by now are for whom the rest does not come.
-    pub(crate) fn suspend(&mut self, slot: u32, now: Timestamp, out: &mut TableOutput) {
-        let Some((mut flow, inspection)) = self.kept(slot, out) else {
-            return self.end(slot, now, out);
-        };
-        let (rows, events) = (out.protocols.len(), out.events.len());
-        self.end(slot, now, out);
-        let unfinished = out.protocols.drain(rows..);
-        if flow.is_as_before() {
-            // All of that was told elsewhere.
-            drop(unfinished);
-            out.events.truncate(events);
-        } else {
-            out.unfinished.extend(unfinished);
-        }
-        let events = u32::try_from(out.events.len() - events).unwrap_or(u32::MAX);
-        flow.common.suspend(self.config.seed, events);
-        let kept = Conversation::of(&flow, inspection, now);
-        out.conversations.extend(kept);
-    }
-
-    /// What is to be kept of the flow in `slot`, if it may go on and there is room.
-    fn kept(&mut self, slot: u32, out: &mut TableOutput) -> Option<(Flow, Option<Vec<u8>>)> {
-        let flow = self.flows.get(slot).filter(|flow| flow.may_go_on())?;
-        let inspection = self.inspections.under_way(slot);
-        if inspection.is_none() && !self.inspections.may_begin(flow) {
-            return None;
-        }
-        let bytes = inspection.map(conversations::kept).transpose().ok();
-        let kept = bytes.filter(|bytes| self.room.take(bytes.as_deref()));
-        out.not_kept += u64::from(kept.is_none());
-        Some((flow.clone(), kept?))
     }
 
     #[inline(never)]
@@ -523,47 +363,6 @@ impl FlowTable {
             config: &self.config,
             pending: &mut self.pending,
             out,
-        }
-    }
-
-    /// The flow to leave next, if there is any.
-    fn victim(&mut self) -> Option<u32> {
-        let flows = &self.flows;
-        let rank_of = |slot| {
-            let flow: &Flow = flows.get(slot)?;
-            Some(Rank {
-                answered: !flow.is_unanswered(),
-                last: flow.common.last,
-            })
-        };
-        let victim = self.victims.next(rank_of).or_else(|| {
-            let name_of = |slot| {
-                let flow: Option<&Flow> = flows.get(slot);
-                flow.map_or(0, |flow| self.hasher.hash(&flow.common.key()))
-            };
-            self.victims.choose(flows.slots(), rank_of, name_of);
-            self.victims.next(rank_of)
-        });
-        // Its turn comes when this table is full again: not before, but then at once.
-        if let Some(slot) = self.victims.peek() {
-            self.prefetch_slot(slot);
-            self.prefetch_index_of(slot);
-        }
-        victim
-    }
-
-    /// Evicts a flow if the table is full.
-    fn make_room(&mut self, clock: &Clock<'_>, now: Timestamp, out: &mut TableOutput) {
-        if self.len() < self.config.max_flows {
-            return;
-        }
-        self.advance_to(clock, now, out);
-        if self.len() < self.config.max_flows {
-            return;
-        }
-        if let Some(slot) = self.victim() {
-            self.evicted = Some(now);
-            self.remove(slot, now, Evicted::Yes, out);
         }
     }
 }

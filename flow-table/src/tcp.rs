@@ -2,50 +2,32 @@
 //! (`docs/conn-log.md`, A.4 to A.11).
 //!
 //! [`Tcp::segment`] is the whole story, in the order that decides corner cases; what each end
-//! knows is in [`end`], bytes that went missing in [`delivery`].
+//! knows is in [`end`], how its state moves in [`step`], bytes that went missing in [`delivery`],
+//! the end of it all in [`close`], and what conn.log says in [`letters`] and [`told`].
 
+mod close;
 mod delivery;
 mod end;
+mod letters;
 mod odd;
 mod step;
+mod told;
 
 #[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use crate::compact::fold;
 use crate::flow::Common;
-use crate::odd::Oddities;
 use crate::packet::{Segment, TcpFlags};
-use crate::timers::{ATTEMPT_DELAY, CLOSE_DELAY, Patience, SESSION_TIMER};
-use crate::{ConnState, Side, Timestamp, ports};
+use crate::timers::{ATTEMPT_DELAY, Patience};
+use crate::{Side, Timestamp, ports};
 
 use delivery::{Above, stretches};
 use end::{Did, EndState, TcpEnd};
+use letters::{ONLY_SYN_ACK, Seen};
 
-/// The history of a flow of which only a SYN-ACK was seen.
-const ONLY_SYN_ACK: &[u8] = b"H";
-
-/// Letters that stand at most once for each end.
-#[derive(Clone, Copy, Default, Debug, Serialize, Deserialize)]
-struct Seen(u8);
-
-impl Seen {
-    const SYN: u8 = 1;
-    const FIN: u8 = 2;
-    const RST: u8 = 4;
-    const DATA: u8 = 8;
-    const ACK: u8 = 16;
-    const FIN_RST: u8 = 32;
-    const MULTI: u8 = 64;
-    /// Whether a packet of this end went through (not a history letter).
-    const PACKET: u8 = 128;
-
-    const fn has(self, what: u8) -> bool {
-        self.0 & what != 0
-    }
-}
+pub(crate) use told::Milestones;
 
 /// A TCP flow's state.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -66,23 +48,6 @@ enum Is {
     CloseDeferred = 4,
     /// Something about it was odd.
     Odd = 8,
-}
-
-/// What a segment made known that detectors hear of at once.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(crate) struct Milestones {
-    /// The responder sent something that is no reset.
-    pub answered: bool,
-    /// The originator acknowledged the responder's SYN.
-    pub completed: bool,
-    /// The responder reset the originator's attempt.
-    pub refused: bool,
-    /// What is odd about it.
-    pub odd: Oddities,
-    /// It acknowledged something in the middle of an established flow.
-    pub acked: bool,
-    /// Some of that was never seen.
-    pub missed: bool,
 }
 
 impl Tcp {
@@ -298,10 +263,6 @@ impl Tcp {
         me.take_plain(peer, seg, apart)
     }
 
-    fn both_closed(&self) -> bool {
-        self.end(Side::Orig).did(Did::Close) && self.end(Side::Resp).did(Did::Close)
-    }
-
     fn note_partial(&mut self, side: Side, flags: TcpFlags) {
         if self.seen_mut(side).has(Seen::PACKET) {
             return;
@@ -309,84 +270,6 @@ impl Tcp {
         match side {
             Side::Orig => self.set(Is::Partial, !flags.syn() || flags.ack()),
             Side::Resp => self.set(Is::Partial, self.is(Is::Partial) || !flags.syn()),
-        }
-    }
-
-    /// Adds what stands at most once for each end. Returns whether that turned the flow round:
-    /// one that began with a SYN-ACK and now shows data or an ACK was opened by the other side.
-    fn note_once(&mut self, common: &mut Common, side: Side, what: u8, letter: u8) -> bool {
-        if self.seen_mut(side).has(what) {
-            return false;
-        }
-        let turn = matches!(letter, b'A' | b'D') && common.letters() == ONLY_SYN_ACK;
-        let side = if turn {
-            self.flip(common);
-            common.set_letters(b"^h");
-            side.peer()
-        } else {
-            side
-        };
-        self.seen_mut(side).0 |= what;
-        common.note(side, letter);
-        turn
-    }
-
-    /// Adds a letter again when its packet is not the one that already stands.
-    fn note_again(&mut self, common: &mut Common, side: Side, what: u8, letter: u8, moved: bool) {
-        if self.seen_mut(side).has(what) {
-            if moved {
-                common.note(side, letter);
-            }
-        } else {
-            self.note_once(common, side, what, letter);
-        }
-    }
-
-    fn note_history(
-        &mut self,
-        common: &mut Common,
-        side: Side,
-        seg: &Segment,
-        rel_seq: u64,
-    ) -> bool {
-        let flags = seg.flags;
-        // Only "the same as last time" matters.
-        let rel = fold(rel_seq);
-        let rel_end = fold(rel_seq.saturating_add(seg.len.into()));
-        match (flags.syn(), flags.fin(), flags.rst()) {
-            (false, false, false) if seg.len > 0 => {
-                return self.note_once(common, side, Seen::DATA, b'D');
-            }
-            (false, false, false) if flags.ack() => {
-                return self.note_once(common, side, Seen::ACK, b'A');
-            }
-            (false, false, false) => {}
-            (true, false, false) => {
-                let letter = if flags.ack() { b'H' } else { b'S' };
-                let moved = std::mem::replace(&mut self.end_mut(side).last_syn, rel) != rel;
-                self.note_again(common, side, Seen::SYN, letter, moved);
-            }
-            (false, true, false) => {
-                let moved = std::mem::replace(&mut self.end_mut(side).last_fin, rel_end) != rel_end;
-                self.note_again(common, side, Seen::FIN, b'F', moved);
-            }
-            (false, false, true) => {
-                let moved = std::mem::replace(&mut self.end_mut(side).last_rst, rel) != rel;
-                self.note_again(common, side, Seen::RST, b'R', moved);
-            }
-            (_, true, true) => return self.note_once(common, side, Seen::FIN_RST, b'I'),
-            _ => return self.note_once(common, side, Seen::MULTI, b'Q'),
-        }
-        false
-    }
-
-    fn note_window(&mut self, common: &mut Common, side: Side, seg: &Segment) {
-        let telling = seg.window == 0
-            && !seg.flags.rst()
-            && self.state(side.peer()) != EndState::Closed
-            && self.state(side) != EndState::Reset;
-        if telling && self.end_mut(side).zero_windows.count() {
-            common.note(side, b'W');
         }
     }
 
@@ -441,47 +324,6 @@ impl Tcp {
         }
     }
 
-    fn data_pending(&self, common: &Common, side: Side) -> bool {
-        let above = stretches(common.rare.as_deref(), side.peer());
-        let held = !above.is_empty() || self.end(side.peer()).delivery.has_unacked();
-        self.end(side).data_pending(held)
-    }
-
-    /// Completes a close that waited for missing bytes, once they came or were given up.
-    fn check_eof(&mut self, common: &mut Common, side: Side) {
-        let end = self.end(side);
-        let closing = end.did(Did::Fin) || matches!(end.state, EndState::Closed | EndState::Reset);
-        if end.did(Did::Eof) || !closing || self.data_pending(common, side) {
-            return;
-        }
-        self.end_mut(side).note(Did::Eof);
-        if self.is(Is::CloseDeferred) {
-            self.close(common, side);
-            self.set(Is::CloseDeferred, false);
-        }
-    }
-
-    /// `side` is done: the flow leaves the table soon if the other is done too, or never was.
-    fn close(&mut self, common: &mut Common, side: Side) {
-        if self.data_pending(common, side) {
-            self.set(Is::CloseDeferred, true);
-            return;
-        }
-        self.set(Is::CloseDeferred, false);
-        if !self.end_mut(side).note(Did::Close) {
-            return;
-        }
-        let peer = self.end(side.peer());
-        if self.state(side) == EndState::Reset
-            || peer.did(Did::Close)
-            || peer.state == EndState::Inactive
-        {
-            common.timers.arm_delete(common.last + CLOSE_DELAY);
-        } else if self.end(side).prev_state() != EndState::Inactive {
-            common.timers.arm_expire(common.last + SESSION_TIMER);
-        }
-    }
-
     /// Arms what follows from a change of state.
     fn set_state(&mut self, common: &mut Common, side: Side, state: EndState) {
         let peer_in_handshake = self.state(side.peer()).is_handshake();
@@ -506,25 +348,6 @@ impl Tcp {
         }
     }
 
-    /// The attempt timer fired: whether the flow leaves the table.
-    pub(crate) fn attempt_failed(&self) -> bool {
-        self.is_active()
-            && matches!(
-                self.state(Side::Orig),
-                EndState::SynSent | EndState::SynAckSent
-            )
-            && self.state(Side::Resp) == EndState::Inactive
-    }
-
-    /// An expire timer fired after the flow lingered: whether it leaves the table.
-    pub(crate) fn has_expired(&self) -> bool {
-        let (orig, resp) = (self.end(Side::Orig), self.end(Side::Resp));
-        let any = |state| orig.state == state || resp.state == state;
-        let one_closed = orig.did(Did::Close) || resp.did(Did::Close);
-        (one_closed && (self.both_closed() || any(EndState::Reset) || any(EndState::Inactive)))
-            || (orig.state == EndState::Inactive && resp.state == EndState::Inactive)
-    }
-
     /// Whether a segment may yet turn the flow round: it began with a SYN-ACK, or with segments
     /// that say nothing at all, and nothing has told since who opened it.
     pub(crate) fn may_turn(&self, history: &[u8]) -> bool {
@@ -533,78 +356,4 @@ impl Tcp {
             || (self.state(Side::Orig) == EndState::SynAckSent
                 && self.state(Side::Resp) == EndState::Inactive)
     }
-
-    /// Whether its own timers still mean something.
-    pub(crate) const fn is_active(&self) -> bool {
-        !self.is(Is::Inactive)
-    }
-
-    /// Nothing but an attempt so far: the first to go when the table is full.
-    pub(crate) fn is_unanswered(&self) -> bool {
-        self.state(Side::Orig).is_handshake() && self.state(Side::Resp) == EndState::Inactive
-    }
-
-    fn milestones(&self, before: (EndState, EndState), me: Side, seg: &Segment) -> Milestones {
-        let (flags, orig) = (seg.flags, self.state(Side::Orig));
-        match me {
-            Side::Resp if flags.rst() => Milestones {
-                refused: matches!(before.0, EndState::SynSent | EndState::SynAckSent),
-                ..Milestones::default()
-            },
-            Side::Resp => Milestones {
-                answered: true,
-                ..Milestones::default()
-            },
-            Side::Orig => Milestones {
-                completed: flags.ack()
-                    && !flags.rst()
-                    && !flags.syn()
-                    && self.state(Side::Resp) != EndState::Inactive
-                    && !matches!(orig, EndState::SynSent | EndState::SynAckSent),
-                ..Milestones::default()
-            },
-        }
-    }
-
-    /// conn.log's `conn_state` (`docs/conn-log.md`, A.10), first match.
-    pub(crate) fn conn_state(&self, history: &[u8]) -> ConnState {
-        use EndState::{Closed, Established, Inactive, Reset, SynAckSent, SynSent};
-        let (orig, resp) = (self.state(Side::Orig), self.state(Side::Resp));
-        let empty = self.size(Side::Orig) == 0 && self.size(Side::Resp) == 0;
-        match (orig, resp) {
-            (SynSent | SynAckSent, Reset) => ConnState::Rej,
-            (Reset, Reset) if empty => ConnState::Rej,
-            (_, Reset) if orig.is_inactive_or_partial() => ConnState::Rstrh,
-            (_, Reset) => ConnState::Rstr,
-            (Reset, _) if resp.is_inactive_or_partial() => {
-                if is_syn_then_reset(history) {
-                    ConnState::Rstos0
-                } else {
-                    ConnState::Oth
-                }
-            }
-            (Reset, _) => ConnState::Rsto,
-            (Closed, Closed) => ConnState::Sf,
-            (Closed, _) if resp.is_inactive_or_partial() => ConnState::Sh,
-            (Closed, _) => ConnState::S2,
-            (_, Closed) if orig.is_inactive_or_partial() => ConnState::Shr,
-            (_, Closed) => ConnState::S3,
-            (SynSent, Inactive) => ConnState::S0,
-            (Established, Established) => ConnState::S1,
-            _ => ConnState::Oth,
-        }
-    }
-}
-
-/// `\^?S[^HAFGIQ]*R.*`: an optional flip, a SYN, then a RST with nothing of note between.
-fn is_syn_then_reset(history: &[u8]) -> bool {
-    let history = history.strip_prefix(b"^").unwrap_or(history);
-    let Some(rest) = history.strip_prefix(b"S") else {
-        return false;
-    };
-    let quiet = rest
-        .iter()
-        .take_while(|letter| !b"HAFGIQR".contains(letter))
-        .count();
-    rest.get(quiet) == Some(&b'R')
 }

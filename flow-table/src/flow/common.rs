@@ -1,16 +1,15 @@
 //! What every flow has, whatever its protocol: ends, counters, timers, history, name.
 
-use std::net::IpAddr;
-
 use serde::{Deserialize, Serialize};
-use siphasher::sip128::SipHasher13;
 
+use super::name::uid;
+use super::rare::{Rare, Resumed};
+use super::told::Told;
 use super::{PerSide, Side};
-use crate::compact::{Scaled, U48};
+use crate::compact::U48;
 use crate::history::Letters;
-use crate::inspection::Looked;
 use crate::key::{Addr, End, FlowKey, Way};
-use crate::packet::{LinkInfo, Packet, TunnelKind};
+use crate::packet::Packet;
 use crate::timers::{Patience, Timer, Timers};
 use crate::{IpProto, Span, Timestamp, Traffic, Uid};
 
@@ -42,44 +41,6 @@ pub(crate) struct Common {
 /// A slot of the table's list of pending reports, from 1 so that having none costs nothing.
 pub(crate) type PendingSlot = std::num::NonZeroU32;
 
-/// What only some flows have.
-#[derive(Clone, Default, Debug, Serialize, Deserialize)]
-pub(crate) struct Rare {
-    /// The name, where ends and first timestamp do not tell it.
-    pub(super) uid: Option<Uid>,
-    /// Silence does not end the flow before this: a late packet was taken.
-    floor: Timestamp,
-    /// What was told of it by an input before this one.
-    resumed: Option<Box<Resumed>>,
-    /// Since when it had no row as one that is still open, where that is not its beginning.
-    open_since: Option<Timestamp>,
-    /// A history that no longer fits into the flow.
-    letters: Vec<u8>,
-    pub(crate) missed_bytes: u64,
-    /// What kind of tunnel it is, once a packet inside it was seen.
-    #[serde(skip)]
-    pub(crate) carries: Option<TunnelKind>,
-    /// Tunnels it was seen in, in this order.
-    pub(crate) parents: Vec<FlowKey>,
-    /// What the link layer of the first packet said, the originator's address as source.
-    pub(crate) link: Option<LinkInfo>,
-    pub(crate) bad_checksums: PerSide<Scaled>,
-    pub(crate) gaps: PerSide<Scaled>,
-    /// Bytes seen above a hole.
-    pub(crate) above: PerSide<Vec<(u64, u64)>>,
-}
-
-/// What an input before this one told of a flow: its row here tells what came since, and there is none
-/// if nothing did.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Resumed {
-    /// Timestamp of the last packet there that counts for the duration.
-    pub(crate) since: Timestamp,
-    /// What it had moved by then.
-    pub(crate) before: PerSide<Traffic>,
-    pub(crate) missed_bytes: u64,
-}
-
 /// More tunnels around one flow are not remembered.
 const MAX_PARENTS: usize = 8;
 
@@ -88,75 +49,6 @@ const MAX_PARENTS: usize = 8;
 pub(crate) struct Counts {
     pub(crate) packets: U48,
     pub(crate) ip_bytes: U48,
-}
-
-/// How far the detectors were told of it.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
-pub(crate) struct Told {
-    /// Number of the next event; 0 while the flow has not been opened for them.
-    pub(crate) seq: u32,
-    /// Requests answered since the last event.
-    pub(crate) turns: u16,
-    flags: u8,
-}
-
-impl Told {
-    pub(crate) const ANSWERED: u8 = 1;
-    pub(crate) const COMPLETED: u8 = 2;
-    pub(crate) const REFUSED: u8 = 4;
-    /// The originator sent payload, and the responder has not answered it yet.
-    const ASKED: u8 = 8;
-    /// The flow's first packet went against the way of its key as it stands for the uid.
-    const DOWN: u8 = 16;
-    /// Two bits: how far it is with looking into the flow.
-    const LOOKED: u8 = 0x60;
-    const LOOKED_SHIFT: u32 = 5;
-
-    pub(crate) const fn has(self, what: u8) -> bool {
-        self.flags & what != 0
-    }
-
-    pub(crate) const fn has_all(self, what: u8) -> bool {
-        self.flags & what == what
-    }
-
-    pub(crate) const fn note(&mut self, what: u8) {
-        self.flags |= what;
-    }
-
-    const fn forget(&mut self, what: u8) {
-        self.flags &= !what;
-    }
-
-    /// Whether somebody looks into the flow.
-    pub(crate) const fn is_looked_into(self) -> bool {
-        self.flags & Self::LOOKED == 1 << Self::LOOKED_SHIFT
-    }
-
-    /// Whether nobody looked into the flow yet.
-    pub(crate) const fn is_untouched(self) -> bool {
-        self.flags & Self::LOOKED == 0
-    }
-
-    /// How far it is with looking into the flow.
-    pub(crate) const fn looked(self) -> Looked {
-        match (self.flags & Self::LOOKED) >> Self::LOOKED_SHIFT {
-            0 => Looked::Never,
-            1 => Looked::Live,
-            2 => Looked::Over,
-            _ => Looked::Named,
-        }
-    }
-
-    pub(crate) const fn note_looked(&mut self, looked: Looked) {
-        let bits = match looked {
-            Looked::Never => 0,
-            Looked::Live => 1,
-            Looked::Over => 2,
-            Looked::Named => 3,
-        };
-        self.flags = (self.flags & !Self::LOOKED) | (bits << Self::LOOKED_SHIFT);
-    }
 }
 
 impl Common {
@@ -413,127 +305,9 @@ impl Common {
     }
 }
 
-impl Rare {
-    /// What an input before this one told of it, if there was one.
-    pub(crate) fn resumed(&self) -> Option<&Resumed> {
-        self.resumed.as_deref()
-    }
-
-    /// Whether stretches above holes are in order, and apart from each other.
-    fn is_sound(&self) -> bool {
-        let in_order = |stretches: &[(u64, u64)]| {
-            stretches
-                .iter()
-                .all(|(from, to)| from < to && *to <= U48::MAX)
-                && stretches.is_sorted_by(|(_, end), (next, _)| end < next)
-        };
-        in_order(&self.above.orig) && in_order(&self.above.resp)
-    }
-}
-
 const fn reverse(way: Way) -> Way {
     match way {
         Way::Up => Way::Down,
         Way::Down => Way::Up,
-    }
-}
-
-/// Names a flow after its ends, its first packet and a seed: the same on every run.
-pub(super) fn uid(
-    key: &FlowKey,
-    way: Way,
-    ts: Timestamp,
-    now: Timestamp,
-    seed: u64,
-    nth: u64,
-) -> Uid {
-    let hasher = SipHasher13::new_with_keys(seed, 0x666c_6f77_6861_776b);
-    let (from, to) = (key.source(way), key.destination(way));
-    let numbers = [
-        ts.as_nanos().cast_unsigned(),
-        now.as_nanos().cast_unsigned(),
-        nth,
-    ];
-    // The hash is that of all bytes in a row; in one piece it takes them much faster.
-    let hash = match (IpAddr::from(from.addr), IpAddr::from(to.addr)) {
-        (IpAddr::V4(src), IpAddr::V4(dst)) => {
-            let ends = [
-                (u32::from_le_bytes(src.octets()), from.port),
-                (u32::from_le_bytes(dst.octets()), to.port),
-            ];
-            hasher.hash(&short(ends, key.proto(), numbers))
-        }
-        (src, dst) => {
-            let mut bytes = Bytes::default();
-            bytes.end(src, from.port);
-            bytes.end(dst, to.port);
-            bytes.push(&[key.proto().0]);
-            for number in numbers {
-                bytes.push(&number.to_le_bytes());
-            }
-            hasher.hash(bytes.get())
-        }
-    };
-    Uid::from_bits(hash.as_u128())
-}
-
-/// Two addresses and ports, a protocol, two timestamps and a number; of IPv4, and of IPv6.
-const SHORT: usize = 2 * (4 + 2) + 1 + 2 * 8 + 8;
-const MOST: usize = 2 * (16 + 2) + 1 + 2 * 8 + 8;
-
-/// What is hashed of a flow over IPv4, put together in words: a processor that reads a word which
-/// was written in pieces waits for all of them.
-fn short(ends: [(u32, u16); 2], proto: IpProto, numbers: [u64; 3]) -> [u8; SHORT] {
-    let [(src, from), (dst, to)] = ends.map(|(addr, port)| (u64::from(addr), u64::from(port)));
-    let [ts, now, nth] = numbers;
-    let words = [
-        src | from << 32 | dst << 48,
-        dst >> 16 | to << 16 | u64::from(proto.0) << 32 | ts << 40,
-        ts >> 24 | now << 40,
-        now >> 24 | nth << 40,
-        nth >> 24,
-    ];
-    let words = words.map(u64::to_le_bytes);
-    let mut bytes = [0; SHORT];
-    for (byte, from) in bytes.iter_mut().zip(words.as_flattened()) {
-        *byte = *from;
-    }
-    bytes
-}
-
-/// What is hashed of any other flow.
-struct Bytes {
-    memory: [u8; MOST],
-    len: usize,
-}
-
-impl Default for Bytes {
-    fn default() -> Self {
-        Self {
-            memory: [0; MOST],
-            len: 0,
-        }
-    }
-}
-
-impl Bytes {
-    fn end(&mut self, addr: IpAddr, port: u16) {
-        match addr {
-            IpAddr::V4(addr) => self.push(&addr.octets()),
-            IpAddr::V6(addr) => self.push(&addr.octets()),
-        }
-        self.push(&port.to_le_bytes());
-    }
-
-    fn push(&mut self, bytes: &[u8]) {
-        let end = self.len + bytes.len();
-        if let Some(place) = self.memory.get_mut(self.len..end) {
-            place.copy_from_slice(bytes);
-            self.len = end;
-        }
-    }
-
-    fn get(&self) -> &[u8] {
-        self.memory.get(..self.len).unwrap_or_default()
     }
 }

@@ -2,6 +2,8 @@ use proptest::prelude::*;
 
 use super::datagram::Rtp;
 use super::*;
+use crate::IpProto;
+use crate::protocol::Service;
 
 use Side::{Orig, Resp};
 
