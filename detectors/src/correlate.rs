@@ -7,25 +7,24 @@
 
 mod group;
 mod groups;
+mod keys;
 mod made;
 mod member;
 mod saved;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use flow_table::{Span, Timestamp};
 
-use serde::{Deserialize, Serialize};
-
 use crate::board::OpenNow;
 use crate::config::RulesConfig;
-use crate::hash::{IdHash, KeyedHash, join};
+use crate::hash::KeyedHash;
 use crate::rule::{Field, Input, Rule, Source, depths};
 use crate::suppress::Suppressions;
-use crate::{Detection, Finding, RuleCounters, Signal, SignalKind, StableId, Subject};
+use crate::{Detection, Finding, RuleCounters, Signal, SignalKind, Subject};
 use group::{Complete, Group, Outcome};
 use groups::Groups;
+use keys::{GroupKey, Value, detection_id, group_key, key_hash};
 use made::Made;
 use member::Member;
 
@@ -67,15 +66,6 @@ fn common_port(signals: &[Arc<Signal>]) -> Option<u16> {
     let mut ports = signals.iter().filter_map(|signal| signal.subject.dst_port);
     let first = ports.next()?;
     ports.all(|port| port == first).then_some(first)
-}
-
-/// The values that name a group.
-type GroupKey = [Option<Value>; 3];
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-enum Value {
-    Addr(IpAddr),
-    Port(u16),
 }
 
 /// What became of a signal that no suppression marks.
@@ -384,43 +374,6 @@ impl RuleState {
             ..self.counters.clone()
         }
     }
-}
-
-fn value(field: Field, subject: &Subject) -> Option<Value> {
-    match field {
-        Field::SrcIp => subject.src.map(Value::Addr),
-        Field::DstIp => subject.dst.map(Value::Addr),
-        Field::DstPort => subject.dst_port.map(Value::Port),
-    }
-}
-
-/// Nothing if the signal lacks one of the values: then it is not this rule's.
-fn group_key(input: &Input, subject: &Subject) -> Option<GroupKey> {
-    let mut key = GroupKey::default();
-    for (place, field) in key.iter_mut().zip(&input.group_by) {
-        *place = Some(value(*field, subject)?);
-    }
-    Some(key)
-}
-
-fn key_hash(hash: &KeyedHash, key: &GroupKey) -> u64 {
-    key.iter().fold(0, |sum, value| match value {
-        None => join(sum, 0),
-        Some(Value::Addr(addr)) => join(sum, hash.addr(*addr)),
-        Some(Value::Port(port)) => join(sum, hash.bits(u128::from(*port))),
-    })
-}
-
-fn detection_id(rule: &str, key: &GroupKey, signals: &[Arc<Signal>]) -> StableId {
-    let named = key.iter().fold(IdHash::new(rule), |id, value| match value {
-        None => id.number(0),
-        Some(Value::Addr(addr)) => id.addr(Some(*addr)),
-        Some(Value::Port(port)) => id.number(u64::from(*port) + 1),
-    });
-    signals
-        .iter()
-        .fold(named, |id, signal| id.id(signal.id))
-        .finish()
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The command line.
 
-use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +9,9 @@ use detectors::Severity;
 use serde::{Deserialize, Serialize};
 
 use crate::baseline::{Unusable, Wanted};
+pub(crate) use detections::{DetectionsAction, DetectionsArgs, ExportFormat, PickArgs};
 pub(crate) use live::{InterfacesArgs, LiveArgs};
+pub(crate) use rules::{CheckArgs, RulesAction, RulesArgs, RulesTestArgs};
 pub(crate) use suppress::{SuppressAction, SuppressAddArgs, SuppressArgs};
 
 /// Of commands that look at traffic; part of several help texts.
@@ -36,7 +37,9 @@ Exit codes:
     };
 }
 
+mod detections;
 mod live;
+mod rules;
 mod suppress;
 
 /// Where outputs go unless told otherwise.
@@ -343,156 +346,7 @@ pub(crate) enum ProgressWhen {
     Never,
 }
 
-/// Shows what was found
-#[derive(Args, Debug)]
-#[command(after_help = ANSWER_CODES, after_long_help = DETECTIONS_EXAMPLES)]
-pub(crate) struct DetectionsArgs {
-    #[command(subcommand)]
-    pub(crate) action: Option<DetectionsAction>,
-    /// Database to look into [default: flowhawk-out/flowhawk.db]
-    #[arg(long, value_name = "FILE", global = true)]
-    pub(crate) db: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) pick: PickArgs,
-}
-
-const DETECTIONS_EXAMPLES: &str = concat!(
-    "\
-Examples:
-  flowhawk detections --severity high
-      A table of what is high or critical.
-  flowhawk detections show 3f2a
-      Everything about the detection whose id begins with 3f2a.
-  flowhawk detections export --format csv > detections.csv
-
-",
-    answer_codes!()
-);
-
 const ANSWER_CODES: &str = answer_codes!();
-
-#[derive(Subcommand, Debug)]
-pub(crate) enum DetectionsAction {
-    /// A line for each detection; what happens when no action is named
-    List {
-        #[command(flatten)]
-        pick: PickArgs,
-    },
-    /// Everything about one detection: signals, evidence, flows, what to do
-    Show {
-        /// Its id, or as much of the beginning as makes it unique
-        id: String,
-    },
-    /// Writes detections to stdout for other programs
-    Export {
-        /// json: an object on each line; csv: RFC 4180 with a header
-        #[arg(
-            long,
-            value_name = "json|csv",
-            default_value = "json",
-            hide_possible_values = true
-        )]
-        format: ExportFormat,
-        #[command(flatten)]
-        pick: PickArgs,
-    },
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub(crate) enum ExportFormat {
-    Json,
-    Csv,
-}
-
-/// Which detections.
-#[derive(Args, Clone, PartialEq, Default, Debug)]
-#[command(next_help_heading = "Which detections")]
-pub(crate) struct PickArgs {
-    /// Only those at least this severe: low, medium, high, critical
-    #[arg(long, value_name = "SEVERITY", value_parser = severity(), hide_possible_values = true)]
-    pub(crate) severity: Option<Severity>,
-    /// Only those of this rule, such as LM-001
-    #[arg(long, value_name = "ID")]
-    pub(crate) rule: Option<String>,
-    /// Only those about this host, acting or acted upon
-    #[arg(long, value_name = "ADDRESS")]
-    pub(crate) host: Option<IpAddr>,
-    /// Suppressed ones, too
-    #[arg(long)]
-    pub(crate) all: bool,
-}
-
-/// Shows the correlation rules
-#[derive(Args, Debug)]
-#[command(after_help = ANSWER_CODES, after_long_help = RULES_EXAMPLES)]
-pub(crate) struct RulesArgs {
-    #[command(subcommand)]
-    pub(crate) action: Option<RulesAction>,
-    #[command(flatten)]
-    pub(crate) settings: SettingsArgs,
-}
-
-#[derive(Subcommand, Debug)]
-pub(crate) enum RulesAction {
-    /// A line for each rule; what happens when no action is named
-    List,
-    /// The file of one rule
-    Show {
-        /// Its id, such as LM-001
-        rule: String,
-    },
-    /// A page about a rule, in Markdown: what it means, how to check it by hand, how to tune it
-    Page {
-        /// Its id, such as LM-001; without it, a table of all rules
-        rule: Option<String>,
-    },
-    /// What one rule makes of captures: which parts held for whom, and what missed
-    Test(RulesTestArgs),
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct RulesTestArgs {
-    /// Its id, such as LM-001
-    pub(crate) rule: String,
-    /// Captures to replay for it, as for replay
-    #[arg(long, value_name = "FILE", required = true)]
-    pub(crate) capture: Vec<PathBuf>,
-}
-
-const RULES_EXAMPLES: &str = concat!(
-    "\
-Examples:
-  flowhawk rules
-      Which rules there are, built in and those of the default configuration.
-  flowhawk rules --config flowhawk.toml show LM-001 > rules/lm.yml
-      What the configuration makes of a rule, as a file to change.
-  flowhawk rules --config flowhawk.toml test LM-001 --capture office.pcap
-      Which parts of the rule held, with the signals that were seen, and what was missing.
-
-",
-    answer_codes!()
-);
-
-/// Tests a configuration and its rules, and names every problem
-#[derive(Args, Debug)]
-#[command(after_help = ANSWER_CODES, after_long_help = CHECK_EXAMPLES)]
-pub(crate) struct CheckArgs {
-    /// The TOML file; without it, what is built in
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    /// Write every setting with its default to stdout, as a file to start from
-    #[arg(long, conflicts_with = "config")]
-    pub(crate) print_defaults: bool,
-}
-
-const CHECK_EXAMPLES: &str = "\
-Examples:
-  flowhawk check --print-defaults > flowhawk.toml
-  flowhawk check --config flowhawk.toml
-
-Exit codes:
-  0  no problem
-  2  could not start: usage, or a problem in the configuration";
 
 const SEVERITIES: [Severity; 4] = [
     Severity::Low,

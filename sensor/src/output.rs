@@ -17,6 +17,7 @@ mod line;
 mod local;
 mod locks;
 mod log_file;
+mod log_lost;
 mod log_queue;
 mod logs;
 mod notice;

@@ -1,13 +1,14 @@
 //! The main path, read from top to bottom: open every output, then run what is captured through
 //! workers and detection stage into them, then say what came of it.
 
+mod counted;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, bail};
 use crossbeam_channel::{Receiver, bounded, never};
-use detectors::Counters;
 use flow_table::protocol::http::Measure;
 use flow_table::{
     Checksums, End, FlowConfig, FragmentConfig, InspectionConfig, KEY_GROUPS, Links, Tells,
@@ -22,14 +23,14 @@ use crate::findings::Tally;
 use crate::messages::{Event, Message};
 use crate::output::{
     Archive, Crowd, Existing, FindingSender, Keep, Logs, OutputDir, Outputs, ReceiverTally,
-    Receivers, Rotation, RunRecord, Sink, Upkeep, log_queue,
+    Receivers, Rotation, Sink, Upkeep, log_queue,
 };
 use crate::pins::Pins;
-use crate::pipeline::{
-    self, HandOut, Settings, Source, Stage, StageOutputs, StageTotals, ToStage, Totals,
-};
+use crate::pipeline::{self, HandOut, Settings, Source, Stage, StageOutputs, ToStage, Totals};
 use crate::progress::{Live, Progress};
-use crate::summary::{self, Dropped, RunSummary};
+use crate::summary;
+
+use counted::Counted;
 
 /// uids of replay derive from this: the same on every run.
 const REPLAY_SEED: u64 = 0x5eed_0f10_0717_4a3e;
@@ -368,96 +369,4 @@ fn written(common: &CommonArgs, dir: &OutputDir) -> Vec<String> {
         .chain(common.output.findings.files())
         .map(|path| path.display().to_string())
         .collect()
-}
-
-/// Everything that was counted in a run.
-struct Counted<'a> {
-    totals: &'a Totals,
-    stage: StageTotals,
-    detectors: &'a Counters,
-    heard: &'a Heard,
-    live: &'a Live,
-}
-
-impl Counted<'_> {
-    fn summary(&self) -> RunSummary {
-        let Totals {
-            packets,
-            bytes,
-            first,
-            last,
-            dropped,
-            ..
-        } = self.totals;
-        RunSummary {
-            packets: *packets,
-            bytes: *bytes,
-            flows: self.stage.flows,
-            first: *first,
-            last: first.map(|_| *last),
-            dropped: dropped
-                .iter()
-                .map(|(reason, packets, bytes)| Dropped {
-                    reason: reason.name(),
-                    packets,
-                    bytes,
-                })
-                .collect(),
-            counters: self.counters(),
-            ..RunSummary::default()
-        }
-    }
-
-    fn record(&self, job: &Job<'_>) -> RunRecord {
-        let Totals {
-            packets,
-            bytes,
-            first,
-            last,
-            dropped,
-            ..
-        } = self.totals;
-        let reasons = dropped.iter().filter(|(_, packets, _)| *packets > 0);
-        let dropped =
-            reasons.map(|(reason, packets, _)| (format!("dropped.{}", reason.name()), packets));
-        RunRecord {
-            command: job.command,
-            config_digest: job.config.digest(),
-            inputs: job
-                .inputs
-                .iter()
-                .map(|file| file.display().to_string())
-                .collect(),
-            first: *first,
-            last: first.map(|_| *last),
-            packets: *packets,
-            bytes: *bytes,
-            flows: self.stage.flows,
-            counters: self.counters().into_iter().chain(dropped).collect(),
-        }
-    }
-
-    fn counters(&self) -> Vec<(String, u64)> {
-        let mut counters = vec![
-            ("packets processed".to_owned(), self.totals.processed),
-            ("flow events".to_owned(), self.stage.events),
-            ("protocol rows".to_owned(), self.stage.protocol_rows),
-            ("flows evicted".to_owned(), self.stage.evicted),
-            ("inspections given up".to_owned(), self.stage.given_up),
-            ("early segments not held".to_owned(), self.stage.not_held),
-            ("conversations gone on with".to_owned(), self.stage.resumed),
-            ("conversations kept".to_owned(), self.stage.kept),
-            ("conversations not kept".to_owned(), self.stage.not_kept),
-        ];
-        let logs = &self.live.logs;
-        counters.push(("log rows left out".to_owned(), logs.lost()));
-        let inner = self.totals.inner_dropped.iter();
-        let inner = inner.filter(|(_, packets, _)| *packets > 0);
-        counters.extend(
-            inner.map(|(reason, packets, _)| (format!("{} in tunnels", reason.name()), packets)),
-        );
-        counters.extend(self.heard.counters.iter().cloned());
-        counters.extend(self.detectors.named());
-        counters
-    }
 }

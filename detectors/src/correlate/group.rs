@@ -7,9 +7,10 @@ use flow_table::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::groups::{Age, Worth};
+use super::keys::value;
 use super::made::Made;
 use super::member::{Member, What};
-use super::{Limits, Note, value};
+use super::{Limits, Note};
 use crate::rule::{Logic, Rule, Step};
 use crate::{Detection, RuleInfo, Severity, Signal, StableId};
 

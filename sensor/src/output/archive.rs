@@ -14,7 +14,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use flow_table::{Span, Timestamp};
 
-use super::logs::LogLost;
+use super::log_lost::LogLost;
 use super::shelf::{Keep, Shelf};
 use super::zeek::stamp;
 use super::{Every, OutputDir};

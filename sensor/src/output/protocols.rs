@@ -8,7 +8,7 @@ use flow_table::protocol::dhcp::{DhcpRecord, Transactions};
 use flow_table::{FlowRecord, ProtocolRow, Timestamp, Uid};
 
 use super::fields::{FLOW, Fields};
-use super::logs::LogLost;
+use super::log_lost::LogLost;
 use super::zeek::{Column, ZeekLog};
 use super::{
     Notice, OutputDir, capture_loss, dhcp, dns, files, ftp, http, known, notice, ntp, quic, smtp,

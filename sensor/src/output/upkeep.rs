@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, never, tick};
 use flow_table::Span;
 
 use super::Notice;
-use super::logs::LogLost;
+use super::log_lost::LogLost;
 use crate::messages::{Event, say};
 
 /// How long a row may wait to be written.
