@@ -13,7 +13,7 @@ pub struct Block<'a> {
     pub parents: &'a [FlowKey],
     /// What their link layers said, where that is asked for.
     pub links: &'a [LinkInfo],
-    /// The bytes they were read in: [`Packet::payload`] lies there.
+    /// The bytes they were read in: [`Packet::payload`](crate::Packet::payload) lies there.
     pub bytes: &'a [u8],
     /// Datagrams that were put together from fragments.
     pub beside: &'a [u8],

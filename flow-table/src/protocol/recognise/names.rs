@@ -130,7 +130,7 @@ impl Protocol {
     }
 
     /// Whether it may go over to TLS in midstream, by STARTTLS or the like: who recognised it
-    /// should look for [a hello](is_client_hello) at the beginning of segments.
+    /// should look for [a hello](super::is_client_hello) at the beginning of segments.
     pub const fn may_start_tls(self) -> bool {
         matches!(
             self,
