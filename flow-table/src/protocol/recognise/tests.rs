@@ -14,7 +14,7 @@ const fn is(protocol: Protocol) -> Verdict {
     Verdict::Is(protocol)
 }
 
-const TEXT: [Case; 28] = [
+const TEXT: [Case; 29] = [
     (
         "HTTP",
         &[(Orig, b"GET / HTTP/1.1\r\n")],
@@ -162,6 +162,18 @@ const TEXT: [Case; 28] = [
         &[(Resp, b":irc.example NOTICE AUTH :hi\r\n")],
         6667,
         is(Protocol::Irc),
+    ),
+    (
+        "a name longer than a server of IRC has",
+        &[
+            (Orig, b"what is your name?\r\n"),
+            (
+                Resp,
+                b":0123456789012345678901234567890123456789012345678901234567890123456789 NOTICE x",
+            ),
+        ],
+        6667,
+        Verdict::Unknown,
     ),
     (
         "a word of HTTP",

@@ -231,14 +231,17 @@ fn signs_in(bytes: &[u8]) -> Match {
 
 /// `:server 001 …` or `:server NOTICE …`.
 fn irc_prefix(bytes: &[u8]) -> Match {
+    /// Of a server and a space (RFC 2812, 1.1).
+    const MAX_NAME: usize = 64;
     const REPLIES: Words = Words::of(&[
         b"001 ", b"020 ", b"NOTICE ", b"CAP ", b"451 ", b"433 ", b"670 ",
     ]);
     let [b':', rest @ ..] = bytes else {
         return begins(bytes, b":");
     };
-    let Some(space) = rest.iter().position(|byte| *byte == b' ') else {
-        return if rest.len() < 64 {
+    let name = rest.get(..MAX_NAME).unwrap_or(rest);
+    let Some(space) = name.iter().position(|byte| *byte == b' ') else {
+        return if rest.len() < MAX_NAME {
             Match::Maybe
         } else {
             Match::No
