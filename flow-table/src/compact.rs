@@ -47,6 +47,11 @@ fn words(value: u64) -> [u16; 4] {
 pub(crate) struct Scaled([u8; 3]);
 
 impl Scaled {
+    /// Whether the next gets a letter.
+    pub(crate) fn tells_next(mut self) -> bool {
+        self.count()
+    }
+
     /// Counts one more; whether it gets a letter.
     pub(crate) fn count(&mut self) -> bool {
         const MAX: u32 = 0xff_ffff;
@@ -160,6 +165,11 @@ mod tests {
         let mut scaled = Scaled::default();
         let at: Vec<u32> = (1..=100_000).filter(|_| scaled.count()).collect();
         assert_eq!(at, [1, 10, 100, 1_000, 10_000, 100_000]);
+        let mut scaled = Scaled::default();
+        for _ in 0..101 {
+            let told = scaled.tells_next();
+            assert_eq!(scaled.count(), told);
+        }
         let mut full = Scaled([0xff; 3]);
         assert!(!full.count() && !full.count());
     }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::compact::U48;
 use crate::odd::{Oddities, Oddity};
 use crate::packet::{Body, Datagram, LinkInfo, Message, Packet, TcpFlags};
-use crate::tcp::{Milestones, Tcp};
+use crate::tcp::{Acked, Milestones, Tcp};
 use crate::timers::{DNS_INTERVAL, Patience, SYN_TIMEOUT};
 use crate::{ConnState, IpProto, Timestamp, Traffic, ports};
 
@@ -186,10 +186,9 @@ impl Flow {
     }
 
     /// Takes a packet that changes no more than what it moved, as [`Self::take`] would, where the
-    /// detectors need not hear of it. Returns whether it acknowledged anything new; any other has
-    /// changed nothing.
+    /// detectors need not hear of it. Returns what it acknowledged; any other has changed nothing.
     #[inline]
-    pub(crate) fn take_plain(&mut self, packet: &Packet) -> Option<bool> {
+    pub(crate) fn take_plain(&mut self, packet: &Packet) -> Option<Acked> {
         let Self { common, kind } = self;
         if common.told.seq == 0 {
             return None;
@@ -210,7 +209,7 @@ impl Flow {
             if !told || !udp.take_plain(from, datagram) {
                 return None;
             }
-            (datagram.len, false)
+            (datagram.len, Acked::default())
         } else {
             return None;
         };

@@ -299,8 +299,7 @@ impl FlowTable {
             teller.tell_milestones(flow, milestones, now);
         }
         let (looks, odd) = (Inspections::want(flow, packet), milestones.odd);
-        out.acks += u64::from(milestones.acked);
-        out.gaps += u64::from(milestones.missed);
+        out.count(milestones.acked);
         // Nearly every packet only puts off what is due, and the wheel need not know.
         let after = flow.common.pending;
         if flow.common.due() < own || (pending.is_none() && after.is_some()) {

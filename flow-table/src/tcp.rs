@@ -23,11 +23,11 @@ use crate::packet::{Segment, TcpFlags};
 use crate::timers::{ATTEMPT_DELAY, Patience};
 use crate::{Side, Timestamp, ports};
 
-use delivery::{Above, stretches};
+use delivery::Above;
 use end::{Did, EndState, TcpEnd};
 use letters::{ONLY_SYN_ACK, Seen};
 
-pub(crate) use told::Milestones;
+pub(crate) use told::{Acked, Milestones};
 
 /// A TCP flow's state.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -172,9 +172,9 @@ impl Tcp {
         let before = (self.state(Side::Orig), self.state(Side::Resp));
         let (now_me, closes) = self.step(common, me, from, seg, ts);
         me = now_me;
-        let (mut acked, mut missed) = (false, false);
+        let mut acked = Acked::default();
         if let Some(rel_ack) = rel_ack {
-            (acked, missed) = self.deliver_ack(common, me.peer(), rel_ack);
+            acked = self.deliver_ack(common, me.peer(), rel_ack);
         }
         self.seen_mut(me).0 |= Seen::PACKET;
         if relative.is_some() && self.take_payload(common, me, seg, rel_seq) {
@@ -191,7 +191,6 @@ impl Tcp {
         let milestones = Milestones {
             odd,
             acked,
-            missed,
             ..milestones
         };
         (me, milestones)
@@ -236,15 +235,15 @@ impl Tcp {
     }
 
     /// Takes a segment in the middle of an established flow, in order and telling nothing new: for
-    /// nearly every one [`Self::segment`] would come to no more than this. Returns whether it
-    /// acknowledged anything new; any other segment has changed nothing.
+    /// nearly every one [`Self::segment`] would come to no more than this. Returns what it
+    /// acknowledged; any other segment has changed nothing.
     #[inline]
     pub(crate) fn take_plain(
         &mut self,
-        common: &Common,
+        common: &mut Common,
         from: Side,
         seg: &Segment,
-    ) -> Option<bool> {
+    ) -> Option<Acked> {
         let ([orig, resp], [seen_orig, seen_resp]) = (&mut self.ends, self.seen);
         let (me, peer, seen) = match from {
             Side::Orig => (orig, resp, seen_orig),
@@ -256,11 +255,17 @@ impl Tcp {
             && seg.window != 0
             && (seg.whole || self.flags & Is::Odd as u8 != 0)
             && seen.0 & (Seen::PACKET | letter) == Seen::PACKET | letter;
-        let apart = || !stretches(common.rare.as_deref(), from).is_empty();
         if !tells_nothing {
             return None;
         }
-        me.take_plain(peer, seg, apart)
+        let (new, missed) = me.take_plain(peer, seg, from, common.rare.as_deref())?;
+        if missed > 0 {
+            Self::note_gaps(common, from.peer(), missed, 1);
+        }
+        Some(Acked {
+            new,
+            missed: missed > 0,
+        })
     }
 
     fn note_partial(&mut self, side: Side, flags: TcpFlags) {
@@ -289,9 +294,9 @@ impl Tcp {
         rel_ack
     }
 
-    /// Everything `side` sent below `rel_ack` arrived: what of it we never saw is a gap. Returns
-    /// whether that is something new of which gaps would count, and whether there were any.
-    fn deliver_ack(&mut self, common: &mut Common, side: Side, rel_ack: u64) -> (bool, bool) {
+    /// Everything `side` sent below `rel_ack` arrived: what of it we never saw is a gap, where gaps
+    /// count.
+    fn deliver_ack(&mut self, common: &mut Common, side: Side, rel_ack: u64) -> Acked {
         let clean = self.ends.iter().all(TcpEnd::is_clean);
         let partial = self.is(Is::Partial);
         let end = self.end_mut(side);
@@ -310,9 +315,13 @@ impl Tcp {
             Self::note_gaps(common, side, missed, gaps);
         }
         self.check_eof(common, side);
-        (clean && new, clean && gaps > 0)
+        Acked {
+            new: clean && new,
+            missed: clean && gaps > 0,
+        }
     }
 
+    #[inline(never)]
     fn note_gaps(common: &mut Common, side: Side, missed: u64, gaps: u32) {
         let rare = common.rare();
         rare.missed_bytes = rare.missed_bytes.saturating_add(missed);

@@ -32,6 +32,14 @@ pub struct PerSide<T> {
 }
 
 impl<T> PerSide<T> {
+    /// The value of `side`.
+    pub(crate) const fn of(&self, side: Side) -> &T {
+        match side {
+            Side::Orig => &self.orig,
+            Side::Resp => &self.resp,
+        }
+    }
+
     /// The value of `side`, to change.
     pub const fn get_mut(&mut self, side: Side) -> &mut T {
         match side {

@@ -5,6 +5,7 @@ use crate::conversations::Conversation;
 use crate::event::FlowEvent;
 use crate::inspection::ProtocolRow;
 use crate::record::FlowRecord;
+use crate::tcp::Acked;
 use crate::tunnels::TunnelEvent;
 
 /// What tables hand out: in packet order within a flow, in no order across flows.
@@ -69,6 +70,13 @@ impl TableOutput {
         self.acks = 0;
         self.gaps = 0;
         self.losses.clear();
+    }
+
+    /// Counts what a segment acknowledged.
+    #[inline]
+    pub(super) fn count(&mut self, acked: Acked) {
+        self.acks += u64::from(acked.new);
+        self.gaps += u64::from(acked.missed);
     }
 
     /// What was counted so far belongs to the part that `time` is in.

@@ -42,7 +42,7 @@ impl FlowTable {
         let Some(acked) = flow.take_plain(packet) else {
             return false;
         };
-        out.acks += u64::from(acked);
+        out.count(acked);
         let looks = Inspections::want(flow, packet);
         if let Some((own, before)) = first {
             remember(&mut self.pending, flow, before, now);

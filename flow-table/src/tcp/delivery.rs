@@ -29,6 +29,8 @@ pub(super) struct Delivery {
     trimmed: U48,
 }
 
+/// What the first acknowledgement of a flow picked up midstream may name without a gap.
+const FIRST_ACK: u64 = 2;
 /// More bytes than can be told.
 const ABANDONED: u64 = u64::MAX;
 
@@ -118,17 +120,25 @@ impl Delivery {
         self.next = U48::new(reached);
     }
 
-    /// Where an acknowledgement of everything below `seq` moves what need not be kept, if all of that
-    /// was delivered.
+    /// Whether an acknowledgement of everything below `seq` is for anything new.
     #[inline]
-    pub(super) fn plain_acked(&self, seq: u64) -> Option<u64> {
-        let trimmed = self.trimmed.get();
-        (seq <= self.next() && trimmed != U48::MAX).then_some(trimmed.max(seq))
+    pub(super) fn is_new(&self, seq: u64) -> bool {
+        seq > self.trimmed.get()
+    }
+
+    /// How many bytes below `seq` were not delivered, there being nothing above a hole, if an
+    /// acknowledgement of them makes a gap.
+    pub(super) fn plain_missed(&self, seq: u64) -> Option<u64> {
+        let makes_gap = self.is_new(seq) && seq > FIRST_ACK;
+        makes_gap.then(|| seq.saturating_sub(self.next()))
     }
 
     #[inline]
-    pub(super) fn note_plain_acked(&mut self, trimmed: u64) {
-        self.trimmed = U48::new(trimmed);
+    pub(super) fn note_plain_acked(&mut self, seq: u64, missed: u64) {
+        self.trimmed = U48::new(seq);
+        if missed > 0 {
+            self.next = self.trimmed;
+        }
     }
 
     /// Takes note of `len` captured payload bytes at `seq`.
@@ -198,7 +208,7 @@ impl Delivery {
             return false;
         }
         self.trimmed = U48::new(seq);
-        if seq > self.next() && !(seq <= 2 && partial) {
+        if seq > self.next() && !(seq <= FIRST_ACK && partial) {
             self.tell_gaps(seq, above, &mut gap);
         }
         true

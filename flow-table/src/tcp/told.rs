@@ -16,8 +16,15 @@ pub(crate) struct Milestones {
     pub refused: bool,
     /// What is odd about it.
     pub odd: Oddities,
-    /// It acknowledged something in the middle of an established flow.
-    pub acked: bool,
+    /// What it acknowledged in the middle of an established flow.
+    pub acked: Acked,
+}
+
+/// What a segment acknowledged.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Acked {
+    /// Something new.
+    pub new: bool,
     /// Some of that was never seen.
     pub missed: bool,
 }

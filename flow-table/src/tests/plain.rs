@@ -55,9 +55,10 @@ fn check(play: &Play, text: &str) -> usize {
         }
         let (before, due) = (format!("{flow:?}"), flow.common.due());
         let mut other = flow.clone();
-        let is_plain = other.take_plain(packet).is_some();
+        let acked = other.take_plain(packet);
         let milestones = flow.take(packet);
-        if is_plain {
+        if let Some(acked) = acked {
+            assert_eq!(acked, milestones.acked, "{packet:?}: {text}");
             assert_eq!(
                 format!("{other:?}"),
                 format!("{flow:?}"),
@@ -79,6 +80,17 @@ fn most_segments_of_an_ordinary_flow_are_plain() {
                 [9 >A=1101/51+0] <A51/101+1400 >A101/1451 >A101/1451+9 >FA110/1451";
     assert!(check(&Play::tcp(80), text) >= 4);
     assert_eq!(check(&Play::udp(9), ">u+1 <u+1 >u+1 <u+1"), 2);
+}
+
+#[test]
+fn what_was_cut_and_acknowledged_is_plain_but_where_the_history_tells_it() {
+    let exchange = |n: i64| format!(" >A{}/51+100~ <A51/{}+0", n * 100 + 1, n * 100 + 101);
+    let play = Play::tcp(80);
+    let begin = "3way >A1/1+0 <A1/1+50 >A1/51+0";
+    let text: String = (0..30).map(exchange).collect();
+    let plain = check(&play, &format!("{begin}{text}")) - check(&play, begin);
+    // The 1st and the 10th gap have a letter, and so has the first segment of the client's.
+    assert_eq!(plain, 60 - 3);
 }
 
 proptest! {

@@ -4,7 +4,10 @@
 //! through zero has no plain segments.
 
 use super::{Did, EndState, TcpEnd};
+use crate::Side;
+use crate::flow::Rare;
 use crate::packet::Segment;
+use crate::tcp::delivery::stretches;
 
 /// Sequence numbers further apart than this have no order (RFC 1982).
 const HALF: u32 = 1 << 31;
@@ -28,18 +31,29 @@ impl TcpEnd {
         }
     }
 
-    /// Takes a segment that acknowledges and does nothing else but, maybe, send: bytes that were
-    /// not sent before and follow the ones delivered. It must acknowledge no less than before and
-    /// nothing that was not seen. `apart` tells that bytes were seen above a hole. Any other
-    /// segment changes nothing and gives nothing; of this one it is told whether it acknowledged
-    /// anything new.
+    /// How many bytes of this end, which is the `side` of its flow, were never seen of those below
+    /// `acked`: sent, and nothing above them seen, and no gap that the history tells.
+    #[inline(never)]
+    fn plain_missed(&self, acked: u32, side: Side, rare: &Rare) -> Option<u64> {
+        let was_sent = acked <= self.after_start(self.last_seq);
+        let is_told = !rare.gaps.of(side).tells_next() && stretches(Some(rare), side).is_empty();
+        let missed = self.delivery.plain_missed(acked.into());
+        missed.filter(|_| was_sent && is_told)
+    }
+
+    /// Takes a segment of `from` that acknowledges and does nothing else but, maybe, send: bytes that
+    /// were not sent before and follow the ones delivered. It must acknowledge no less than before,
+    /// nothing that was not sent, and nothing that is missing but what the history does not tell
+    /// again. Any other segment changes nothing and gives nothing; of this one it is told whether it
+    /// acknowledged anything new, and how many bytes of that were never seen.
     #[inline]
     pub(in crate::tcp) fn take_plain(
         &mut self,
         peer: &mut Self,
         seg: &Segment,
-        apart: impl FnOnce() -> bool,
-    ) -> Option<bool> {
+        from: Side,
+        rare: Option<&Rare>,
+    ) -> Option<(bool, u64)> {
         let (acked, acked_before) = (peer.after_start(seg.ack), peer.after_start(peer.ack_seq));
         let (first, last) = (self.after_start(seg.seq), self.after_start(self.last_seq));
         let (end, through_zero) = seg.seq.overflowing_add(seg.len);
@@ -50,14 +64,19 @@ impl TcpEnd {
         if !in_order || !self.is_plain() || !peer.is_plain() {
             return None;
         }
-        let trimmed = peer.delivery.plain_acked(acked.into())?;
+        let all_seen = u64::from(acked) <= peer.delivery.next();
+        let missed = if all_seen {
+            0
+        } else {
+            peer.plain_missed(acked, from.peer(), rare?)?
+        };
         if seg.len > 0 {
             if past <= last {
                 return None;
             }
             if seg.whole {
                 let acked = self.after_start(self.ack_seq);
-                if acked <= 1 || acked >= HALF || apart() {
+                if acked <= 1 || acked >= HALF || !stretches(rare, from).is_empty() {
                     return None;
                 }
                 let (first, past) = (u64::from(first), u64::from(past));
@@ -70,8 +89,11 @@ impl TcpEnd {
         }
         if acked > acked_before {
             peer.ack_seq = seg.ack;
-            peer.delivery.note_plain_acked(trimmed);
         }
-        Some(acked > acked_before)
+        let new = peer.delivery.is_new(acked.into());
+        if new {
+            peer.delivery.note_plain_acked(acked.into(), missed);
+        }
+        Some((new, missed))
     }
 }
