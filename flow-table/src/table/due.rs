@@ -55,10 +55,11 @@ impl FlowTable {
 
     /// Whether the flow in a slot has anything to do at `now` before its packet is taken.
     pub(super) fn is_due(&self, slot: u32, common: &Common, now: Timestamp) -> bool {
-        // The wheel's entry is never later than a report: most packets need not look for one.
-        let may_be_due = || self.filed_at(slot).may_be_due(now) || !self.wheel.can_tell(now);
-        let tells = || self.tells_at(common).is_some_and(|due| due <= now);
-        common.due() <= now || (may_be_due() && tells())
+        // The wheel's entry is never later than that: most packets need look no further.
+        let may_be_due = self.filed_at(slot).may_be_due(now) || !self.wheel.can_tell(now);
+        let is_due = || common.due() <= now || self.tells_at(common).is_some_and(|due| due <= now);
+        debug_assert!(may_be_due || !is_due());
+        may_be_due && is_due()
     }
 
     pub(super) fn filed_at(&self, slot: u32) -> Step {
