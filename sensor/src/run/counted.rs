@@ -19,21 +19,15 @@ pub(super) struct Counted<'a> {
 
 impl Counted<'_> {
     pub(super) fn summary(&self) -> RunSummary {
-        let Totals {
-            packets,
-            bytes,
-            first,
-            last,
-            dropped,
-            ..
-        } = self.totals;
+        let totals = self.totals;
         RunSummary {
-            packets: *packets,
-            bytes: *bytes,
+            packets: totals.packets,
+            bytes: totals.bytes,
             flows: self.stage.flows,
-            first: *first,
-            last: first.map(|_| *last),
-            dropped: dropped
+            first: totals.first,
+            last: totals.first.map(|_| totals.last),
+            dropped: totals
+                .dropped
                 .iter()
                 .map(|(reason, packets, bytes)| Dropped {
                     reason: reason.name(),
@@ -47,15 +41,8 @@ impl Counted<'_> {
     }
 
     pub(super) fn record(&self, job: &Job<'_>) -> RunRecord {
-        let Totals {
-            packets,
-            bytes,
-            first,
-            last,
-            dropped,
-            ..
-        } = self.totals;
-        let reasons = dropped.iter().filter(|(_, packets, _)| *packets > 0);
+        let totals = self.totals;
+        let reasons = totals.dropped.iter().filter(|(_, packets, _)| *packets > 0);
         let dropped =
             reasons.map(|(reason, packets, _)| (format!("dropped.{}", reason.name()), packets));
         RunRecord {
@@ -66,10 +53,10 @@ impl Counted<'_> {
                 .iter()
                 .map(|file| file.display().to_string())
                 .collect(),
-            first: *first,
-            last: first.map(|_| *last),
-            packets: *packets,
-            bytes: *bytes,
+            first: totals.first,
+            last: totals.first.map(|_| totals.last),
+            packets: totals.packets,
+            bytes: totals.bytes,
             flows: self.stage.flows,
             counters: self.counters().into_iter().chain(dropped).collect(),
         }
