@@ -112,9 +112,10 @@ impl Wheel {
     }
 
     /// Whether what is filed can be compared with `now` by its step: not after a leap of decades, of
-    /// which the wheel has yet to hear.
+    /// which the wheel has yet to hear, nor where the wheel is ahead of `now`, as it is after what was
+    /// kept by somebody whose time was later. What is due before its step is filed there then.
     pub(crate) fn can_tell(&self, now: Timestamp) -> bool {
-        step_of(now) - self.step < i64::from(i32::MAX)
+        (0..i64::from(i32::MAX)).contains(&(step_of(now) - self.step))
     }
 
     /// It is `now`: a wheel without entries begins here. One that began later than what is filed
@@ -338,6 +339,15 @@ mod tests {
         wheel.advance(ms(10_100), &mut up);
         assert_eq!(up, [(filed, 1)]);
         assert_eq!(wheel.len(), 0);
+    }
+
+    #[test]
+    fn a_wheel_that_is_ahead_cannot_tell() {
+        let mut wheel = Wheel::default();
+        wheel.begin(ms(100_000));
+        let filed = wheel.insert(ms(50_000), 1);
+        assert!(!filed.may_be_due(ms(60_000)) && !wheel.can_tell(ms(60_000)));
+        assert!(wheel.can_tell(ms(100_000)));
     }
 
     #[test]

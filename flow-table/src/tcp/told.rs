@@ -20,7 +20,7 @@ pub(crate) struct Milestones {
     pub acked: Acked,
 }
 
-/// What a segment acknowledged.
+/// What a segment acknowledged, where gaps count: between two ends that are established.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Acked {
     /// Something new.
