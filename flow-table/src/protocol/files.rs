@@ -234,10 +234,7 @@ impl Files {
 
     /// Files that `side` has begun to send.
     pub const fn count(&self, side: Side) -> u32 {
-        match side {
-            Side::Orig => self.halves.orig.count,
-            Side::Resp => self.halves.resp.count,
-        }
+        self.halves.of(side).count
     }
 
     /// Bytes held for what is to come, about.

@@ -82,6 +82,7 @@ impl Set {
     pub(super) const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
+
     /// Their places in the list, in its order.
     pub(super) fn places(mut self) -> impl Iterator<Item = usize> {
         std::iter::from_fn(move || {

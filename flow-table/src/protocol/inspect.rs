@@ -282,10 +282,7 @@ impl Inspector {
         };
         let (first, held) = recogniser.held();
         for side in [first, first.peer()] {
-            let bytes = match side {
-                Side::Orig => &held.orig,
-                Side::Resp => &held.resp,
-            };
+            let bytes = held.of(side);
             if !bytes.is_empty() && !matches!(self.stage, Stage::Over) {
                 // What comes of it shows in the stage.
                 let _ = self.parse(side, ts, bytes, sink);

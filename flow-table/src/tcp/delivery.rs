@@ -56,10 +56,7 @@ impl<'a> Above<'a> {
 
 /// The stretches above a hole that one end of a flow has.
 pub(super) fn stretches(rare: Option<&Rare>, side: Side) -> &[(u64, u64)] {
-    rare.map_or(&[], |rare| match side {
-        Side::Orig => &rare.above.orig,
-        Side::Resp => &rare.above.resp,
-    })
+    rare.map_or(&[], |rare| rare.above.of(side))
 }
 
 /// What the endpoint knows that delivery depends on.

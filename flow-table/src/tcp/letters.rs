@@ -16,13 +16,13 @@ pub(super) const ONLY_SYN_ACK: &[u8] = b"H";
 pub(super) struct Seen(pub(super) u8);
 
 impl Seen {
-    pub(super) const SYN: u8 = 1;
-    pub(super) const FIN: u8 = 2;
-    pub(super) const RST: u8 = 4;
+    const SYN: u8 = 1;
+    const FIN: u8 = 2;
+    const RST: u8 = 4;
     pub(super) const DATA: u8 = 8;
     pub(super) const ACK: u8 = 16;
-    pub(super) const FIN_RST: u8 = 32;
-    pub(super) const MULTI: u8 = 64;
+    const FIN_RST: u8 = 32;
+    const MULTI: u8 = 64;
     /// Whether a packet of this end went through (not a history letter).
     pub(super) const PACKET: u8 = 128;
 

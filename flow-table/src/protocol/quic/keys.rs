@@ -114,11 +114,7 @@ impl Keys {
 
     /// Decrypts a packet, of which what is behind its length begins at `protected`.
     pub(super) fn open(&self, side: Side, packet: &[u8], protected: usize) -> Option<Vec<u8>> {
-        let key = match side {
-            Side::Orig => &self.sides.orig,
-            Side::Resp => &self.sides.resp,
-        };
-        key.open(packet, protected)
+        self.sides.of(side).open(packet, protected)
     }
 }
 
@@ -188,10 +184,7 @@ impl Keys {
     /// Encrypts what [`Keys::open`] decrypts: a header that ends with a number of one byte, and
     /// what follows it.
     pub(super) fn seal(&self, side: Side, header: &[u8], plain: &[u8]) -> Vec<u8> {
-        let key = match side {
-            Side::Orig => &self.sides.orig,
-            Side::Resp => &self.sides.resp,
-        };
+        let key = self.sides.of(side);
         let (mut nonce, mut body) = (key.iv, plain.to_vec());
         nonce[11] ^= header[header.len() - 1];
         let tag = key
